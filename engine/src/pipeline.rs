@@ -1,0 +1,91 @@
+//! A checked pipeline: every axis expanded, every reference resolved, every parameter written out.
+//!
+//! This is the seam between the front of the engine (text, positions, diagnostics) and its back (keys, plans, runs).
+//! The jobs are in topological order: a job only refers to jobs before it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::param::Params;
+use crate::registry::Registered;
+
+/// A pipeline that passed every check that needs no data.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// `name:` of the file.
+    pub name: String,
+    /// The pipeline file, as given.
+    pub file: PathBuf,
+    /// Folder of the file; relative paths start here.
+    pub root: PathBuf,
+    /// `salt:`, part of every key; empty by default.
+    pub salt: String,
+    /// `numerics: strict` puts backend, adapter and driver into the keys of jobs that use the device.
+    pub strict_numerics: bool,
+    /// Jobs in topological order.
+    pub jobs: Vec<Job>,
+    /// Artifacts that are materialised outside the store.
+    pub outputs: Vec<JobOutput>,
+}
+
+/// One unit of work: a node at one combination of its axes.
+#[derive(Clone)]
+pub struct Job {
+    /// Node name in the file.
+    pub node: String,
+    /// Axis → value; empty without axes.
+    pub coordinates: BTreeMap<String, String>,
+    /// `head` or `head[fold=3,model=scgpt]`: unique, readable, stable.
+    pub id: String,
+    /// The kind.
+    pub kind: Registered,
+    /// Resolved parameters.
+    pub params: Params,
+    /// Inputs, sorted by port and then by label.
+    pub inputs: Vec<JobInput>,
+    /// `keep: temp`: bytes may go once all consumers are done.
+    pub temporary: bool,
+    /// `retries:`: how many times a transient failure is tried again.
+    pub retries: u32,
+    /// `timeout:`.
+    pub timeout: Option<Duration>,
+    /// `resources: {threads: N}`: CPU slots held while the job runs; at least one.
+    pub threads: Option<usize>,
+}
+
+/// What stands on one input port of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobInput {
+    /// Port name.
+    pub port: String,
+    /// Label of a gathered artifact (`fold=3,model=scgpt`); empty for a single one.
+    pub label: String,
+    /// Where the bytes come from.
+    pub source: Source,
+}
+
+/// Where the bytes of an input come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A file or folder of the user, absolute.
+    Path(PathBuf),
+    /// An output of an earlier job.
+    Job {
+        /// Index into [`Pipeline::jobs`].
+        job: usize,
+        /// Output port of that job.
+        port: String,
+    },
+}
+
+/// An artifact that the user wants at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobOutput {
+    /// Destination, absolute or relative to `--out` (default: the pipeline's folder).
+    pub path: PathBuf,
+    /// Index into [`Pipeline::jobs`].
+    pub job: usize,
+    /// Output port of that job.
+    pub port: String,
+}
