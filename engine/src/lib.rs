@@ -9,18 +9,50 @@
 //! The engine knows no biology, no GPU and no file format but its own: node kinds describe themselves
 //! ([`Kind`], [`KindSpec`]) and are put into a [`Registry`] by the crates that define them.
 
+pub mod action;
 pub mod alone;
 pub mod artifact;
+pub mod change;
+mod check;
+pub mod diagnostic;
 pub mod document;
+pub mod error;
+pub mod events;
+mod expand;
+pub mod graph;
 pub mod kind;
+pub mod load;
 pub mod param;
 pub mod pipeline;
+pub mod plan;
+pub mod record;
 pub mod registry;
+pub mod run;
+pub mod schema;
+mod single;
+mod spec;
 pub mod step;
+#[cfg(test)]
+mod testing;
+pub mod why;
+#[cfg(test)]
+mod world;
 
+pub use action::{Action, DeviceIdentity};
 pub use artifact::ArtifactType;
+pub use change::Change;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use error::{EngineError, ExitClass};
+pub use events::{Counts, Observer, Quiet, RunEvent};
+pub use graph::NodeGraph;
 pub use kind::{InPort, Kind, KindSpec, Multiplicity, OutPort};
+pub use load::{LoadOptions, load};
 pub use param::{Param, ParamClass, ParamType, Params};
 pub use pipeline::{Job, JobInput, JobOutput, Pipeline, Source};
+pub use plan::{JobState, Plan, PlanOptions, PlannedJob, Reason, plan};
+pub use record::{JobOutcome, JobRecord, OutputRecord, RunHeader, RunRecord, RunStatus};
 pub use registry::Registry;
+pub use run::{RunOptions, run};
+pub use schema::schema;
 pub use step::{Cancel, FailureCause, Input, NodeError, Progress, Step, Summary};
+pub use why::{Why, why, why_planned};

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::diagnostic::Diagnostic;
 use crate::param::Params;
 use crate::registry::Registered;
 
@@ -27,6 +29,8 @@ pub struct Pipeline {
     pub jobs: Vec<Job>,
     /// Artifacts that are materialised outside the store.
     pub outputs: Vec<JobOutput>,
+    /// What the user should know although the pipeline runs, in file order.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// One unit of work: a node at one combination of its axes.
@@ -40,8 +44,8 @@ pub struct Job {
     pub id: String,
     /// The kind.
     pub kind: Registered,
-    /// Resolved parameters.
-    pub params: Params,
+    /// Resolved parameters. Jobs of a node share them where its parameters name no axis.
+    pub params: Arc<Params>,
     /// Inputs, sorted by port and then by label.
     pub inputs: Vec<JobInput>,
     /// `keep: temp`: bytes may go once all consumers are done.
@@ -52,6 +56,8 @@ pub struct Job {
     pub timeout: Option<Duration>,
     /// `resources: {threads: N}`: CPU slots held while the job runs; at least one.
     pub threads: Option<usize>,
+    /// Whether the job waits in the queue of the compute device: when its kind says so, or `resources: {gpu: 1}`.
+    pub uses_device: bool,
 }
 
 /// What stands on one input port of a job.

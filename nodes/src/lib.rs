@@ -1,1 +1,26 @@
-//! placeholder
+//! The node kinds of celldag, one file or folder each, and [`register`], which makes them known to an engine.
+//!
+//! Kinds read and write plain files of the field; everything numerical they do lives in `celldag-models`,
+//! `celldag-data` and `celldag-shaders`.
+
+pub mod artifacts;
+mod device;
+pub mod embed;
+pub mod evaluate;
+pub mod learn;
+pub mod prep;
+
+use celldag_engine::Registry;
+
+/// Adds every kind of this crate to `registry`.
+pub fn register(registry: &mut Registry) {
+    registry.add(prep::qc::Qc);
+    registry.add(prep::normalize::Normalize);
+    registry.add(prep::hvg::Hvg);
+    registry.add(prep::pca::PcaKind);
+    registry.add(embed::Tokenize);
+    registry.add(embed::Embed);
+    registry.add(learn::split::Split);
+    registry.add(learn::mlp::MlpHead);
+    registry.add(evaluate::Evaluate);
+}

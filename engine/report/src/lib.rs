@@ -1,1 +1,51 @@
-//! placeholder
+//! One self-contained HTML file from a report document or a run record.
+//!
+//! ```text
+//! ReportDocument ──document──▶ ┐
+//! lineage of a node ──lineage─▶ ├─ page ──▶ .html (no scripts, no requests, light and dark)
+//! RunRecord ─────────run──────▶ ┘
+//! ```
+//!
+//! The crate knows no model and no biology: everything domain-specific arrives as tables, figures and sentences.
+
+mod charts;
+mod document;
+mod escape;
+mod kind;
+mod lineage;
+mod page;
+mod run;
+
+pub use kind::ReportKind;
+pub use page::Page;
+
+use celldag_engine::{Registry, RunRecord};
+use celldag_engine::document::ReportDocument;
+
+/// Puts the `report` kind into a registry.
+pub fn register(registry: &mut Registry) {
+    registry.add(ReportKind);
+}
+
+/// A page that shows the given documents, each under its label.
+#[must_use]
+pub fn documents_page(title: &str, documents: &[(String, ReportDocument)], lineage: &serde_json::Value) -> String {
+    let mut page = Page::new(title);
+    let several = documents.len() > 1;
+    for (label, document) in documents {
+        document::render(&mut page, several.then_some(label.as_str()), document);
+    }
+    lineage::render(&mut page, lineage);
+    page.finish()
+}
+
+/// A page about a recorded run: the given report documents first, then what ran, why, and where it came from.
+#[must_use]
+pub fn run_page(run: &RunRecord, documents: &[(String, ReportDocument)]) -> String {
+    let mut page = Page::new(&format!("celldag run: {}", run.header.pipeline));
+    for (label, document) in documents {
+        document::render(&mut page, (documents.len() > 1).then_some(label.as_str()), document);
+    }
+    run::render(&mut page, run);
+    page.finish()
+}

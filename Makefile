@@ -1,0 +1,43 @@
+# The doors to the project. `make demo` and `make test` work on a bare Debian machine with Rust, gcc, make and Python.
+
+CELLDAG := target/release/celldag
+FIXTURES ?= ../shared
+
+.PHONY: help setup build demo test check ci bench docs install
+
+help:
+	@echo "make demo    build, run the quickstart on the cells in pipelines/, show metrics and where the outputs are"
+	@echo "make test    every test that can run here (fixtures in $(FIXTURES) are used where they exist)"
+	@echo "make check   formatting, lints, types: before every commit"
+	@echo "make ci      test + check + docs, as continuous integration runs it"
+	@echo "make bench   speed and memory, as ratios to PyTorch measured in the same run (installs PyTorch into target/)"
+	@echo "make docs    API documentation, and the book if mdbook is installed"
+	@echo "make install put the celldag binary into cargo's bin folder"
+
+setup:
+	@sh .ci/setup.sh
+
+build: setup
+	cargo build --release --locked -p celldag
+
+demo: build
+	@sh .ci/demo.sh $(CELLDAG)
+
+test: setup
+	CELLDAG_FIXTURES=$(abspath $(FIXTURES)) cargo test --workspace --locked
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs: setup
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	@if command -v mdbook >/dev/null 2>&1; then mdbook build docs; else echo "mdbook not found: read docs/src/*.md, or 'cargo install mdbook' and run make docs again"; fi
+
+ci: check test docs
+
+bench: build
+	@sh .ci/bench.sh
+
+install: setup
+	cargo install --locked --path engine/cli

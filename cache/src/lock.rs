@@ -1,0 +1,113 @@
+//! One computation per key: a kernel lock that the holder unlinks and that dies with its process.
+//!
+//! The lock saves work, it does not guard correctness: publishing twice is harmless. That is why a file system without
+//! locks is no obstacle.
+
+use std::fs::TryLockError;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use fs_err::{File, OpenOptions};
+
+use crate::digest::Key;
+use crate::error::{IoContext, Result};
+use crate::files;
+use crate::store::Store;
+
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// While it lives, no other process or thread works on the key.
+#[derive(Debug)]
+#[must_use = "the key is locked only as long as this lives"]
+pub struct KeyLock {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Store {
+    /// Waits for the right to compute `key`. `on_wait` is called once, when somebody else holds it; look the key up
+    /// again after a wait. Returns `None` when `cancelled` says so.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock(
+        &self,
+        key: &Key,
+        on_wait: &mut dyn FnMut(),
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<KeyLock>> {
+        let path = self.dir("locks").join(key.to_string());
+        let mut pause = SHORTEST_WAIT;
+        let mut told = false;
+        while !cancelled() {
+            if let Some(lock) = try_lock(&path)? {
+                return Ok(Some(lock));
+            }
+            if !told {
+                told = true;
+                on_wait();
+            }
+            sleep(pause);
+            pause = (pause * 2).min(LONGEST_WAIT);
+        }
+        Ok(None)
+    }
+}
+
+/// One attempt; `None` when somebody else holds the lock or its file was unlinked under us.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<KeyLock>> {
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = match open() {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            files::create_dir(files::parent(path))?;
+            open().at("create the lock", path)?
+        }
+        // Windows answers so while a deleted file is still open somewhere.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied && cfg!(windows) => return Ok(None),
+        other => other.at("create the lock", path)?,
+    };
+    match file.file().try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+            tracing::warn!(path = %path.display(), "this file system has no locks: work may be done twice");
+            return Ok(Some(KeyLock { path: path.to_path_buf(), file: None }));
+        }
+        Err(TryLockError::Error(e)) => return Err(e).at("lock", path),
+    }
+    // The holder before us unlinks the file before it lets go: what we have locked may have no name any more, and
+    // somebody else may hold a new file of that name.
+    if is_still_named(&file, path) {
+        Ok(Some(KeyLock { path: path.to_path_buf(), file: Some(file) }))
+    } else {
+        Ok(None)
+    }
+}
+
+#[cfg(unix)]
+fn is_still_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs_err::metadata(path)) {
+        (Ok(ours), Ok(named)) => ours.ino() == named.ino() && ours.dev() == named.dev(),
+        _ => false,
+    }
+}
+
+/// Without inodes lock files are never unlinked by their holders, see [`KeyLock::drop`].
+#[cfg(not(unix))]
+fn is_still_named(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+impl Drop for KeyLock {
+    fn drop(&mut self) {
+        // Only Unix can tell an unlinked lock file from its successor; elsewhere garbage collection deletes them.
+        if cfg!(unix) && self.file.is_some() {
+            let _ = files::remove_file(&self.path);
+        }
+        // Closing the file lets go of the lock.
+    }
+}

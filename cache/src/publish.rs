@@ -1,0 +1,232 @@
+//! Publishing a result: bytes first, record last, every step atomic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::value::RawValue;
+
+use crate::digest::{Digest, Key};
+use crate::error::{IoContext, Result, StoreError};
+use crate::files;
+use crate::hash::digest_stamped;
+use crate::record::{Artifact, Record, RecordMeta};
+use crate::stamp::Stamp;
+use crate::store::{Blob, Store, discard};
+use crate::tree::{Hidden, TreeManifest, manifest_of};
+
+/// What came of publishing.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The record that counts from now on.
+    pub record: Record,
+    /// How it relates to what was there.
+    pub state: PublishState,
+}
+
+/// How a published result relates to an earlier one of the same key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublishState {
+    /// There was none.
+    First,
+    /// There was one with the same bytes; it stays.
+    Same,
+    /// There was a complete one with other bytes on these ports; it stays. The step is not deterministic.
+    KeptOther(Vec<String>),
+    /// There was one with other bytes on these ports, and some of them were gone; ours replaces it. The step is not
+    /// deterministic.
+    Replaced(Vec<String>),
+}
+
+impl Store {
+    /// Stores the outputs of `action` and then its record. Files below a sandbox of this store are moved, others are
+    /// copied. If a complete result is there already, that one wins. Folders keep all their files, hidden ones too.
+    ///
+    /// # Errors
+    /// When an output does not exist or is still being written, the disk is full, or the store cannot be written to.
+    /// Nothing is half-published then.
+    pub fn publish(
+        &self,
+        key: &Key,
+        action: &[u8],
+        outputs: &BTreeMap<String, PathBuf>,
+        meta: RecordMeta,
+    ) -> Result<Published> {
+        let raw = check_action(key, action)?;
+        let mut linked = Vec::new();
+        let mut plain = Vec::new();
+        for (port, path) in outputs {
+            if !path.exists() {
+                return Err(StoreError::OutputMissing { port: port.clone(), path: path.clone() });
+            }
+            if self.may_move(path)? { plain.push((port, path)) } else { linked.push((port, path)) }
+        }
+        // A link may point to another output: read everything behind links before anything moves.
+        let mut stored = BTreeMap::new();
+        for ((port, path), moving) in
+            linked.into_iter().map(|p| (p, false)).chain(plain.into_iter().map(|p| (p, true)))
+        {
+            stored.insert(port.clone(), self.store_output(path, moving)?);
+        }
+        self.publish_record(Record::new(*key, raw, stored, meta))
+    }
+
+    fn store_output(&self, path: &Path, moving: bool) -> Result<Artifact> {
+        if !fs_err::metadata(path).at("read", path)?.is_dir() {
+            let (digest, size) = self.store_file(path, moving)?;
+            return Ok(Artifact { digest, size, tree: false });
+        }
+        let manifest = manifest_of(path, None, Hidden::Include, &mut |file| self.store_file(file, moving))?;
+        let digest = self.store_manifest(&manifest)?;
+        Ok(Artifact { digest, size: manifest.size(), tree: true })
+    }
+
+    fn store_manifest(&self, manifest: &TreeManifest) -> Result<Digest> {
+        let tmp = self.workspace()?.fresh_path();
+        let blob = Blob::tree(manifest.digest());
+        files::write_new(&tmp, &manifest.to_bytes(), self.sync())
+            .and_then(|()| files::set_mode(&tmp, true))
+            .and_then(|()| self.place(&tmp, blob))
+            .inspect_err(|_| discard(&tmp))?;
+        Ok(blob.digest)
+    }
+
+    /// Stores one file: hash what is on disk, make it read-only, flush, rename, flush the folder.
+    fn store_file(&self, path: &Path, moving: bool) -> Result<(Digest, u64)> {
+        // A hard link would let the other name write into the store.
+        if moving && has_one_name(path)? {
+            return self.seal(path);
+        }
+        let copy = self.workspace()?.fresh_path();
+        let before = Stamp::of(path)?;
+        reflink_copy::reflink_or_copy(path, &copy).at("write", &copy).inspect_err(|_| discard(&copy))?;
+        if Stamp::of(path)? != before {
+            discard(&copy);
+            return Err(StoreError::Changed { path: path.to_path_buf() });
+        }
+        self.seal(&copy).inspect_err(|_| discard(&copy))
+    }
+
+    fn seal(&self, path: &Path) -> Result<(Digest, u64)> {
+        let (digest, hashed) = digest_stamped(path)?;
+        files::set_mode(path, true)?;
+        if self.sync() {
+            files::sync_file(path)?;
+        }
+        let now = Stamp::of(path)?;
+        if (now.size, now.mtime) != (hashed.size, hashed.mtime) {
+            return Err(StoreError::Changed { path: path.to_path_buf() });
+        }
+        self.place(path, Blob::file(digest))?;
+        Ok((digest, hashed.size))
+    }
+
+    /// Renames a finished file into `cas`. Bytes that are there already are replaced: ours were just hashed.
+    fn place(&self, from: &Path, blob: Blob) -> Result<()> {
+        let to = self.blob_path(blob);
+        let known = self.verified().get(&blob).copied();
+        if known.is_some() && known == Stamp::of(&to).ok() {
+            return files::remove_file(from).map(|_| ());
+        }
+        if !cfg!(unix) && to.exists() {
+            // Windows does not replace read-only files. If the old bytes are bad, this sets them aside.
+            if self.fetch_blob(blob, None).is_ok() {
+                return files::remove_file(from).map(|_| ());
+            }
+        }
+        files::rename(from, &to, self.sync())?;
+        let stamp = Stamp::of(&to)?;
+        self.verified().insert(blob, stamp);
+        Ok(())
+    }
+
+    fn publish_record(&self, record: Record) -> Result<Published> {
+        let path = self.record_path(&record.key);
+        let bytes =
+            record.encode().map_err(|e| StoreError::BadAction { key: record.key, why: e.to_string() })?;
+        let tmp = self.workspace()?.fresh_path();
+        files::write_new(&tmp, &bytes, self.sync())?;
+        let folder = files::parent(&path);
+        files::create_dir(folder).inspect_err(|_| discard(&tmp))?;
+        let first = files::rename_no_replace(&tmp, &path).inspect_err(|_| discard(&tmp))?;
+        let state = if first {
+            PublishState::First
+        } else {
+            let before = self.read_record(&record.key)?.ok();
+            // Our bytes were stored before this look: an old record with the same digests is complete again.
+            if let Some(old) = before.as_ref().filter(|old| old.action.get() == record.action.get()) {
+                let differing = differing_ports(old, &record);
+                if differing.is_empty() || self.absent(old)?.is_empty() {
+                    discard(&tmp);
+                    let state = if differing.is_empty() {
+                        PublishState::Same
+                    } else {
+                        PublishState::KeptOther(differing)
+                    };
+                    return Ok(Published { record: old.clone(), state });
+                }
+                files::rename(&tmp, &path, false).inspect_err(|_| discard(&tmp))?;
+                PublishState::Replaced(differing)
+            } else {
+                files::rename(&tmp, &path, false).inspect_err(|_| discard(&tmp))?;
+                PublishState::First
+            }
+        };
+        if self.sync() {
+            files::sync_dir(folder)?;
+            files::sync_dir(files::parent(folder))?;
+        }
+        Ok(Published { record, state })
+    }
+
+    /// Whether a path lies in our own temporary folder, with no link anywhere on the way to it or below it.
+    fn may_move(&self, path: &Path) -> Result<bool> {
+        let workspace = self.workspace()?;
+        let real = fs_err::canonicalize(path).at("read", path)?;
+        let inside = real == path && real.starts_with(workspace.dir());
+        Ok(inside && !has_links(path)?)
+    }
+}
+
+fn check_action(key: &Key, action: &[u8]) -> Result<Box<RawValue>> {
+    let bad = |why: String| StoreError::BadAction { key: *key, why };
+    if Key::of_action(action) != *key {
+        return Err(bad("the key is not the hash of the action".into()));
+    }
+    let text = std::str::from_utf8(action).map_err(|e| bad(e.to_string()))?;
+    let raw: Box<RawValue> = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+    if raw.get() != text {
+        return Err(bad("it begins or ends with white space".into()));
+    }
+    Ok(raw)
+}
+
+/// Ports on which two records of one action have different bytes.
+fn differing_ports(a: &Record, b: &Record) -> Vec<String> {
+    let ports: BTreeSet<_> = a.outputs.keys().chain(b.outputs.keys()).collect();
+    ports.into_iter().filter(|port| a.outputs.get(*port) != b.outputs.get(*port)).cloned().collect()
+}
+
+fn has_links(path: &Path) -> Result<bool> {
+    let meta = fs_err::symlink_metadata(path).at("read", path)?;
+    if !meta.is_dir() {
+        return Ok(meta.is_symlink());
+    }
+    for entry in files::list(path)? {
+        if has_links(&entry)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(unix)]
+fn has_one_name(path: &Path) -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(fs_err::symlink_metadata(path).at("read", path)?.nlink() == 1)
+}
+
+/// Without link counts nothing is moved.
+#[cfg(not(unix))]
+fn has_one_name(_path: &Path) -> Result<bool> {
+    Ok(false)
+}

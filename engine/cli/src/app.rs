@@ -1,0 +1,74 @@
+//! From the command line to an exit code: parse, set up logs, dispatch, report the failure.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command, Global};
+use crate::command;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    // Wrong arguments end here: clap prints the message and exits with 2, as the contract says.
+    let cli = Cli::parse();
+    let output = Output::new(&cli.global);
+    set_up_logs(&cli.global, &output);
+    set_up_panics();
+    match dispatch(cli.command, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.show(&output);
+            ExitCode::from(failure.exit_class().code())
+        }
+    }
+}
+
+fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => command::run::run(&args, output),
+        Command::Plan(args) => command::plan::run(&args, output),
+        Command::Check(args) => command::check::run(&args, output),
+        Command::Graph(args) => command::graph::run(&args, output),
+        Command::Step(args) => command::step::run(&args, output),
+        Command::Why(args) => command::why::run(&args, output),
+        Command::Embed(args) => command::embed::run(&args, output),
+        Command::Nodes { kind } => command::nodes::run(kind.as_deref(), output),
+        Command::Schema => command::schema::run(output),
+        Command::Devices { bench } => command::devices::run(bench, output),
+        Command::Cache { command, store } => command::cache::run(&command, &store, output),
+        Command::Runs { command, store } => command::runs::run(command.as_ref(), &store, output),
+        Command::Report { run, output: file, store } => command::report::run(&run, &file, &store, output),
+    }
+}
+
+fn set_up_logs(global: &Global, output: &Output) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    // Drivers and the GPU library talk a lot; their notes matter to those who ask for everything.
+    let calm = if global.verbose >= 2 { "" } else { ",wgpu_core=error,wgpu_hal=error,naga=error" };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level}{calm}")));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output.colour_on_stderr())
+        .without_time()
+        .with_target(global.verbose >= 2);
+    // Fails only when a subscriber is installed already, which happens in no program that starts here.
+    let _ = subscriber.try_init();
+}
+
+/// A panic in a node becomes a failure of that node with its message; here it is one line, without Rust's advice.
+fn set_up_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("no message");
+        tracing::error!("internal error{place}: {message}; please report this");
+    }));
+}

@@ -1,0 +1,354 @@
+//! What can be typed: clap types and their help texts, nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Drug response of single cells with foundation models, as declarative cached pipelines.
+#[derive(Debug, Parser)]
+#[command(
+    name = "celldag",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 ok; 1 a node failed; 2 bad arguments or pipeline; 3 bad or missing input data; \
+                  4 device or memory; 130 interrupted.\n\
+                  Start with: celldag run pipelines/quickstart.yaml"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Machine-readable output on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say less: errors and results only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more (-vv: everything); RUST_LOG gives finer control
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(crate) color: When,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline; only what changed is computed
+    Run(RunArgs),
+    /// Say what would run, and for each node why; computes and writes nothing
+    Plan(PlanArgs),
+    /// Parse, type-check and validate a pipeline without reading data
+    Check(PipelineArgs),
+    /// Draw a pipeline
+    Graph(GraphArgs),
+    /// Run one node on given files, for Snakemake, Nextflow and scripts; cached as in a run
+    Step(StepArgs),
+    /// Say field by field why a node ran: its action now beside its action in an earlier run
+    Why(WhyArgs),
+    /// Embed cells with a foundation model: tokenize + embed in one command
+    Embed(EmbedArgs),
+    /// List node kinds, or explain one: ports, parameters, units, defaults
+    Nodes {
+        /// Kind to explain
+        kind: Option<String>,
+    },
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema,
+    /// List backends and adapters; a software GPU driver is never picked by itself
+    Devices {
+        /// Measure matrix products on each of them
+        #[arg(long)]
+        bench: bool,
+    },
+    /// Look after the store
+    Cache {
+        /// What to do
+        #[command(subcommand)]
+        command: CacheCommand,
+        /// Which store
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// List runs, show one, or compare two
+    Runs {
+        /// What to do; without it, runs are listed
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+        /// Which store
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Write a run as one self-contained HTML page
+    Report {
+        /// Run id, the beginning of one, or `last`
+        #[arg(default_value = "last")]
+        run: String,
+        /// Where to write the page
+        #[arg(short, long, value_name = "FILE.html")]
+        output: PathBuf,
+        /// Which store
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// Which store.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Folder of the store [default: .celldag beside the pipeline, or in the current folder]
+    #[arg(long, env = "CELLDAG_CACHE", value_name = "DIR", id = "cache_dir")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+/// A pipeline and what changes in it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PipelineArgs {
+    /// Pipeline file (YAML)
+    pub(crate) pipeline: PathBuf,
+    /// Set a parameter of the pipeline; paths start at the pipeline's folder
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Use a profile of the pipeline
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+}
+
+/// Where and how hard to work.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ComputeArgs {
+    /// Compute device: auto takes a hardware GPU if there is one, else the CPU; or gpu, cpu, software, an adapter's name
+    #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
+    pub(crate) device: String,
+    /// Threads in all; independent nodes share them [default: all cores]
+    #[arg(long, short = 'j', value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+}
+
+/// Which nodes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SelectArgs {
+    /// Only this node and what it needs (may be repeated)
+    #[arg(long, value_name = "NODE")]
+    pub(crate) only: Vec<String>,
+    /// Compute this node even if it is cached (may be repeated)
+    #[arg(long, value_name = "NODE")]
+    pub(crate) force: Vec<String>,
+}
+
+/// `celldag run`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// Folder for the pipeline's outputs [default: the pipeline's folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// After a failure, go on with nodes that do not need the failed one
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+}
+
+/// `celldag plan`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// Compute device that the run will use; matters only under `numerics: strict`
+    #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
+    pub(crate) device: String,
+}
+
+/// `celldag graph`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GraphArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = GraphFormat::Svg)]
+    pub(crate) format: GraphFormat,
+}
+
+/// Formats of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// A picture for browsers
+    Svg,
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+}
+
+/// `celldag step`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StepArgs {
+    /// Node kind (see `celldag nodes`)
+    pub(crate) kind: String,
+    /// Input file or folder; a label is needed where a port takes many
+    #[arg(long = "in", value_name = "PORT[:LABEL]=PATH", value_parser = name_value)]
+    pub(crate) inputs: Vec<(String, String)>,
+    /// Parameter
+    #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) with: Vec<(String, String)>,
+    /// Where an output goes; outputs that are not named stay in the store
+    #[arg(long = "out", value_name = "PORT=PATH", value_parser = name_value)]
+    pub(crate) outputs: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `celldag why`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// Node, or one job of it such as `head[fold=3]`
+    pub(crate) node: String,
+    /// Run to explain: id, beginning of one, or `last`
+    #[arg(long, default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `celldag embed`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// Cells: .h5ad, 10x .h5, 10x mtx folder, .csv or .tsv, with raw counts
+    pub(crate) cells: PathBuf,
+    /// Model architecture (see `celldag nodes embed`)
+    #[arg(long, value_name = "KIND")]
+    pub(crate) model: String,
+    /// Published checkpoint folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: PathBuf,
+    /// Parameter of `tokenize` or `embed`
+    #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) with: Vec<(String, String)>,
+    /// Where to write the embedding
+    #[arg(short, long, value_name = "OUT.h5ad")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `celldag cache`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// How much the store holds
+    Stats,
+    /// Hash everything again; damaged bytes are moved to quarantine and computed again when needed
+    Verify,
+    /// Free space: keep what the newest runs and the last days used
+    Gc {
+        /// Keep what was used within this many days
+        #[arg(long, value_name = "DAYS", default_value_t = 30.0)]
+        max_age: f64,
+        /// Evict the cheapest to recompute until the store is no larger than this (for example 20G)
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+        /// Keep everything the newest N runs used
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        keep_runs: usize,
+        /// Say what would go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `celldag runs`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show one run
+    Show {
+        /// Run id, the beginning of one, or `last`
+        #[arg(default_value = "last")]
+        run: String,
+    },
+    /// Compare two runs: parameters, inputs and results
+    Diff {
+        /// Earlier run
+        a: String,
+        /// Later run
+        b: String,
+    },
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))?;
+    if name.is_empty() {
+        return Err(format!("`{text}` has no name before `=`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "t" | "tb" | "tib" => 1024.0_f64.powi(4),
+        unit => return Err(format!("unknown unit `{unit}`: use K, M, G or T")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("`{digits}` is not a number"))?;
+    if !(number >= 0.0 && number.is_finite()) {
+        return Err(format!("`{text}` is not a size"));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be finite and not negative")]
+    Ok((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("20G"), Ok(20 << 30));
+        assert_eq!(size("1.5k"), Ok(1536));
+        assert!(size("-1").is_err() && size("many").is_err() && size("3 parsecs").is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! `celldag cache`: how much the store holds, whether it is intact, and freeing space.
+
+use std::time::Duration;
+
+use celldag_cache::{GcPolicy, Store};
+
+use super::shared::open_store;
+use crate::args::{CacheCommand, StoreArgs};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::text::bytes;
+
+pub(crate) fn run(command: &CacheCommand, args: &StoreArgs, output: &Output) -> Result<(), Failure> {
+    let store = open_store(args, None)?;
+    match command {
+        CacheCommand::Stats => stats(&store, output),
+        CacheCommand::Verify => verify(&store, output),
+        CacheCommand::Gc { max_age, max_size, keep_runs, dry_run } => {
+            if !(max_age.is_finite() && *max_age >= 0.0) {
+                return Err(Failure::usage("--max-age must be a number of days, zero or more"));
+            }
+            let policy = GcPolicy {
+                max_age: Some(Duration::from_secs_f64((max_age * 86_400.0).min(1e12))),
+                max_bytes: *max_size,
+                keep_runs: *keep_runs,
+                dry_run: *dry_run,
+                ..GcPolicy::default()
+            };
+            gc(&store, &policy, output)
+        }
+    }
+}
+
+fn stats(store: &Store, output: &Output) -> Result<(), Failure> {
+    let stats = store.stats()?;
+    if output.json {
+        return output.json_result(&stats);
+    }
+    output.result(&format!(
+        "{}\n{} results that took {} to compute\n{} blobs, {}\n{} runs, {} pins, {} remembered failures\n{} objects in quarantine, {}",
+        store.root().display(),
+        stats.records,
+        celldag_engine::plan::duration(stats.seconds),
+        stats.blobs,
+        bytes(stats.blob_bytes),
+        stats.runs,
+        stats.pins,
+        stats.failures,
+        stats.quarantined,
+        bytes(stats.quarantined_bytes),
+    ))
+}
+
+fn verify(store: &Store, output: &Output) -> Result<(), Failure> {
+    let report = store.verify(&mut |_| {})?;
+    if output.json {
+        return output.json_result(&report);
+    }
+    for (digest, place) in &report.damaged_blobs {
+        let place = place.as_ref().map(|p| format!(", now {}", p.display())).unwrap_or_default();
+        output.result(&format!("damaged: blob {digest}{place}"))?;
+    }
+    for (path, reason) in &report.damaged_records {
+        output.result(&format!("damaged: record {}: {reason}", path.display()))?;
+    }
+    output.result(&format!(
+        "{} results complete, {} without all their bytes; {} blobs, {} hashed; {} damaged",
+        report.complete,
+        report.partial,
+        report.blobs,
+        bytes(report.bytes),
+        report.damaged_blobs.len() + report.damaged_records.len(),
+    ))?;
+    if !report.is_clean() {
+        output.say("damaged results are computed again when they are needed");
+    }
+    Ok(())
+}
+
+fn gc(store: &Store, policy: &GcPolicy, output: &Output) -> Result<(), Failure> {
+    let report = store.gc(policy)?;
+    if output.json {
+        return output.json_result(&report);
+    }
+    let verb = if report.dry_run { "would free" } else { "freed" };
+    output.result(&format!(
+        "{verb} {}: {} results, {} blobs, {} left-over work folders, {} objects of quarantine",
+        bytes(report.freed_bytes()),
+        report.evicted.len(),
+        report.blobs,
+        report.workspaces,
+        report.quarantined,
+    ))
+}

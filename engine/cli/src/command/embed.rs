@@ -1,0 +1,76 @@
+//! `celldag embed`: tokenize and embed as a pipeline of two nodes, cached like any other.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::shared::{Execution, execute, load_text};
+use crate::args::EmbedArgs;
+use crate::failure::Failure;
+use crate::kinds::registry;
+use crate::output::Output;
+
+pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
+    let text = pipeline(args)?;
+    let folder = PathBuf::from("celldag-embed.yaml");
+    let pipeline = load_text(&folder, &text, output)?;
+    execute(
+        &pipeline,
+        &Execution { compute: &args.compute, store: &args.store, out: None, only: &[], force: &[], keep_going: false },
+        output,
+    )
+}
+
+/// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.
+fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
+    let registry = registry();
+    let takes = |kind: &str, name: &str| {
+        registry.get(kind).is_some_and(|kind| kind.spec.params.iter().any(|param| param.name == name))
+    };
+    let mut tokenize = json!({ "model": args.model });
+    let mut embed = json!({});
+    for (name, value) in &args.with {
+        let known = [("tokenize", &mut tokenize), ("embed", &mut embed)];
+        let mut used = false;
+        for (kind, with) in known {
+            if takes(kind, name) {
+                with[name] = typed(value);
+                used = true;
+            }
+        }
+        if !used {
+            return Err(Failure::Usage {
+                message: format!("neither `tokenize` nor `embed` has a parameter `{name}`"),
+                help: Some("see `celldag nodes tokenize` and `celldag nodes embed`".to_owned()),
+            });
+        }
+    }
+    let absolute = |path: &Path| std::path::absolute(path).map(|p| p.display().to_string());
+    let checkpoint = absolute(&args.checkpoint)?;
+    Ok(json!({
+        "celldag": 1,
+        "name": "embed",
+        "nodes": {
+            "tokens": {
+                "uses": "tokenize",
+                "in": { "cells": absolute(&args.cells)?, "checkpoint": checkpoint },
+                "with": tokenize,
+            },
+            "embedding": {
+                "uses": "embed",
+                "in": { "tokens": "tokens.tokens", "checkpoint": checkpoint },
+                "with": embed,
+            },
+        },
+        "outputs": { absolute(&args.output)?: "embedding.embedding" },
+    })
+    .to_string())
+}
+
+/// A value of the command line: a number or truth value where it reads as one, else text.
+fn typed(value: &str) -> Value {
+    match serde_json::from_str(value) {
+        Ok(number_or_bool @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => number_or_bool,
+        _ => Value::String(value.to_owned()),
+    }
+}

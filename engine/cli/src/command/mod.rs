@@ -1,0 +1,16 @@
+//! One file a command.
+
+pub(crate) mod cache;
+pub(crate) mod check;
+pub(crate) mod devices;
+pub(crate) mod embed;
+pub(crate) mod graph;
+pub(crate) mod nodes;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod shared;
+pub(crate) mod step;
+pub(crate) mod why;

@@ -1,0 +1,27 @@
+//! `celldag report`: a recorded run as one HTML page.
+
+use std::path::Path;
+
+use celldag_engine::record;
+
+use super::shared::{open_store, read_document};
+use crate::args::StoreArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn run(run: &str, file: &Path, store: &StoreArgs, output: &Output) -> Result<(), Failure> {
+    let store = open_store(store, None)?;
+    let record = record::load(&store, run)?;
+    let mut documents = Vec::new();
+    for job in &record.jobs {
+        let types = job.action().map(|action| action.outputs).unwrap_or_default();
+        for (port, artifact) in job.outputs.iter().filter(|(port, _)| types.get(*port).is_some_and(|o| o.ty == "report")) {
+            match read_document(&store.fetch(artifact)?) {
+                Some(document) => documents.push((job.id.clone(), document)),
+                None => output.say(&format!("{}.{port} is not a report document; left out", job.id)),
+            }
+        }
+    }
+    fs_err::write(file, celldag_report::run_page(&record, &documents))?;
+    output.result(&file.display().to_string())
+}

@@ -1,0 +1,19 @@
+//! `celldag run`.
+
+use super::shared::{Execution, execute, load};
+use crate::args::RunArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub(crate) fn run(args: &RunArgs, output: &Output) -> Result<(), Failure> {
+    let pipeline = load(&args.pipeline, output)?;
+    let execution = Execution {
+        compute: &args.compute,
+        store: &args.store,
+        out: args.out.as_deref(),
+        only: &args.select.only,
+        force: &args.select.force,
+        keep_going: args.keep_going,
+    };
+    execute(&pipeline, &execution, output)
+}

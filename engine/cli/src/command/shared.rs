@@ -1,0 +1,139 @@
+//! What several commands do: load a pipeline, open the store, run.
+
+use std::path::{Path, PathBuf};
+
+use celldag_cache::{Options, Store};
+use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
+use celldag_engine::{DeviceIdentity, ExitClass, LoadOptions, Pipeline, RunOptions, RunRecord};
+use celldag_shaders::Device;
+
+use crate::args::{ComputeArgs, PipelineArgs, StoreArgs};
+use crate::failure::{Failure, show_diagnostics};
+use crate::kinds::registry;
+use crate::output::Output;
+use crate::{interrupt, progress, text};
+
+/// Loads and checks a pipeline file; warnings are shown.
+pub(crate) fn load(args: &PipelineArgs, output: &Output) -> Result<Pipeline, Failure> {
+    let options = LoadOptions { set: args.set.clone(), profile: args.profile.clone() };
+    let pipeline = celldag_engine::load(&args.pipeline, None, &registry(), &options)?;
+    warn(&pipeline, output);
+    Ok(pipeline)
+}
+
+/// Loads a pipeline that this program wrote itself; `file` only serves to name it and to find relative paths.
+pub(crate) fn load_text(file: &Path, text: &str, output: &Output) -> Result<Pipeline, Failure> {
+    let pipeline = celldag_engine::load(file, Some(text), &registry(), &LoadOptions::default())?;
+    warn(&pipeline, output);
+    Ok(pipeline)
+}
+
+fn warn(pipeline: &Pipeline, output: &Output) {
+    if !output.quiet && !pipeline.warnings.is_empty() {
+        show_diagnostics(&celldag_engine::Diagnostics { items: pipeline.warnings.clone() }, output);
+    }
+}
+
+/// Opens the store that the user named, or the one beside the pipeline (`root`), or in the current folder.
+pub(crate) fn open_store(args: &StoreArgs, root: Option<&Path>) -> Result<Store, Failure> {
+    let folder = match (&args.cache, root) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(root)) => root.join(".celldag"),
+        (None, None) => PathBuf::from(".celldag"),
+    };
+    Ok(Store::open(&folder, Options::default())?)
+}
+
+/// The device's identity where it is part of the keys; opening a device takes time, so not otherwise.
+pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<DeviceIdentity>, Failure> {
+    if !pipeline.strict_numerics {
+        return Ok(None);
+    }
+    let device = Device::open(device, 0).map_err(|e| Failure::Device(e.to_string()))?;
+    let info = device.info();
+    Ok(Some(DeviceIdentity {
+        backend: info.backend.to_owned(),
+        adapter: info.name.clone(),
+        driver: info.driver.clone(),
+    }))
+}
+
+/// Everything about a run besides the pipeline.
+pub(crate) struct Execution<'a> {
+    pub(crate) compute: &'a ComputeArgs,
+    pub(crate) store: &'a StoreArgs,
+    pub(crate) out: Option<&'a Path>,
+    pub(crate) only: &'a [String],
+    pub(crate) force: &'a [String],
+    pub(crate) keep_going: bool,
+}
+
+/// Runs a pipeline, shows how it goes, and prints what came out.
+pub(crate) fn execute(pipeline: &Pipeline, execution: &Execution<'_>, output: &Output) -> Result<(), Failure> {
+    let store = open_store(execution.store, Some(&pipeline.root))?;
+    let cancel = interrupt::cancel_on_signals(*output)?;
+    let mut options = RunOptions {
+        device: execution.compute.device.clone(),
+        identity: identity(pipeline, &execution.compute.device)?,
+        // What a user types starts at where they are.
+        out: execution.out.map(std::path::absolute).transpose()?,
+        only: execution.only.to_vec(),
+        force: execution.force.to_vec(),
+        keep_going: execution.keep_going,
+        ..RunOptions::default()
+    };
+    if let Some(jobs) = execution.compute.jobs {
+        options.jobs = jobs.max(1);
+        options.threads = jobs.max(1);
+    }
+    let observer = progress::observer(output);
+    let record = celldag_engine::run(pipeline, &store, &options, observer.as_ref(), &cancel)?;
+    if !output.json {
+        conclude(&record, output)?;
+    }
+    match record.header.exit {
+        ExitClass::Ok => Ok(()),
+        class => Err(Failure::Run(class)),
+    }
+}
+
+/// Results on stdout: report documents as tables, then where the outputs are.
+fn conclude(record: &RunRecord, output: &Output) -> Result<(), Failure> {
+    let header = &record.header;
+    let counts = header.counts;
+    let mut summary = format!(
+        "{}: {} computed, {} cached",
+        header.pipeline, counts.ran, counts.cached
+    );
+    for (count, what) in [(counts.failed, "failed"), (counts.skipped, "skipped")] {
+        if count > 0 {
+            summary.push_str(&format!(", {count} {what}"));
+        }
+    }
+    summary.push_str(&format!(" in {}", celldag_engine::plan::duration(header.seconds)));
+    if counts.cached > 0 {
+        summary.push_str(&format!(", saved {}", celldag_engine::plan::duration(header.saved_seconds)));
+    }
+    output.say(&format!("{summary} (run {})", record.id()));
+    for written in &record.outputs {
+        let json = written.path.extension().is_some_and(|extension| extension == "json");
+        if let Some(document) = json.then(|| read_document(&written.path)).flatten() {
+            output.result(&text::document(&document))?;
+        }
+    }
+    for written in &record.outputs {
+        output.result(&shown(&written.path).display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Reads a report document; `None` for any other file.
+pub(crate) fn read_document(path: &Path) -> Option<ReportDocument> {
+    let document: ReportDocument = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
+    (document.format == DOCUMENT_FORMAT).then_some(document)
+}
+
+/// A path as short as it can be from where the user is.
+pub(crate) fn shown(path: &Path) -> &Path {
+    std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
+}

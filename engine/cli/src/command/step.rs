@@ -1,0 +1,57 @@
+//! `celldag step`: one node on given files, cached under the same key as in a run.
+
+use std::path::PathBuf;
+
+use celldag_engine::{JobOutput, Multiplicity, Pipeline};
+
+use super::shared::{Execution, execute};
+use crate::args::StepArgs;
+use crate::failure::Failure;
+use crate::kinds::registry;
+use crate::output::Output;
+
+pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
+    let registry = registry();
+    let kind = registry.get(&args.kind).cloned().ok_or_else(|| Failure::Usage {
+        message: format!("there is no kind `{}`", args.kind),
+        help: Some(format!("kinds are: {}", registry.names().collect::<Vec<_>>().join(", "))),
+    })?;
+    let spec = kind.spec.clone();
+    let mut inputs = Vec::new();
+    for (name, path) in &args.inputs {
+        let (port, label) = name.split_once(':').unwrap_or((name, ""));
+        let path = std::path::absolute(path)?;
+        if !path.exists() {
+            let missing = std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                format!("input `{port}`: {} does not exist", path.display()),
+            );
+            return Err(missing.into());
+        }
+        let many = spec.inputs.iter().any(|p| p.name == port && p.many == Multiplicity::Many);
+        // Labels tell gathered artifacts apart; a single one needs none.
+        let label = if many && label.is_empty() { format!("{}", inputs.len() + 1) } else { label.to_owned() };
+        inputs.push((port.to_owned(), label, path));
+    }
+    let mut pipeline = Pipeline::single(kind, &args.with, &inputs)?;
+    for (port, path) in &args.outputs {
+        if !spec.outputs.iter().any(|p| p.name == port) {
+            let names: Vec<&str> = spec.outputs.iter().map(|p| p.name).collect();
+            return Err(Failure::Usage {
+                message: format!("kind `{}` has no output port `{port}`", spec.name),
+                help: Some(format!("it has: {}", names.join(", "))),
+            });
+        }
+        let path: PathBuf = std::path::absolute(path)?;
+        pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
+    }
+    let execution = Execution {
+        compute: &args.compute,
+        store: &args.store,
+        out: None,
+        only: &[],
+        force: &[],
+        keep_going: false,
+    };
+    execute(&pipeline, &execution, output)
+}

@@ -1,0 +1,125 @@
+//! How a command fails, what the user sees of it, and with which exit code.
+
+use celldag_cache::StoreError;
+use celldag_engine::{Diagnostics, EngineError, ExitClass};
+
+use crate::output::Output;
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The pipeline is wrong; every finding has a place.
+    Pipeline(Diagnostics),
+    /// The engine could not do it.
+    Engine(EngineError),
+    /// The store could not do it.
+    Store(StoreError),
+    /// The arguments do not fit together.
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// Nodes failed; the run has said so already.
+    Run(ExitClass),
+    /// A device could not be used.
+    Device(String),
+    /// Reading or writing a file.
+    Io(std::io::Error),
+    /// Everything else.
+    Other(String),
+}
+
+impl Failure {
+    /// Wrong arguments.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: None }
+    }
+
+    /// The exit code's class.
+    pub(crate) fn exit_class(&self) -> ExitClass {
+        match self {
+            // A pipeline whose only fault is a file that is not there is a matter of data.
+            Self::Pipeline(diagnostics) if diagnostics.only_missing_files() => ExitClass::Data,
+            Self::Pipeline(_) | Self::Usage { .. } => ExitClass::Usage,
+            Self::Engine(error) => error.exit_class(),
+            Self::Run(class) => *class,
+            Self::Device(_) => ExitClass::Device,
+            Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound => ExitClass::Data,
+            Self::Store(_) | Self::Io(_) | Self::Other(_) => ExitClass::Failed,
+        }
+    }
+
+    /// Tells the user.
+    pub(crate) fn show(&self, output: &Output) {
+        if output.json {
+            // Machines read stdout; people still get the text on stderr.
+            if let Self::Pipeline(diagnostics) = self {
+                let _ = output.json_result(&serde_json::json!({ "errors": diagnostics.to_json() }));
+            }
+        }
+        match self {
+            Self::Run(_) => {}
+            Self::Pipeline(diagnostics) => show_diagnostics(diagnostics, output),
+            Self::Engine(error) => show_message(output, &error.to_string(), error.help().as_deref()),
+            Self::Store(error) => show_message(output, &error.to_string(), None),
+            Self::Usage { message, help } => show_message(output, message, help.as_deref()),
+            Self::Device(message) | Self::Other(message) => show_message(output, message, None),
+            Self::Io(error) => show_message(output, &error.to_string(), None),
+        }
+    }
+}
+
+/// Every finding with its excerpt.
+pub(crate) fn show_diagnostics(diagnostics: &Diagnostics, output: &Output) {
+    let theme = if output.colour_on_stderr() {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::unicode_nocolor()
+    };
+    let handler = miette::GraphicalReportHandler::new_themed(theme).with_links(false);
+    for item in &diagnostics.items {
+        let mut text = String::new();
+        match handler.render_report(&mut text, item) {
+            Ok(()) => output.complain(text.trim_end()),
+            Err(_) => output.complain(&item.one_line()),
+        }
+    }
+    output.complain(&format!("{diagnostics}"));
+}
+
+fn show_message(output: &Output, message: &str, help: Option<&str>) {
+    let red = if output.colour_on_stderr() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+    output.complain(&format!("{}error{}: {message}", red.0, red.1));
+    if let Some(help) = help {
+        output.complain(&format!("hint: {help}"));
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Pipeline(diagnostics)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => Self::Store(error),
+            error => Self::Engine(error),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}

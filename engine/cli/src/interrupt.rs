@@ -1,0 +1,26 @@
+//! Ctrl-C: the first asks running nodes to stop, the second stops the program.
+
+use celldag_engine::{Cancel, ExitClass};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::output::Output;
+
+/// A flag that is raised when the user or a scheduler asks the program to end.
+pub(crate) fn cancel_on_signals(output: Output) -> std::io::Result<Cancel> {
+    let cancel = Cancel::new();
+    let flag = cancel.clone();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for (count, _) in signals.forever().enumerate() {
+            if count > 0 {
+                // Whatever is half done lies in a sandbox, which the next run sweeps.
+                #[expect(clippy::exit, reason = "the user asked twice")]
+                std::process::exit(ExitClass::Interrupted.code().into());
+            }
+            flag.cancel();
+            output.say("stopping (again to stop at once)");
+        }
+    })?;
+    Ok(cancel)
+}

@@ -1,0 +1,132 @@
+//! The HTML page: headings, paragraphs, tables, figures, in the order in which they are added.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::escape::{cell, escape};
+
+const STYLE: &str = include_str!("../assets/page.css");
+
+/// A page under construction.
+#[derive(Clone, Debug)]
+pub struct Page {
+    title: String,
+    body: String,
+    contents: Vec<(String, String)>,
+}
+
+impl Page {
+    /// A page with a title and nothing else.
+    #[must_use]
+    pub fn new(title: &str) -> Self {
+        Self { title: title.to_owned(), body: String::new(), contents: Vec::new() }
+    }
+
+    /// A section heading, listed in the table of contents.
+    pub fn section(&mut self, heading: &str) {
+        let anchor = format!("section-{}", self.contents.len() + 1);
+        let _ = write!(self.body, "<h2 id=\"{anchor}\">{}</h2>\n", escape(heading));
+        self.contents.push((anchor, heading.to_owned()));
+    }
+
+    /// A smaller heading.
+    pub fn heading(&mut self, text: &str) {
+        let _ = write!(self.body, "<h3>{}</h3>\n", escape(text));
+    }
+
+    /// A paragraph of plain text.
+    pub fn paragraph(&mut self, text: &str) {
+        let _ = write!(self.body, "<p>{}</p>\n", escape(text));
+    }
+
+    /// Warnings, set apart; nothing when there are none.
+    pub fn warnings<'a>(&mut self, warnings: impl IntoIterator<Item = &'a str>) {
+        let items: String =
+            warnings.into_iter().map(|w| format!("<li>{}</li>", escape(w))).collect();
+        if !items.is_empty() {
+            let _ = write!(self.body, "<div class=\"warnings\"><strong>Warnings</strong><ul>{items}</ul></div>\n");
+        }
+    }
+
+    /// The headline: big numbers with their names.
+    pub fn headline(&mut self, numbers: &[(String, Option<f64>)]) {
+        if numbers.is_empty() {
+            return;
+        }
+        self.body.push_str("<div class=\"headline\">");
+        for (name, value) in numbers {
+            let value = value.map_or_else(|| "undefined".to_owned(), |v| format!("{v:.3}"));
+            let _ = write!(self.body, "<div><b>{value}</b><span>{}</span></div>", escape(name));
+        }
+        self.body.push_str("</div>\n");
+    }
+
+    /// A table with a caption.
+    pub fn table(&mut self, caption: &str, columns: &[String], rows: &[Vec<Value>], note: &str) {
+        self.body.push_str("<figure class=\"table\">");
+        if !caption.is_empty() {
+            let _ = write!(self.body, "<figcaption>{}</figcaption>", escape(caption));
+        }
+        self.body.push_str("<div class=\"scroll\"><table><thead><tr>");
+        for column in columns {
+            let _ = write!(self.body, "<th>{}</th>", escape(column));
+        }
+        self.body.push_str("</tr></thead><tbody>");
+        for row in rows {
+            self.body.push_str("<tr>");
+            for value in row {
+                let class = if value.is_number() { " class=\"number\"" } else { "" };
+                let _ = write!(self.body, "<td{class}>{}</td>", cell(value));
+            }
+            self.body.push_str("</tr>");
+        }
+        self.body.push_str("</tbody></table></div>");
+        if !note.is_empty() {
+            let _ = write!(self.body, "<p class=\"note\">{}</p>", escape(note));
+        }
+        self.body.push_str("</figure>\n");
+    }
+
+    /// A picture made by this program: `svg` is inserted as it is.
+    pub fn picture(&mut self, caption: &str, svg: &str, note: &str) {
+        let _ = write!(self.body, "<figure><figcaption>{}</figcaption>{svg}", escape(caption));
+        if !note.is_empty() {
+            let _ = write!(self.body, "<p class=\"note\">{}</p>", escape(note));
+        }
+        self.body.push_str("</figure>\n");
+    }
+
+    /// Starts a row of figures that stand side by side where there is room.
+    pub fn open_row(&mut self) {
+        self.body.push_str("<div class=\"row\">\n");
+    }
+
+    /// Ends a row of figures.
+    pub fn close_row(&mut self) {
+        self.body.push_str("</div>\n");
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn finish(self) -> String {
+        let title = escape(&self.title);
+        let contents = if self.contents.len() > 2 {
+            let items: String = self
+                .contents
+                .iter()
+                .map(|(anchor, heading)| format!("<a href=\"#{anchor}\">{}</a>", escape(heading)))
+                .collect();
+            format!("<nav>{items}</nav>\n")
+        } else {
+            String::new()
+        };
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"generator\" content=\"celldag\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
+             <body>\n<main>\n<h1>{title}</h1>\n{contents}{}</main>\n</body>\n</html>\n",
+            self.body
+        )
+    }
+}

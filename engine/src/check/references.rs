@@ -1,0 +1,336 @@
+//! `in:` of a node: what each value refers to, and whether the port takes it.
+
+use std::collections::BTreeSet;
+
+use super::suggest::{hint, nearest};
+use super::{Context, Sketch, Sketches};
+use crate::diagnostic::Diagnostic;
+use crate::kind::{InPort, Multiplicity};
+use crate::spec::document::{InputDef, InputItem, Text};
+use crate::spec::template::{Part, Template, is_name};
+use crate::spec::{Key, Span};
+
+/// A port and what stands on it.
+pub(crate) struct CheckedInput {
+    /// Index of the port in the kind.
+    pub(crate) port: usize,
+    /// One or more.
+    pub(crate) items: Vec<CheckedItem>,
+}
+
+/// One reference or path.
+pub(crate) struct CheckedItem {
+    /// All producers that differ only in axes that the consumer lacks.
+    pub(crate) gather: bool,
+    /// Where it stands.
+    pub(crate) span: Span,
+    /// What it is.
+    pub(crate) source: ItemSource,
+}
+
+/// What an input value refers to.
+pub(crate) enum ItemSource {
+    /// An output of a node; the port is `None` when it could not be found.
+    Node {
+        /// Index of the node.
+        node: usize,
+        /// Index of its output.
+        port: Option<usize>,
+    },
+    /// A path, still with references to axes.
+    Path(Template),
+}
+
+/// Checks all inputs of one node.
+pub(crate) fn check_inputs(
+    context: &Context<'_>,
+    sketches: &Sketches<'_>,
+    index: usize,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<CheckedInput> {
+    let node = &sketches.nodes[index];
+    let mut inputs = Vec::new();
+    // Required ports that a misspelt one probably is: one finding about them is enough.
+    let mut meant = BTreeSet::new();
+    for (key, input) in &node.def.inputs {
+        let port =
+            node.kind.as_ref().and_then(|kind| kind.spec.inputs.iter().position(|p| p.name == key.name));
+        if let (Some(kind), None) = (&node.kind, port) {
+            meant.extend(nearest(&key.name, kind.spec.inputs.iter().map(|port| port.name)));
+            out.push(unknown_port(&kind.spec, key));
+        }
+        let items: Vec<CheckedItem> =
+            input.items.iter().filter_map(|item| check_item(context, sketches, node, item, out)).collect();
+        let declared = node.kind.as_ref().zip(port).and_then(|(kind, port)| kind.spec.inputs.get(port));
+        if let Some(declared) = declared {
+            check_count(node, declared, input, out);
+            for item in &items {
+                check_type(sketches, node, declared, item, out);
+            }
+        }
+        for item in &items {
+            check_join(context, sketches, node, item, out);
+        }
+        // Without a known port the item still is an edge, which a cycle may run through.
+        inputs.push(CheckedInput { port: port.unwrap_or(usize::MAX), items });
+    }
+    let Some(kind) = &node.kind else { return inputs };
+    for port in &kind.spec.inputs {
+        let given = node.def.inputs.iter().any(|(key, _)| key.name == port.name);
+        if port.many != Multiplicity::Optional && !given && !meant.contains(port.name) {
+            out.push(
+                Diagnostic::error(
+                    "celldag::pipeline::missing_input_port",
+                    format!("{} needs the input `{}` ({}): {}", node.place, port.name, port.ty, port.about),
+                )
+                .at(node.def.name.span.clone(), format!("`{}` is not given", port.name))
+                .help(format!("add `in: {{{}: node.port}}` or a path", port.name)),
+            );
+        }
+    }
+    inputs
+}
+
+fn unknown_port(spec: &crate::kind::KindSpec, key: &Key) -> Diagnostic {
+    let name = key.name.as_str();
+    let help = if spec.params.iter().any(|param| param.name == name) {
+        Some(format!("`{name}` is a parameter: write it under `with:`"))
+    } else {
+        hint(name, "inputs", spec.inputs.iter().map(|port| port.name))
+    };
+    Diagnostic::error(
+        "celldag::pipeline::unknown_port",
+        format!("kind `{}` has no input `{name}`", spec.name),
+    )
+    .at(key.span.clone(), "unknown input")
+    .help("it takes no inputs")
+    .maybe_help(help)
+}
+
+fn check_item(
+    context: &Context<'_>,
+    sketches: &Sketches<'_>,
+    node: &Sketch<'_>,
+    item: &InputItem,
+    out: &mut Vec<Diagnostic>,
+) -> Option<CheckedItem> {
+    let span = item.text.span.clone();
+    let names = node.names(context);
+    let template = names.parse(&item.text.value, &span, out)?;
+    names.check_template(&template, &span, out)?;
+    let template = names
+        .fill_params(&template)
+        .map_err(|message| {
+            out.push(
+                Diagnostic::error("celldag::pipeline::bad_interpolation", message).at(span.clone(), "here"),
+            );
+        })
+        .ok()?;
+    let text = match template.parts.as_slice() {
+        [Part::Text(text)] => text,
+        _ if item.gather => {
+            let code = "celldag::pipeline::bad_gather";
+            out.push(
+                Diagnostic::error(code, "`gather` takes a node, not a path that depends on axes")
+                    .at(span, "not a node")
+                    .help("write {gather: node.port}"),
+            );
+            return None;
+        }
+        _ => return Some(CheckedItem { gather: false, span, source: ItemSource::Path(template) }),
+    };
+    let found = Text { value: text.clone(), span: span.clone() };
+    let source = match classify(context, sketches, &found, item.gather, out)? {
+        Some((node, port)) => ItemSource::Node { node, port },
+        None => ItemSource::Path(template),
+    };
+    Some(CheckedItem { gather: item.gather, span, source })
+}
+
+/// A reference (`Some`), or a path (`None`); nothing at all after a finding.
+///
+/// `a.b` is a reference when `a` is a node; otherwise it may be a file name such as `cells.h5ad`, if there is such a
+/// file. A path with `/` is never a reference.
+#[expect(clippy::option_option, reason = "outer: sound or not; inner: reference or path")]
+fn classify(
+    context: &Context<'_>,
+    sketches: &Sketches<'_>,
+    text: &Text,
+    must_be_node: bool,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Option<(usize, Option<usize>)>> {
+    let (name, port) = match text.value.split_once('.') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text.value.as_str(), None),
+    };
+    if is_name(name) && port.is_none_or(is_name) {
+        if let Some(node) = sketches.find(name) {
+            let file = context.root.join(&text.value).exists().then_some(text.value.as_str());
+            return Some(Some((node, find_output(sketches, node, port, &text.span, file, out)?)));
+        }
+        let path = context.root.join(&text.value);
+        if must_be_node || !path.exists() {
+            let near = nearest(name, sketches.names());
+            let rest = port.map_or_else(String::new, |port| format!(".{port}"));
+            let no_file = if must_be_node {
+                String::new()
+            } else {
+                format!(", and there is no file {}", path.display())
+            };
+            out.push(
+                Diagnostic::error(
+                    "celldag::pipeline::unknown_node",
+                    format!("there is no node `{name}`{no_file}"),
+                )
+                .at(text.span.clone(), "unknown node")
+                .help("write `node.port` for the result of a node, or a path relative to the pipeline file")
+                .maybe_help(near.map(|near| format!("did you mean `{near}{rest}`?"))),
+            );
+            return None;
+        }
+    } else if must_be_node {
+        out.push(
+            Diagnostic::error(
+                "celldag::pipeline::bad_gather",
+                format!("`gather` takes a node, not the path `{}`", text.value),
+            )
+            .at(text.span.clone(), "not a node")
+            .help("write {gather: node.port}; several files can be given as a list"),
+        );
+        return None;
+    }
+    Some(None)
+}
+
+/// The output that `node` or `node.port` means: `None` after a finding, `Some(None)` when the kind is not known.
+///
+/// `file` is an existing file of the same name, which the user may have meant.
+#[expect(clippy::option_option, reason = "outer: sound or not; inner: known or not")]
+pub(super) fn find_output(
+    sketches: &Sketches<'_>,
+    node: usize,
+    port: Option<&str>,
+    span: &Span,
+    file: Option<&str>,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Option<usize>> {
+    let node = &sketches.nodes[node];
+    let Some(spec) = node.kind.as_ref().map(|kind| &kind.spec) else { return Some(None) };
+    let Some(port) = port else {
+        if spec.outputs.is_empty() {
+            let code = "celldag::pipeline::unknown_output";
+            out.push(
+                Diagnostic::error(code, format!("{} gives nothing", node.place))
+                    .at(span.clone(), "no output"),
+            );
+            return None;
+        }
+        return Some(Some(0));
+    };
+    let found = spec.outputs.iter().position(|output| output.name == port);
+    if found.is_none() {
+        let names = spec.outputs.iter().map(|output| output.name);
+        out.push(
+            Diagnostic::error(
+                "celldag::pipeline::unknown_output",
+                format!("{} (kind `{}`) has no output `{port}`", node.place, spec.name),
+            )
+            .at(span.clone(), "unknown output")
+            .maybe_help(hint(port, "outputs", names))
+            .maybe_help(file.map(|file| format!("write ./{file} for the file of that name"))),
+        );
+    }
+    found.map(Some)
+}
+
+fn check_count(node: &Sketch<'_>, port: &InPort, input: &InputDef, out: &mut Vec<Diagnostic>) {
+    if port.many == Multiplicity::Many {
+        return;
+    }
+    let gathers = input.items.iter().any(|item| item.gather);
+    if gathers || input.list && input.items.len() > 1 {
+        let what = if gathers { "`gather` gives several" } else { "this is a list of several" };
+        out.push(
+            Diagnostic::error(
+                "celldag::pipeline::too_many",
+                format!("input `{}` of {} takes one artifact, but {what}", port.name, node.place),
+            )
+            .at(input.span.clone(), "takes one")
+            .help("refer to one artifact; to work on each of several, let the node vary: foreach: [axis]"),
+        );
+    }
+}
+
+fn check_type(
+    sketches: &Sketches<'_>,
+    node: &Sketch<'_>,
+    port: &InPort,
+    item: &CheckedItem,
+    out: &mut Vec<Diagnostic>,
+) {
+    let ItemSource::Node { node: producer, port: Some(output) } = item.source else { return };
+    let producer = &sketches.nodes[producer];
+    let Some(spec) = producer.kind.as_ref().map(|kind| &kind.spec) else { return };
+    let Some(output) = spec.outputs.get(output) else { return };
+    if output.ty.fits(port.ty) {
+        return;
+    }
+    let fitting = spec.outputs.iter().find(|other| other.ty.fits(port.ty));
+    let help = match fitting {
+        Some(other) => format!("did you mean `{}.{}`?", producer.name(), other.name),
+        None => format!("`{}` wants {} ({})", port.name, port.ty, port.ty.about),
+    };
+    out.push(
+        Diagnostic::error(
+            "celldag::pipeline::type_mismatch",
+            format!(
+                "`{}.{}` gives {}, but input `{}` of {} takes {}",
+                producer.name(),
+                output.name,
+                output.ty,
+                port.name,
+                node.place,
+                port.ty
+            ),
+        )
+        .at(item.span.clone(), format!("{}, not {}", output.ty, port.ty))
+        .help(help),
+    );
+}
+
+/// Shared axes join by name; what the consumer lacks must be gathered.
+fn check_join(
+    context: &Context<'_>,
+    sketches: &Sketches<'_>,
+    node: &Sketch<'_>,
+    item: &CheckedItem,
+    out: &mut Vec<Diagnostic>,
+) {
+    let ItemSource::Node { node: producer, .. } = item.source else { return };
+    let producer = &sketches.nodes[producer];
+    if item.gather || !node.axes_sound || !producer.axes_sound {
+        return;
+    }
+    let lacking: Vec<&str> = producer
+        .axes
+        .iter()
+        .filter(|axis| !node.axes.contains(axis))
+        .map(|axis| context.axes[*axis].name.as_str())
+        .collect();
+    if lacking.is_empty() {
+        return;
+    }
+    let axes = lacking.join(", ");
+    out.push(
+        Diagnostic::error(
+            "celldag::pipeline::needs_gather",
+            format!("`{}` varies over {axes}, but {} does not", producer.name(), node.place),
+        )
+        .at(item.span.clone(), "one of many")
+        .help(format!(
+            "take all of them with {{gather: {}.PORT}}, or add {axes} to `foreach` of `{}`",
+            producer.name(),
+            node.name()
+        )),
+    );
+}

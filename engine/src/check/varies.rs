@@ -1,0 +1,116 @@
+//! Which combinations of a node's axes exist: `exclude:` and `when:`.
+
+use std::collections::BTreeSet;
+
+use super::interpolate::Combination;
+use super::suggest::nearest;
+use super::when::Condition;
+use super::{Context, Sketch};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::expand::axes::AxisValue;
+use crate::spec::Span;
+
+/// The checked rules of a node.
+pub(crate) struct Live {
+    /// Each: slot in the node's axes → indices of values.
+    exclude: Vec<Vec<(usize, BTreeSet<usize>)>>,
+    when: Option<(Condition, Span)>,
+    /// Nothing is wrong with them.
+    pub(crate) sound: bool,
+}
+
+impl Live {
+    /// Whether the node has a job here. A condition that cannot be decided is a finding.
+    pub(crate) fn contains(
+        &self,
+        context: &Context<'_>,
+        node: &Sketch<'_>,
+        at: Combination<'_>,
+        out: &mut Vec<Diagnostic>,
+    ) -> bool {
+        let excluded = self.exclude.iter().any(|combination| {
+            combination.iter().all(|(slot, values)| at.values.get(*slot).is_some_and(|v| values.contains(v)))
+        });
+        if excluded {
+            return false;
+        }
+        let Some((condition, span)) = &self.when else { return true };
+        condition.holds(&node.names(context), at, span).unwrap_or_else(|message| {
+            // One finding says it; thousands of jobs would repeat it.
+            if !out.iter().any(|finding| finding.label.as_ref().is_some_and(|label| label.span == *span)) {
+                out.push(bad_condition(span, &message));
+            }
+            true
+        })
+    }
+}
+
+/// Checks both rules.
+pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diagnostic>) -> Live {
+    let before = out.len();
+    let mut live = Live { exclude: Vec::new(), when: None, sound: true };
+    for combination in &node.def.exclude {
+        let mut rule = Vec::new();
+        for (key, values) in combination {
+            let slot = node.axes.iter().position(|axis| context.axes[*axis].name == key.name);
+            let Some(slot) = slot else {
+                out.push(
+                    Diagnostic::error(
+                        "celldag::pipeline::axis_not_here",
+                        format!("{} does not vary over `{}`", node.place, key.name),
+                    )
+                    .at(key.span.clone(), "not under `foreach:`")
+                    .help("`exclude` takes the axes of its own node"),
+                );
+                continue;
+            };
+            let axis = &context.axes[node.axes[slot]];
+            let mut wanted = BTreeSet::new();
+            for value in values {
+                match axis.values.iter().position(|known| known.text() == value.value) {
+                    Some(index) => {
+                        wanted.insert(index);
+                    }
+                    // A profile may have dropped the value; a misspelt one is caught by its nearness to a real one.
+                    None => {
+                        let near = nearest(&value.value, axis.values.iter().map(AxisValue::text));
+                        out.push(
+                            Diagnostic::warning(
+                                "celldag::pipeline::unknown_value",
+                                format!(
+                                    "axis `{}` has no value `{}`: this excludes nothing",
+                                    axis.name, value.value
+                                ),
+                            )
+                            .at(value.span.clone(), "no such value")
+                            .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                        );
+                    }
+                }
+            }
+            rule.push((slot, wanted));
+        }
+        if rule.len() == combination.len() {
+            live.exclude.push(rule);
+        }
+    }
+    if let Some(text) = &node.def.when {
+        match Condition::parse(&text.value) {
+            Ok(condition) => {
+                for operand in condition.operands() {
+                    let _ = node.names(context).check_template(operand, &text.span, out);
+                }
+                live.when = Some((condition, text.span.clone()));
+            }
+            Err(message) => out.push(bad_condition(&text.span, &message)),
+        }
+    }
+    live.sound = out[before..].iter().all(|finding| finding.severity == Severity::Warning);
+    live
+}
+
+fn bad_condition(span: &Span, message: &str) -> Diagnostic {
+    Diagnostic::error("celldag::pipeline::bad_condition", format!("`when:` {message}"))
+        .at(span.clone(), "in this condition")
+        .help("compare known values: when: \"${model} == scgpt and ${fold} not in [0, 1]\"")
+}

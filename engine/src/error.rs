@@ -1,0 +1,188 @@
+//! Failures of the engine itself (a node's own failure is a [`NodeError`]) and the exit codes of DESIGN 4.
+
+use std::path::PathBuf;
+
+use celldag_cache::StoreError;
+use serde::{Deserialize, Serialize};
+
+use crate::step::{FailureCause, NodeError};
+
+/// How a command ends; the numbers are a contract with scripts and workflow managers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitClass {
+    /// 0.
+    #[default]
+    Ok,
+    /// 1: a node failed.
+    Failed,
+    /// 2: bad arguments or pipeline.
+    Usage,
+    /// 3: bad or missing input data.
+    Data,
+    /// 4: device or memory.
+    Device,
+    /// 130: interrupted by the user.
+    Interrupted,
+}
+
+impl ExitClass {
+    /// The exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Data => 3,
+            Self::Device => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The class of several results together. An interrupt outranks everything, since the rest is then incomplete; a
+    /// fault of a node outranks the causes that a user can mend.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        let rank = |class: Self| match class {
+            Self::Ok => 0,
+            Self::Usage => 1,
+            Self::Data => 2,
+            Self::Device => 3,
+            Self::Failed => 4,
+            Self::Interrupted => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+impl From<FailureCause> for ExitClass {
+    fn from(cause: FailureCause) -> Self {
+        match cause {
+            FailureCause::Failed => Self::Failed,
+            FailureCause::Parameter => Self::Usage,
+            FailureCause::Data => Self::Data,
+            FailureCause::Device => Self::Device,
+            FailureCause::Cancelled => Self::Interrupted,
+        }
+    }
+}
+
+/// An input of the user that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputProblem {
+    /// The job that wants it.
+    pub job: String,
+    /// The port that it stands on.
+    pub port: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// Why the engine could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of the engine (run folder) could not be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// `--only` or `--force` names nothing in the pipeline.
+    #[error("the pipeline has no node `{name}`")]
+    UnknownNode {
+        /// As given.
+        name: String,
+        /// The nearest name, if one is near.
+        nearest: Option<String>,
+    },
+    /// Files that the pipeline reads are missing or unusable; all of them.
+    #[error("{}", inputs_message(.0))]
+    Inputs(Vec<InputProblem>),
+    /// `numerics: strict` without knowing the device.
+    #[error("`numerics: strict` needs the identity of the compute device, and none was given")]
+    NoDeviceIdentity,
+    /// No recorded run has this id.
+    #[error("there is no run `{wanted}` in this store")]
+    NoRun {
+        /// As given.
+        wanted: String,
+    },
+    /// Several recorded runs begin with the given text.
+    #[error("`{wanted}` fits several runs: {}", .fits.join(", "))]
+    AmbiguousRun {
+        /// As given.
+        wanted: String,
+        /// The runs.
+        fits: Vec<String>,
+    },
+    /// No job or node of that name in a run.
+    #[error("run {run} has no job or node `{name}`")]
+    NoJob {
+        /// The run.
+        run: String,
+        /// As given.
+        name: String,
+        /// The nearest name, if one is near.
+        nearest: Option<String>,
+    },
+    /// A file of a run record does not hold what it should.
+    #[error("the run record {} cannot be read: {why}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+fn inputs_message(problems: &[InputProblem]) -> String {
+    let lines: Vec<String> =
+        problems.iter().map(|p| format!("input `{}` of {}: {}", p.port, p.job, p.message)).collect();
+    lines.join("\n")
+}
+
+impl EngineError {
+    /// How a command that ends with this error exits.
+    #[must_use]
+    pub fn exit_class(&self) -> ExitClass {
+        match self {
+            Self::Store(_) | Self::Io(_) | Self::Record { .. } => ExitClass::Failed,
+            Self::UnknownNode { .. }
+            | Self::NoRun { .. }
+            | Self::AmbiguousRun { .. }
+            | Self::NoJob { .. } => ExitClass::Usage,
+            Self::Inputs(_) => ExitClass::Data,
+            Self::NoDeviceIdentity => ExitClass::Device,
+        }
+    }
+
+    /// What to do about it, where the message does not say so itself.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownNode { nearest, .. } | Self::NoJob { nearest, .. } => {
+                nearest.as_ref().map(|name| format!("did you mean `{name}`?"))
+            }
+            Self::NoRun { .. } => {
+                Some("`celldag runs` lists the recorded runs; `last` is the newest".to_owned())
+            }
+            Self::AmbiguousRun { .. } => Some("give more of the id".to_owned()),
+            Self::Inputs(problems) => problems.iter().find_map(|p| p.help.clone()),
+            Self::Record { .. } => Some("delete the folder of the run; results are not affected".to_owned()),
+            Self::Store(_) | Self::Io(_) | Self::NoDeviceIdentity => None,
+        }
+    }
+}
+
+/// How a failure of the store looks from a node: a full disk or a broken store is nobody's data error.
+pub(crate) fn store_failure(error: &StoreError) -> NodeError {
+    let cause = match error {
+        StoreError::Changed { .. } => FailureCause::Data,
+        _ => FailureCause::Failed,
+    };
+    NodeError::new(cause, error.to_string())
+}

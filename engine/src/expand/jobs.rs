@@ -1,0 +1,288 @@
+//! Nodes to jobs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::axes::Axis;
+use super::grid::Grid;
+use super::join::{Join, label};
+use super::paths::Paths;
+use crate::check::params::Resolver;
+use crate::check::references::{CheckedItem, ItemSource};
+use crate::check::{Checked, Context, Sketch};
+use crate::diagnostic::Diagnostic;
+use crate::kind::Multiplicity;
+use crate::param::Params;
+use crate::pipeline::{Job, JobInput, Source};
+
+/// More jobs than any study has; guards against a slip in an axis.
+const MAX_JOBS: usize = 5_000_000;
+
+/// The jobs of one node before they know each other.
+pub(crate) struct NodeJobs {
+    /// Which combinations exist.
+    pub(crate) grid: Grid,
+    /// Parameters by number of the job.
+    params: Vec<Arc<Params>>,
+    /// Index of the first job in the pipeline; set by [`connect`].
+    pub(crate) first: usize,
+}
+
+/// Finds the jobs of every sound node and checks their parameters. `None` stands for nodes with findings.
+pub(crate) fn enumerate(
+    context: &Context<'_>,
+    checked: &Checked<'_>,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<Option<NodeJobs>> {
+    let mut total: usize = 0;
+    let mut all = Vec::new();
+    for (node, sketch) in checked.nodes.iter().zip(&checked.sketches.nodes) {
+        let (true, Some(kind)) = (node.sound, &sketch.kind) else {
+            all.push(None);
+            continue;
+        };
+        let lengths: Vec<usize> = sketch.axes.iter().map(|axis| context.axes[*axis].values.len()).collect();
+        total = total.saturating_add(Grid::size(&lengths));
+        if total > MAX_JOBS {
+            out.push(
+                Diagnostic::error("celldag::pipeline::too_many_jobs", format!("more than {MAX_JOBS} jobs"))
+                    .at(sketch.def.name.span.clone(), "with this node")
+                    .help("check the axes: their lengths multiply"),
+            );
+            all.push(None);
+            break;
+        }
+        let grid = Grid::new(&sketch.axes, &lengths, |at| node.live.contains(context, sketch, at, out));
+        let mut resolver = Resolver::new(context, sketch, kind, &node.params);
+        // Jobs that agree in the axes that their parameters name share them.
+        let slots: Vec<usize> =
+            (0..sketch.axes.len()).filter(|slot| node.params.axes.contains(&sketch.axes[*slot])).collect();
+        let mut shared: BTreeMap<Vec<usize>, Option<Arc<Params>>> = BTreeMap::new();
+        // Every combination is looked at, also after a finding.
+        let mut params = Vec::with_capacity(grid.count());
+        for number in 0..grid.count() {
+            let at = grid.at(number);
+            let projection: Vec<usize> = slots.iter().map(|slot| at.values[*slot]).collect();
+            params.extend(shared.entry(projection).or_insert_with(|| resolver.resolve(at, out)).clone());
+        }
+        let sound = params.len() == grid.count();
+        all.push(sound.then_some(NodeJobs { grid, params, first: 0 }));
+    }
+    all.resize_with(checked.nodes.len(), || None);
+    all
+}
+
+/// Checks that the files named under `in:` exist, for every job.
+pub(crate) fn check_files(
+    context: &Context<'_>,
+    checked: &Checked<'_>,
+    all: &[Option<NodeJobs>],
+    paths: &mut Paths,
+    out: &mut Vec<Diagnostic>,
+) {
+    for ((node, sketch), jobs) in checked.nodes.iter().zip(&checked.sketches.nodes).zip(all) {
+        let (Some(jobs), Some(kind)) = (jobs, &sketch.kind) else { continue };
+        for input in &node.inputs {
+            let port = kind.spec.inputs.get(input.port).map_or("", |port| port.name);
+            for item in &input.items {
+                let ItemSource::Path(template) = &item.source else { continue };
+                for number in 0..jobs.grid.count() {
+                    match sketch.names(context).render(template, jobs.grid.at(number)) {
+                        Ok(text) => {
+                            paths.resolve(context.root, &text, sketch, port, &item.span);
+                        }
+                        Err(message) => out.push(
+                            Diagnostic::error("celldag::pipeline::bad_interpolation", message)
+                                .at(item.span.clone(), "here"),
+                        ),
+                    }
+                    if template.references().next().is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts the jobs into order and connects them. Called when nothing is wrong so far.
+pub(crate) fn connect(
+    context: &Context<'_>,
+    checked: &Checked<'_>,
+    all: &mut [Option<NodeJobs>],
+    paths: &mut Paths,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<Job> {
+    let mut jobs = Vec::with_capacity(all.iter().flatten().map(|node| node.grid.count()).sum());
+    for index in &checked.order {
+        if let Some(node) = &mut all[*index] {
+            node.first = jobs.len();
+        }
+        let Some(node) = &all[*index] else { continue };
+        let mut wiring = Wiring { context, checked, all, paths, node: *index, reported: BTreeSet::new() };
+        for number in 0..node.grid.count() {
+            jobs.extend(wiring.job(number, out));
+        }
+    }
+    jobs
+}
+
+struct Wiring<'a> {
+    context: &'a Context<'a>,
+    checked: &'a Checked<'a>,
+    all: &'a [Option<NodeJobs>],
+    paths: &'a mut Paths,
+    node: usize,
+    /// Places with a finding: thousands of jobs would repeat it.
+    reported: BTreeSet<usize>,
+}
+
+impl<'a> Wiring<'a> {
+    fn job(&mut self, number: usize, out: &mut Vec<Diagnostic>) -> Option<Job> {
+        let sketch: &Sketch<'_> = &self.checked.sketches.nodes[self.node];
+        let kind = sketch.kind.clone()?;
+        let own = self.all[self.node].as_ref()?;
+        let axes = self.context.axes;
+        let coordinates = coordinates(axes, &own.grid, number);
+        let id = id(sketch.name(), &coordinates);
+        let mut inputs = Vec::new();
+        for input in &self.checked.nodes[self.node].inputs {
+            let port = kind.spec.inputs.get(input.port)?;
+            let start = inputs.len();
+            for item in &input.items {
+                self.add(
+                    &mut inputs,
+                    port.name,
+                    item,
+                    input.items.len() > 1,
+                    own.grid.values(number),
+                    &id,
+                    out,
+                );
+            }
+            if port.many != Multiplicity::Many {
+                inputs[start..].iter_mut().for_each(|input: &mut JobInput| input.label.clear());
+            }
+        }
+        inputs.sort_by(|a, b| (&a.port, &a.label).cmp(&(&b.port, &b.label)));
+        let repeated =
+            inputs.windows(2).find(|pair| pair[0].port == pair[1].port && pair[0].label == pair[1].label);
+        if let Some([first, _]) = repeated
+            && self.reported.insert(sketch.def.name.span.start)
+        {
+            let message = format!(
+                "two artifacts on input `{}` of {} are both called `{}`",
+                first.port, sketch.place, first.label
+            );
+            out.push(
+                Diagnostic::error("celldag::pipeline::repeated_label", message)
+                    .at(sketch.def.name.span.clone(), "in this node")
+                    .help("list each artifact once"),
+            );
+        }
+        Some(Job {
+            node: sketch.name().to_owned(),
+            coordinates,
+            id,
+            params: own.params.get(number)?.clone(),
+            inputs,
+            temporary: sketch.def.temporary,
+            retries: sketch.def.retries,
+            timeout: sketch.def.timeout,
+            threads: sketch.def.threads,
+            uses_device: kind.spec.uses_device || sketch.def.gpu == Some(true),
+            kind,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one edge has this many ends")]
+    fn add(
+        &mut self,
+        inputs: &mut Vec<JobInput>,
+        port: &str,
+        item: &CheckedItem,
+        several: bool,
+        values: &[usize],
+        id: &str,
+        out: &mut Vec<Diagnostic>,
+    ) {
+        let sketch = &self.checked.sketches.nodes[self.node];
+        let axes = self.context.axes;
+        let (producer, output) = match &item.source {
+            ItemSource::Path(template) => {
+                let own = crate::check::interpolate::Combination { axes: &sketch.axes, values };
+                let Ok(text) = sketch.names(self.context).render(template, own) else { return };
+                let path = self.paths.resolve(self.context.root, &text, sketch, port, &item.span);
+                inputs.push(JobInput { port: port.to_owned(), label: text, source: Source::Path(path) });
+                return;
+            }
+            ItemSource::Node { node, port: Some(output) } => (*node, *output),
+            ItemSource::Node { port: None, .. } => return,
+        };
+        let Some(jobs) = &self.all[producer] else { return };
+        let other = &self.checked.sketches.nodes[producer];
+        let Some(output) = other.kind.as_ref().and_then(|kind| kind.spec.outputs.get(output)) else { return };
+        let join = Join::new(axes, &sketch.axes, &jobs.grid);
+        let twice = several && self.refers_twice(producer);
+        let before = inputs.len();
+        join.each(values, &jobs.grid, |found, lacking| {
+            let Some(found) = found else { return };
+            let label = match (item.gather, join.is_plain()) {
+                (false, _) if twice => format!("{}.{}", other.name(), output.name),
+                (false, _) => other.name().to_owned(),
+                (true, true) => self::id(other.name(), &coordinates(axes, &jobs.grid, found)),
+                (true, false) if several => format!("{}[{}]", other.name(), label(axes, lacking)),
+                (true, false) => label(axes, lacking),
+            };
+            let source = Source::Job { job: jobs.first + found, port: output.name.to_owned() };
+            inputs.push(JobInput { port: port.to_owned(), label, source });
+        });
+        if inputs.len() == before && self.reported.insert(item.span.start) {
+            out.push(
+                Diagnostic::error(
+                    "celldag::pipeline::excluded_input",
+                    format!(
+                        "`{id}` needs `{}`, which has no job there: `exclude` or `when` took it away",
+                        other.name()
+                    ),
+                )
+                .at(item.span.clone(), "nothing to take")
+                .help(format!(
+                    "give `{}` the same `exclude` or `when` as `{}`",
+                    sketch.name(),
+                    other.name()
+                )),
+            );
+        }
+    }
+
+    fn refers_twice(&self, producer: usize) -> bool {
+        let inputs = &self.checked.nodes[self.node].inputs;
+        inputs.iter().any(|input| {
+            let same = |item: &&CheckedItem| matches!(item.source, ItemSource::Node { node, .. } if node == producer);
+            input.items.iter().filter(same).count() > 1
+        })
+    }
+}
+
+fn coordinates(axes: &[Axis], grid: &Grid, number: usize) -> BTreeMap<String, String> {
+    let pairs = grid.axes.iter().zip(grid.values(number));
+    pairs
+        .map(|(axis, value)| (axes[*axis].name.clone(), axes[*axis].values[*value].text().to_owned()))
+        .collect()
+}
+
+/// `head[fold=3,model=scgpt]`
+pub(crate) fn id(node: &str, coordinates: &BTreeMap<String, String>) -> String {
+    let mut out = node.to_owned();
+    for (index, (axis, value)) in coordinates.iter().enumerate() {
+        out.push(if index == 0 { '[' } else { ',' });
+        out.push_str(axis);
+        out.push('=');
+        out.push_str(value);
+    }
+    if !coordinates.is_empty() {
+        out.push(']');
+    }
+    out
+}

@@ -1,0 +1,115 @@
+//! `events.jsonl`: every event of a run in the order in which it was told, readable while the run goes on.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::now;
+use crate::error::EngineError;
+use crate::events::{EVENT_VERSION, Observer, RunEvent};
+
+/// A reader of a live run is at most this far behind.
+const FLUSH_EVERY: Duration = Duration::from_millis(250);
+
+/// Progress of one job is logged at most this often; the observer sees all of it.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// A line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoggedEvent {
+    /// Version of the line.
+    pub v: u32,
+    /// UTC, RFC 3339.
+    pub time: String,
+    /// The event.
+    #[serde(flatten)]
+    pub event: RunEvent,
+}
+
+/// Hands each event to the observer and appends it to the file, in one order for both.
+pub(crate) struct EventLog<'a> {
+    observer: &'a dyn Observer,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: BufWriter<fs_err::File>,
+    flushed: Instant,
+    progress: BTreeMap<String, Instant>,
+    /// The first failure to write; the run goes on without a log and reports it at the end.
+    broken: Option<std::io::Error>,
+}
+
+impl<'a> EventLog<'a> {
+    /// Starts the log of a run.
+    pub(crate) fn create(folder: &Path, observer: &'a dyn Observer) -> Result<Self, EngineError> {
+        let file = fs_err::OpenOptions::new().create(true).append(true).open(folder.join("events.jsonl"))?;
+        let state = State {
+            file: BufWriter::new(file),
+            flushed: Instant::now(),
+            progress: BTreeMap::new(),
+            broken: None,
+        };
+        Ok(Self { observer, state: Mutex::new(state) })
+    }
+
+    /// Tells an event.
+    pub(crate) fn tell(&self, event: RunEvent) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.observer.event(&event);
+        if let RunEvent::Progress { job, .. } = &event {
+            let last = state.progress.get(job);
+            if last.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) {
+                return;
+            }
+            state.progress.insert(job.clone(), Instant::now());
+        }
+        if state.broken.is_none() {
+            let line = LoggedEvent { v: EVENT_VERSION, time: now(), event };
+            if let Err(e) = state.append(&line) {
+                tracing::warn!("the event log of the run cannot be written: {e}");
+                state.broken = Some(e);
+            }
+        }
+    }
+
+    /// Writes out what is buffered.
+    pub(crate) fn flush(&self) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(e) = state.file.flush() {
+            tracing::warn!("the event log of the run cannot be written: {e}");
+        }
+    }
+}
+
+impl State {
+    fn append(&mut self, line: &LoggedEvent) -> std::io::Result<()> {
+        serde_json::to_writer(&mut self.file, line)?;
+        self.file.write_all(b"\n")?;
+        if self.flushed.elapsed() >= FLUSH_EVERY {
+            self.file.flush()?;
+            self.flushed = Instant::now();
+        }
+        Ok(())
+    }
+}
+
+/// The events of a run folder. A last line that is not whole yet is left out; lines of a newer version are too.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_events(folder: &Path) -> Result<Vec<LoggedEvent>, EngineError> {
+    let file = BufReader::new(fs_err::File::open(folder.join("events.jsonl"))?);
+    let mut events = Vec::new();
+    for line in file.lines() {
+        match serde_json::from_str::<LoggedEvent>(&line?) {
+            Ok(event) if event.v == EVENT_VERSION => events.push(event),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,107 @@
+use serde_json::json;
+
+use super::*;
+use crate::error::EngineError;
+use crate::world::World;
+
+fn pipeline(world: &World, min: i64) -> crate::Pipeline {
+    world
+        .build()
+        .job("qc", "keep", json!({ "min": min }), &[("cells", "cells.txt")])
+        .job("total", "sum", json!({}), &[("cells", "qc.cells")])
+        .done()
+}
+
+fn world() -> World {
+    let world = World::new();
+    world.write("cells.txt", "1\n5\n9\n");
+    world
+}
+
+#[test]
+fn a_record_is_read_back_whole() {
+    let world = world();
+    world.write("demo.yaml", "celldag: 1\n");
+    let made = world.run(&pipeline(&world, 2));
+    let read = load(&world.store, made.id()).unwrap();
+    assert_eq!(read.header, made.header);
+    assert_eq!(serde_json::to_value(&read.jobs).unwrap(), serde_json::to_value(&made.jobs).unwrap());
+    assert_eq!(read.header.text_digest.as_deref(), Some(blake3::hash(b"celldag: 1\n").to_hex().as_str()));
+    assert_eq!(read.job("qc").unwrap().action().unwrap().params["min"], 2);
+    let used: Vec<Key> =
+        serde_json::from_slice(&fs_err::read(made.folder.join("used.json")).unwrap()).unwrap();
+    assert_eq!(used.len(), 2);
+    assert!(made.jobs.iter().all(|job| used.contains(&job.key.unwrap())));
+}
+
+#[test]
+fn runs_are_found_by_id_by_beginning_and_as_the_last() {
+    let world = world();
+    assert!(list(&world.store).unwrap().is_empty());
+    assert!(matches!(load(&world.store, "last"), Err(EngineError::NoRun { .. })));
+    let first = world.run(&pipeline(&world, 2));
+    let second = world.run(&pipeline(&world, 3));
+    let ids: Vec<String> = list(&world.store).unwrap().into_iter().map(|header| header.id).collect();
+    assert_eq!(ids, [second.id(), first.id()], "newest first");
+    assert_eq!(load(&world.store, "last").unwrap().id(), second.id());
+    assert_eq!(load(&world.store, &first.id()[..first.id().len() - 1]).unwrap().id(), first.id());
+    let error = load(&world.store, &first.id()[..4]).unwrap_err();
+    assert!(matches!(&error, EngineError::AmbiguousRun { fits, .. } if fits.len() == 2), "{error}");
+    assert!(load(&world.store, "nothing").unwrap_err().help().unwrap().contains("celldag runs"));
+}
+
+#[test]
+fn a_killed_run_can_be_looked_at_and_does_not_disturb() {
+    let world = world();
+    let killed = world.run(&pipeline(&world, 2));
+    for name in ["jobs.json", "used.json"] {
+        fs_err::remove_file(killed.folder.join(name)).unwrap();
+    }
+    let events = killed.folder.join("events.jsonl");
+    let text = fs_err::read_to_string(&events).unwrap();
+    fs_err::write(&events, &text[..text.len() - 30]).unwrap();
+    let whole = text.lines().count();
+    assert_eq!(read_events(&killed.folder).unwrap().len(), whole - 1, "the torn line is left out");
+    assert!(load(&world.store, "last").unwrap().jobs.is_empty());
+    assert!(world.plan(&pipeline(&world, 2)).is_cached());
+    fs_err::write(killed.folder.join("run.json"), "{").unwrap();
+    assert!(list(&world.store).unwrap().is_empty());
+    assert!(matches!(load(&world.store, "last"), Err(EngineError::Record { .. })));
+}
+
+#[test]
+fn two_runs_are_compared_job_by_job() {
+    let world = world();
+    let first = world.run(&pipeline(&world, 2));
+    let second = world.run(&pipeline(&world, 2));
+    assert_eq!(diff(&first, &second), RunDiff { jobs: Vec::new(), same: 2 });
+    let mut third = world.run(&pipeline(&world, 6));
+    let changed = diff(&first, &third);
+    let JobDiff::Changed { job, changes, outputs, facts, outcomes } = &changed.jobs[0] else { panic!() };
+    assert_eq!((job.as_str(), outcomes), ("qc", &None));
+    assert_eq!(changes[0].to_string(), "parameter min changed 2 → 6");
+    assert_eq!(outputs, &["cells"]);
+    assert_eq!(facts["kept"], (Some(json!(2)), Some(json!(1))));
+    third.jobs.remove(0);
+    assert!(matches!(&diff(&first, &third).jobs[1], JobDiff::Removed { job } if job == "qc"));
+    assert!(matches!(&diff(&third, &first).jobs[0], JobDiff::Added { job } if job == "qc"));
+}
+
+#[test]
+fn why_compares_with_the_run_before() {
+    let world = world();
+    let first = world.run(&pipeline(&world, 2));
+    let second = world.run(&pipeline(&world, 6));
+    let why = crate::why(&world.store, "qc", "last").unwrap();
+    assert_eq!(why[0].compared_with.as_deref(), Some(first.id()));
+    assert_eq!(why[0].changes[0].to_string(), "parameter min changed 2 → 6");
+    let why = crate::why(&world.store, "total", second.id()).unwrap();
+    assert_eq!(why[0].changes[0].to_string(), "input cells changed");
+    let why = crate::why(&world.store, "qc", first.id()).unwrap();
+    assert_eq!((why[0].compared_with.as_ref(), why[0].changes.len()), (None, 0));
+    let plan = world.plan(&pipeline(&world, 7));
+    let why = crate::why_planned(&world.store, &plan, "qc").unwrap();
+    assert_eq!(why[0].changes[0].to_string(), "parameter min changed 6 → 7");
+    let error = crate::why(&world.store, "totale", "last").unwrap_err();
+    assert_eq!(error.help().as_deref(), Some("did you mean `total`?"));
+}

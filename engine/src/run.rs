@@ -1,0 +1,162 @@
+//! Running a pipeline: a coordinator hands ready jobs to worker threads; each is looked up, computed if need be,
+//! published, and put where the user wants it.
+//!
+//! ```text
+//! ready ──decide──▶ in the store ────────────────────────────────▶ done ──▶ consumers become ready
+//!              └──▶ to be run ──queue──▶ lock ─▶ look again ─▶ sandbox ─▶ publish ─┘
+//!                                                     └─ bytes of an input are gone: its producer runs first
+//! ```
+//!
+//! Early cutoff needs no code: consumers are looked up by the content of their inputs.
+
+mod answers;
+mod attempt;
+mod coordinator;
+mod deliver;
+mod execute;
+mod inputs;
+mod job;
+mod progress;
+mod report;
+mod schedule;
+mod temporary;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use celldag_cache::Store;
+
+use crate::action::DeviceIdentity;
+use crate::error::{EngineError, ExitClass};
+use crate::events::{Counts, Observer, RunEvent};
+use crate::pipeline::Pipeline;
+use crate::plan::{Resolver, Selection, Setting, parents};
+use crate::record::{EventLog, RECORD_FORMAT, RunFolder, RunHeader, RunRecord, RunStatus, now, text_digest};
+use crate::step::Cancel;
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Slots: how many jobs of one thread run at once. At least one.
+    pub jobs: usize,
+    /// CPU threads that running jobs share. At least one.
+    pub threads: usize,
+    /// Compute device: `auto`, `gpu`, `cpu` or an adapter's name.
+    pub device: String,
+    /// The device that was found; needed under `numerics: strict`, recorded otherwise.
+    pub identity: Option<DeviceIdentity>,
+    /// Folder that relative output paths start at; the pipeline's own when absent.
+    pub out: Option<PathBuf>,
+    /// Nodes or jobs; they and what they need. Empty for everything.
+    pub only: Vec<String>,
+    /// Nodes or jobs to compute again.
+    pub force: Vec<String>,
+    /// After a failure, go on with jobs that do not depend on it.
+    pub keep_going: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            jobs: threads,
+            threads,
+            device: "auto".to_owned(),
+            identity: None,
+            out: None,
+            only: Vec::new(),
+            force: Vec::new(),
+            keep_going: false,
+        }
+    }
+}
+
+/// What all parts of a run share.
+pub(crate) struct Context<'a> {
+    pub(crate) resolver: Resolver<'a>,
+    pub(crate) selection: Selection,
+    /// Job → all jobs of the pipeline that read from it, asked for or not.
+    pub(crate) readers: Vec<Vec<usize>>,
+    pub(crate) options: &'a RunOptions,
+    pub(crate) log: &'a EventLog<'a>,
+}
+
+/// Runs a pipeline. Failed nodes are part of the record ([`RunRecord::exit`]), not errors.
+///
+/// # Errors
+/// When `only` or `force` names nothing, or the store cannot be used.
+pub fn run(
+    pipeline: &Pipeline,
+    store: &Store,
+    options: &RunOptions,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<RunRecord, EngineError> {
+    let start = Instant::now();
+    let _in_use = store.use_shared()?;
+    let selection = Selection::new(pipeline, &options.only, &options.force)?;
+    let setting = Setting::new(pipeline, options.identity.as_ref())?;
+    let folder = RunFolder::create(store)?;
+    let mut header = RunHeader {
+        format: RECORD_FORMAT.to_owned(),
+        id: folder.id.clone(),
+        pipeline: pipeline.name.clone(),
+        file: pipeline.file.clone(),
+        text_digest: text_digest(&pipeline.file),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        device: options.device.clone(),
+        identity: options.identity.clone(),
+        only: options.only.clone(),
+        force: options.force.clone(),
+        started: now(),
+        finished: None,
+        seconds: 0.0,
+        status: RunStatus::Running,
+        exit: ExitClass::Ok,
+        counts: Counts { jobs: selection.jobs().count(), ..Counts::default() },
+        saved_seconds: 0.0,
+    };
+    folder.write_header(&header)?;
+    let log = EventLog::create(&folder.path, observer)?;
+    log.tell(RunEvent::RunStarted {
+        run: folder.id.clone(),
+        pipeline: pipeline.name.clone(),
+        nodes: report::nodes(pipeline, &selection),
+        device: options.device.clone(),
+    });
+    let resolver = Resolver::new(pipeline, store, setting);
+    let context = Context { resolver, selection, readers: readers(pipeline), options, log: &log };
+    let states = coordinator::coordinate(&context, cancel);
+    let report = report::report(&context, states, cancel);
+
+    header.finished = Some(now());
+    header.seconds = start.elapsed().as_secs_f64();
+    header.status = report.status;
+    header.exit = report.exit;
+    header.counts = report.counts;
+    header.saved_seconds = report.saved_seconds;
+    // Jobs first: a header that says how the run ended promises that its jobs can be read.
+    folder.write_jobs(&report.jobs, &report.outputs)?;
+    folder.write_header(&header)?;
+    log.tell(RunEvent::RunFinished {
+        counts: header.counts,
+        saved_seconds: header.saved_seconds,
+        seconds: header.seconds,
+        exit: header.exit,
+    });
+    log.flush();
+    Ok(RunRecord { header, jobs: report.jobs, outputs: report.outputs, folder: folder.path })
+}
+
+fn readers(pipeline: &Pipeline) -> Vec<Vec<usize>> {
+    let mut readers = vec![Vec::new(); pipeline.jobs.len()];
+    for index in 0..pipeline.jobs.len() {
+        for above in parents(pipeline, index) {
+            readers[above].push(index);
+        }
+    }
+    readers
+}

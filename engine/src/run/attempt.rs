@@ -1,0 +1,118 @@
+//! One attempt at a job: a fresh sandbox, the kind's `run` with nothing but the action, and a look at what it wrote.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use celldag_cache::Sandbox;
+
+use super::Context;
+use super::job::Limits;
+use super::progress::JobProgress;
+use crate::error::store_failure;
+use crate::plan::Resolved;
+use crate::step::{FailureCause, Input, NodeError, Step, Summary};
+
+/// What an attempt left behind.
+pub(crate) struct Attempt {
+    /// Holds the outputs until they are published.
+    pub(crate) _sandbox: Sandbox,
+    /// Port → what the kind wrote.
+    pub(crate) outputs: BTreeMap<String, PathBuf>,
+    /// What the kind said.
+    pub(crate) summary: Summary,
+    /// Wall seconds of the kind's work.
+    pub(crate) seconds: f64,
+}
+
+/// Runs the kind once.
+pub(crate) fn attempt(
+    ctx: &Context<'_>,
+    index: usize,
+    resolved: &Resolved,
+    inputs: &BTreeMap<String, Vec<Input>>,
+    limits: &Limits,
+    threads: usize,
+) -> Result<Attempt, NodeError> {
+    let job = &ctx.resolver.pipeline.jobs[index];
+    let sandbox = ctx.resolver.store.sandbox().map_err(|e| store_failure(&e))?;
+    let io = |e: std::io::Error| NodeError::failed(format!("cannot prepare the sandbox: {e}"));
+    let scratch = sandbox.path().join("scratch");
+    fs_err::create_dir(&scratch).map_err(io)?;
+    let folder = sandbox.path().join("out");
+    fs_err::create_dir(&folder).map_err(io)?;
+    let mut outputs = BTreeMap::new();
+    for port in &job.kind.spec.outputs {
+        let path = folder.join(port.file.trim_end_matches('/'));
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent).map_err(io)?;
+        }
+        outputs.insert(port.name.to_owned(), path);
+    }
+    let params = resolved.action.step_params(job);
+    let progress = JobProgress::new(job, ctx.log);
+    let summary = Mutex::new(Summary::default());
+    let step = Step {
+        params: &params,
+        inputs,
+        outputs: &outputs,
+        seed: resolved.action.seed_bytes(),
+        device: &ctx.options.device,
+        threads,
+        scratch: &scratch,
+        lineage: &resolved.action.lineage,
+        cancel: &limits.cancel,
+        progress: &progress,
+        summary: &summary,
+    };
+    limits.begin();
+    let start = Instant::now();
+    // What a panic leaves half done lies in the sandbox and in `summary`, and both are thrown away.
+    let ended = catch_unwind(AssertUnwindSafe(|| job.kind.kind.run(&step)));
+    let seconds = start.elapsed().as_secs_f64();
+    progress.finish();
+    if let Some(timeout) = limits.exceeded() {
+        let message = format!("timeout after {} s", timeout.as_secs_f64());
+        return Err(NodeError::failed(message).help("give the node more time with `timeout:`, or less work"));
+    }
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => return Err(e),
+        Err(panic) => return Err(panicked(job.kind.spec.name, &*panic)),
+    }
+    check_outputs(resolved, &outputs)?;
+    let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Attempt { _sandbox: sandbox, outputs, summary, seconds })
+}
+
+fn check_outputs(resolved: &Resolved, outputs: &BTreeMap<String, PathBuf>) -> Result<(), NodeError> {
+    for (port, path) in outputs {
+        let wants_folder = resolved.action.outputs.get(port).is_some_and(|output| output.file.ends_with('/'));
+        let wrong = match fs_err::metadata(path) {
+            Ok(meta) if meta.is_dir() == wants_folder => continue,
+            Ok(meta) if meta.is_dir() => "wrote a folder where a file is declared",
+            Ok(_) => "wrote a file where a folder is declared",
+            Err(_) => "did not write it",
+        };
+        let message = format!("output `{port}`: kind `{}` {wrong}", resolved.action.kind);
+        return Err(NodeError::failed(message));
+    }
+    Ok(())
+}
+
+/// A panic of a kind as its failure.
+pub(crate) fn panicked(kind: &str, panic: &(dyn Any + Send)) -> NodeError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    let text = text.unwrap_or_else(|| "without a message".to_owned());
+    NodeError::failed(format!("kind `{kind}` panicked: {text}"))
+        .help("this is a mistake in the program; please report it")
+}
+
+/// Whether trying again may help: devices recover, data does not.
+pub(crate) fn is_transient(error: &NodeError) -> bool {
+    error.cause == FailureCause::Device
+}

@@ -1,0 +1,125 @@
+//! The worker threads: each takes tasks, looks jobs up or computes them, and answers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use super::Context;
+use super::attempt::panicked;
+use super::deliver::{Undelivered, deliver};
+use super::execute::{Executed, execute};
+use super::job::Limits;
+use crate::plan::{Decision, Found, Reason, Resolution, Resolved};
+use crate::record::OutputRecord;
+use crate::step::{FailureCause, NodeError};
+
+/// What a worker is asked to do.
+pub(crate) enum Task {
+    /// Look a job up.
+    Decide {
+        /// The job.
+        job: usize,
+        /// Why its bytes are needed, if they are.
+        demand: Option<Reason>,
+    },
+    /// Compute a job.
+    Execute {
+        /// The job.
+        job: usize,
+        /// Its action.
+        resolved: Box<Resolved>,
+        /// Stops it.
+        limits: Limits,
+        /// Threads that it may use.
+        threads: usize,
+    },
+}
+
+/// What a look-up found.
+#[derive(Debug)]
+pub(crate) enum Decided {
+    /// A result, delivered.
+    Hit {
+        /// Its action.
+        resolved: Box<Resolved>,
+        /// The result.
+        found: Found,
+        /// Its outputs at their paths.
+        outputs: Vec<OutputRecord>,
+    },
+    /// Nothing usable.
+    Run {
+        /// The action.
+        resolved: Box<Resolved>,
+        /// Why it has to be computed.
+        reasons: Vec<Reason>,
+    },
+    /// The job cannot be looked up.
+    Failed(NodeError),
+}
+
+/// An answer.
+pub(crate) enum Reply {
+    /// To [`Task::Decide`].
+    Decided(usize, Decided),
+    /// To [`Task::Execute`], with the action for those who need it again.
+    Executed(usize, Box<Resolved>, Executed),
+}
+
+/// Takes tasks until there are no more.
+pub(crate) fn work(ctx: &Context<'_>, tasks: &Mutex<Receiver<Task>>, replies: &Sender<Reply>) {
+    loop {
+        let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let reply = match task {
+            Err(_) => return,
+            Ok(Task::Decide { job, demand }) => {
+                let decided = guarded(ctx, job, || decide(ctx, job, demand));
+                Reply::Decided(job, decided.unwrap_or_else(Decided::Failed))
+            }
+            Ok(Task::Execute { job, resolved, limits, threads }) => {
+                let executed = guarded(ctx, job, || execute(ctx, job, &resolved, &limits, threads));
+                Reply::Executed(job, resolved, executed.unwrap_or_else(Executed::Failed))
+            }
+        };
+        if replies.send(reply).is_err() {
+            return;
+        }
+    }
+}
+
+/// Every task gets an answer, or the run would wait for it forever: kinds may also panic where they only look at files.
+fn guarded<T>(ctx: &Context<'_>, job: usize, task: impl FnOnce() -> T) -> Result<T, NodeError> {
+    catch_unwind(AssertUnwindSafe(task))
+        .map_err(|panic| panicked(ctx.resolver.pipeline.jobs[job].kind.spec.name, &*panic))
+}
+
+fn decide(ctx: &Context<'_>, job: usize, demand: Option<Reason>) -> Decided {
+    let resolved = match ctx.resolver.resolve(job) {
+        Ok(Resolution::Ready(resolved)) => resolved,
+        Ok(Resolution::Waiting { inputs, .. }) => {
+            let message = format!("looked up before its inputs were known: {}", inputs.join(", "));
+            return Decided::Failed(NodeError::failed(message));
+        }
+        Err(problems) => {
+            let lines = problems.iter().map(|p| format!("input `{}`: {}", p.port, p.message));
+            let mut error = NodeError::data(lines.collect::<Vec<_>>().join("\n"));
+            error.help = problems.iter().find_map(|p| p.help.clone());
+            return Decided::Failed(error);
+        }
+    };
+    let found = match ctx.resolver.decide(job, &resolved, ctx.selection.forced[job]) {
+        Ok(Decision::Found(found)) => found,
+        Ok(Decision::Run(reasons)) => return Decided::Run { resolved, reasons },
+        Err(e) => return Decided::Failed(NodeError::new(FailureCause::Failed, e.to_string())),
+    };
+    let wanted = demand.filter(|_| !found.absent.is_empty());
+    let lost = || found.absence(&[]).filter(|_| ctx.selection.is_result(ctx.resolver.pipeline, job));
+    if let Some(reason) = wanted.or_else(lost) {
+        return Decided::Run { resolved, reasons: vec![reason] };
+    }
+    match deliver(ctx, job, &found.done) {
+        Ok(outputs) => Decided::Hit { resolved, found, outputs },
+        Err(Undelivered::Bytes(reason)) => Decided::Run { resolved, reasons: vec![reason] },
+        Err(Undelivered::Failed(e)) => Decided::Failed(e),
+    }
+}

@@ -1,0 +1,178 @@
+//! Cells of different lengths in batches of similar work, with results in the order of the cells.
+
+use std::ops::Range;
+
+use crate::error::ModelError;
+use crate::registry::{CellEncoder, Readout};
+
+/// How to embed.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbedOptions {
+    /// Layer and pooling.
+    pub readout: Readout,
+    /// Most tokens in one batch; a longer cell is a batch of its own.
+    pub batch_tokens: usize,
+}
+
+/// Embeds cells of the given token counts; row-major `[cells, dim]` in the order of `lengths`. Cells without tokens get
+/// rows of NaN. `read` gives the tokens of the cells it is asked for; `done` hears how many more cells are finished and
+/// may stop the work. A batch that does not fit the device's memory is halved until a single cell does not fit.
+///
+/// # Errors
+/// Those of the encoder, of `read` and of `done`.
+pub fn embed_cells<E: From<ModelError>>(
+    encoder: &dyn CellEncoder,
+    lengths: &[usize],
+    options: EmbedOptions,
+    mut read: impl FnMut(&[usize]) -> Result<Vec<Vec<u32>>, E>,
+    mut done: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<f32>, E> {
+    encoder.check(options.readout)?;
+    let dim = encoder.info().dim;
+    let mut out = vec![f32::NAN; lengths.len() * dim];
+    let order = longest_first(lengths);
+    done(lengths.len() - order.len())?;
+    // Batches not yet done, the next one last.
+    let mut pending: Vec<Range<usize>> = batches(&order, lengths, options.batch_tokens);
+    pending.reverse();
+    while let Some(batch) = pending.pop() {
+        let cells = &order[batch.clone()];
+        let tokens = read(cells)?;
+        match encoder.embed(&tokens, options.readout) {
+            Ok(rows) => {
+                for (&cell, row) in cells.iter().zip(rows.chunks_exact(dim)) {
+                    out[cell * dim..(cell + 1) * dim].copy_from_slice(row);
+                }
+                done(cells.len())?;
+            }
+            Err(error) if error.is_out_of_memory() && batch.len() > 1 => {
+                tracing::warn!(cells = batch.len(), %error, "the batch does not fit; trying half of it");
+                let middle = batch.start + batch.len() / 2;
+                pending.push(middle..batch.end);
+                pending.push(batch.start..middle);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(out)
+}
+
+/// Cells that have tokens, longest first: what does not fit shows at once, and batches are even.
+fn longest_first(lengths: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..lengths.len()).filter(|&cell| lengths[cell] > 0).collect();
+    order.sort_by_key(|&cell| std::cmp::Reverse(lengths[cell]));
+    order
+}
+
+/// Ranges of `order` of at most `budget` tokens, at least one cell each.
+fn batches(order: &[usize], lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, &cell) in order.iter().enumerate() {
+        if at > start && tokens + lengths[cell] > budget {
+            out.push(start..at);
+            (start, tokens) = (at, 0);
+        }
+        tokens += lengths[cell];
+    }
+    if start < order.len() {
+        out.push(start..order.len());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::sync::Mutex;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::registry::{EncoderInfo, Pooling};
+
+    /// "Embeds" a cell as its first token, and runs out of memory above `room` tokens.
+    struct Fake {
+        info: EncoderInfo,
+        room: usize,
+        calls: Mutex<Vec<usize>>,
+    }
+
+    const READOUT: Readout = Readout { layer: -1, pooling: Pooling::Mean };
+
+    fn fake(room: usize) -> Fake {
+        let info = EncoderInfo {
+            variant: String::new(),
+            vocabulary: String::new(),
+            vocabulary_size: 0,
+            context: 0,
+            layers: 1,
+            dim: 2,
+            widest: 1,
+            default_readout: READOUT,
+        };
+        Fake { info, room, calls: Mutex::default() }
+    }
+
+    impl CellEncoder for Fake {
+        fn info(&self) -> &EncoderInfo {
+            &self.info
+        }
+        fn check(&self, _: Readout) -> Result<(), ModelError> {
+            Ok(())
+        }
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        fn embed(&self, cells: &[Vec<u32>], _: Readout) -> Result<Vec<f32>, ModelError> {
+            let tokens = cells.iter().map(Vec::len).sum();
+            self.calls.lock().unwrap().push(tokens);
+            if tokens > self.room {
+                let full = celldag_shaders::DeviceError::OutOfMemory { device: "fake".to_owned(), bytes: 0 };
+                return Err(celldag_shaders::Error::from(full).into());
+            }
+            Ok(cells.iter().flat_map(|c| [c[0] as f32, c.len() as f32]).collect())
+        }
+    }
+
+    fn run(fake: &Fake, lengths: &[usize], batch_tokens: usize) -> Result<Vec<f32>, ModelError> {
+        let finished = Cell::new(0);
+        let seen = RefCell::new(Vec::new());
+        let read = |cells: &[usize]| {
+            seen.borrow_mut().extend_from_slice(cells);
+            Ok(cells.iter().map(|&c| vec![u32::try_from(c).unwrap(); lengths[c]]).collect())
+        };
+        let options = EmbedOptions { readout: READOUT, batch_tokens };
+        let out = embed_cells(fake, lengths, options, read, |n| {
+            finished.set(finished.get() + n);
+            Ok::<(), ModelError>(())
+        })?;
+        assert_eq!(finished.get(), lengths.len());
+        Ok(out)
+    }
+
+    proptest! {
+        #[test]
+        fn every_cell_lands_in_its_row(
+            lengths in proptest::collection::vec(0_usize..20, 0..40),
+            budget in 1_usize..60,
+            room in 20_usize..60,
+        ) {
+            let fake = fake(room);
+            let out = run(&fake, &lengths, budget).unwrap();
+            for (cell, (row, &length)) in out.chunks_exact(2).zip(&lengths).enumerate() {
+                if length == 0 {
+                    prop_assert!(row.iter().all(|v| v.is_nan()));
+                } else {
+                    prop_assert_eq!(row, [cell as f32, length as f32]);
+                }
+            }
+            prop_assert!(fake.calls.lock().unwrap().iter().all(|&n| n <= budget.max(20)));
+        }
+    }
+
+    #[test]
+    fn one_cell_that_does_not_fit_is_an_error() {
+        let fake = fake(5);
+        assert!(run(&fake, &[3, 6, 2], 100).unwrap_err().is_out_of_memory());
+        assert_eq!(*fake.calls.lock().unwrap(), [11, 6]);
+    }
+}

@@ -1,0 +1,33 @@
+//! `torch.nn.LayerNorm` over the last axis.
+
+use celldag_shaders::Tensor;
+use celldag_shaders::ops;
+
+use crate::error::ModelError;
+use crate::params::Params;
+
+/// `(x - mean) / sqrt(variance + eps) * weight + bias` for every row.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// Takes `weight` and `bias` `[width]`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn load(params: &Params<'_>, width: usize, eps: f32) -> Result<Self, ModelError> {
+        Ok(Self { weight: params.tensor("weight", &[width])?, bias: params.tensor("bias", &[width])?, eps })
+    }
+
+    /// Normalises `x`, or `x + residual`.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor, ModelError> {
+        Ok(ops::layer_norm(x, residual, &self.weight, &self.bias, self.eps)?)
+    }
+}

@@ -1,0 +1,58 @@
+//! Paths into the tensors of a checkpoint: `params.at("encoder").at("layer").at(0).tensor("weight", ...)`.
+
+use std::fmt::Display;
+
+use celldag_data::checkpoint::Weights;
+use celldag_shaders::{Device, Tensor};
+
+use crate::error::ModelError;
+
+/// A place in the tensor names of a checkpoint, and the device that the tensors go to.
+#[derive(Clone, Debug)]
+pub struct Params<'a> {
+    weights: &'a Weights,
+    device: &'a Device,
+    path: String,
+}
+
+impl<'a> Params<'a> {
+    /// The root of all names.
+    #[must_use]
+    pub fn new(weights: &'a Weights, device: &'a Device) -> Self {
+        Self { weights, device, path: String::new() }
+    }
+
+    /// One step down: `at("layer").at(3)` is `layer.3`.
+    #[must_use]
+    pub fn at(&self, part: impl Display) -> Self {
+        Self { weights: self.weights, device: self.device, path: self.name(part) }
+    }
+
+    /// The full name of a tensor here.
+    #[must_use]
+    pub fn name(&self, part: impl Display) -> String {
+        if self.path.is_empty() { part.to_string() } else { format!("{}.{part}", self.path) }
+    }
+
+    /// The device that tensors are uploaded to.
+    #[must_use]
+    pub fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// Values of a tensor of exactly this shape, on the host.
+    ///
+    /// # Errors
+    /// When the tensor is missing or has another shape; the message holds its full name.
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        Ok(self.weights.take(&self.name(name), shape)?)
+    }
+
+    /// A tensor of exactly this shape, on the device.
+    ///
+    /// # Errors
+    /// As [`Params::values`], or what the device reports.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        Ok(self.device.upload(shape, &self.values(name, shape)?)?)
+    }
+}

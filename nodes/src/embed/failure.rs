@@ -1,0 +1,42 @@
+//! Errors of data and models as failures of a node, with the cause that decides the exit code.
+
+use celldag_data::DataError;
+use celldag_engine::NodeError;
+use celldag_models::ModelError;
+
+use super::tokens_file::TokensError;
+
+/// Why `tokenize` or `embed` stopped. Collects what the crates below report.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+impl From<Failure> for NodeError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Node(error) => error,
+            Failure::Data(error) => Self::data(error.to_string()).help(error.help()),
+            Failure::Tokens(error) => Self::data(error.to_string()),
+            Failure::Model(error) => model(&error),
+        }
+    }
+}
+
+/// A model's error as a failure of a node.
+pub(super) fn model(error: &ModelError) -> NodeError {
+    match error {
+        ModelError::Readout(_) => NodeError::parameter(error.to_string()),
+        ModelError::Device(_) if error.is_out_of_memory() => NodeError::device(error.to_string())
+            .help("one cell alone does not fit; use `--device cpu` or a device with more memory"),
+        ModelError::Device(_) => NodeError::device(error.to_string()),
+        _ => NodeError::data(error.to_string()),
+    }
+}

@@ -1,0 +1,14 @@
+//! Cells to vectors: the kinds `tokenize` and `embed`, and the tokens artifact between them.
+//!
+//! Both are the same for every model; what differs comes from the registry of `celldag-models`.
+
+mod checkpoint;
+mod embed_cells;
+mod failure;
+mod output;
+mod tokenize;
+mod tokens_file;
+
+pub use embed_cells::Embed;
+pub use tokenize::Tokenize;
+pub use tokens_file::{TokensError, TokensFile, TokensInfo, TokensWriter};

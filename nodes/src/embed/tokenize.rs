@@ -1,0 +1,230 @@
+//! The kind `tokenize`: counts of cells to the tokens of a model.
+
+use std::path::{Path, PathBuf};
+
+use celldag_data::{CellsFile, CountsSource, Csr, GeneIds, MatrixRef};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
+use celldag_models::{CellModel, CellTokenizer, Coverage, Purpose, cell_model};
+use rayon::prelude::*;
+use serde::Deserialize;
+
+use super::checkpoint;
+use super::failure::Failure;
+use super::tokens_file::{TokensInfo, TokensWriter};
+use crate::artifacts::{CELLS, CHECKPOINT, TOKENS};
+
+/// Names of [`celldag_models::cell_models`].
+const MODELS: &[&str] = &["geneformer"];
+/// Cells in memory at once.
+const CHUNK: usize = 1024;
+/// Cells named in a warning.
+const EXAMPLES: usize = 3;
+
+/// Counts to tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokenize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    model: String,
+    counts: String,
+}
+
+impl Kind for Tokenize {
+    fn spec(&self) -> KindSpec {
+        KindSpec {
+            name: "tokenize",
+            epoch: 1,
+            about: "turns raw counts into the tokens of a model",
+            inputs: vec![
+                InPort {
+                    name: "cells",
+                    ty: CELLS,
+                    many: Multiplicity::One,
+                    about: "raw counts of all genes, not normalised, not cut to variable genes",
+                },
+                InPort {
+                    name: "checkpoint",
+                    ty: CHECKPOINT,
+                    many: Multiplicity::One,
+                    about: "folder of the model; its vocabulary and configuration are read",
+                },
+            ],
+            outputs: vec![OutPort {
+                name: "tokens",
+                ty: TOKENS,
+                file: "tokens.safetensors",
+                about: "offsets, input_ids and obs of all cells in their order",
+            }],
+            params: vec![
+                Param::choice("model", MODELS, "which model's tokens"),
+                Param::text("counts", "matrix of raw counts: auto, X, raw/X or layers/NAME").default("auto"),
+            ],
+            uses_device: false,
+            wants_lineage: false,
+        }
+    }
+
+    fn input_files(
+        &self,
+        port: &str,
+        path: &Path,
+        params: &Params,
+    ) -> Result<Option<Vec<PathBuf>>, NodeError> {
+        if port != "checkpoint" {
+            return Ok(None);
+        }
+        let name = params.get("model").and_then(|v| v.as_str()).unwrap_or_default();
+        checkpoint::files(model(name)?, path, Purpose::Tokenize).map(Some)
+    }
+
+    fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
+        let options: Options = step.read_params()?;
+        Ok(run(step, model(&options.model)?, &options)?)
+    }
+}
+
+fn model(name: &str) -> Result<&'static dyn CellModel, NodeError> {
+    cell_model(name).ok_or_else(|| NodeError::parameter(format!("there is no model `{name}`")))
+}
+
+fn run(step: &Step<'_>, model: &dyn CellModel, options: &Options) -> Result<(), Failure> {
+    let cells = CellsFile::open(&step.input("cells")?.path)?;
+    let source: CountsSource = options.counts.parse().unwrap_or_default();
+    let matrix = cells.counts_matrix(&source)?;
+    let genes = GeneIds::detect(matrix.var());
+    let tokenizer = model.tokenizer(&step.input("checkpoint")?.path, &genes)?;
+    report_coverage(step, tokenizer.coverage(), &genes);
+    step.fact("counts", matrix.name());
+    let mut writer = TokensWriter::new(step.scratch, tokenizer.info().vocabulary_size)?;
+    let seen = tokenize_all(step, &cells, &matrix, tokenizer.as_ref(), &mut writer)?;
+    step.fact("cells", seen.cells);
+    step.fact("tokens", seen.tokens);
+    step.fact("longest_cell", seen.longest);
+    step.fact("cells_without_known_gene", seen.empty);
+    if seen.empty > 0 {
+        step.warn(format!(
+            "{} of {} cells have no gene of the vocabulary and get no tokens (their embedding will be NaN): {}{}",
+            seen.empty,
+            seen.cells,
+            seen.empty_examples.join(", "),
+            if seen.empty as usize > seen.empty_examples.len() { ", ..." } else { "" },
+        ));
+    }
+    let info = TokensInfo { model: model.name().to_owned(), tokenizer: tokenizer.info().clone() };
+    writer.finish(step.output("tokens")?, &info, cells.obs())?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Seen {
+    cells: u64,
+    tokens: u64,
+    longest: usize,
+    empty: u64,
+    empty_examples: Vec<String>,
+}
+
+fn tokenize_all(
+    step: &Step<'_>,
+    cells: &CellsFile,
+    matrix: &MatrixRef,
+    tokenizer: &dyn CellTokenizer,
+    writer: &mut TokensWriter,
+) -> Result<Seen, Failure> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(step.threads.max(1))
+        .build()
+        .map_err(|e| NodeError::failed(format!("cannot start {} threads: {e}", step.threads)))?;
+    step.progress.total(matrix.n_cells() as u64, "cells");
+    let mut seen = Seen::default();
+    for chunk in cells.rows(matrix, CHUNK) {
+        step.check_cancelled()?;
+        let (first, counts) = chunk?;
+        // One result a cell, in their order: the same whatever the number of threads.
+        let rows: Vec<_> = pool.install(|| {
+            (0..counts.rows()).into_par_iter().map(|row| tokens_of(tokenizer, &counts, row)).collect()
+        });
+        for (row, result) in rows.into_iter().enumerate() {
+            let cell = &cells.obs().index[first + row];
+            let ids = result.map_err(|bad| {
+                NodeError::data(format!(
+                    "{}: cell `{cell}`, gene `{}` has the value {}, which is no count",
+                    cells.path().display(),
+                    matrix.var().index.get(bad.column).map_or("?", String::as_str),
+                    bad.value,
+                ))
+                .help("tokens are made of raw counts; name the matrix that holds them with `counts`")
+            })?;
+            writer.push(&ids)?;
+            seen.cells += 1;
+            seen.tokens += ids.len() as u64;
+            seen.longest = seen.longest.max(ids.len());
+            if ids.is_empty() {
+                seen.empty += 1;
+                if seen.empty_examples.len() < EXAMPLES {
+                    seen.empty_examples.push(format!("`{cell}`"));
+                }
+            }
+        }
+        step.progress.advance(counts.rows() as u64);
+    }
+    Ok(seen)
+}
+
+fn tokens_of(
+    tokenizer: &dyn CellTokenizer,
+    counts: &Csr,
+    row: usize,
+) -> Result<Vec<u32>, celldag_models::UnusableCount> {
+    let (columns, values) = counts.row(row);
+    tokenizer.tokenize(columns, values)
+}
+
+fn report_coverage(step: &Step<'_>, coverage: &Coverage, genes: &GeneIds) {
+    step.fact("genes", coverage.genes);
+    step.fact("genes_matched", coverage.matched);
+    step.fact("genes_summed", coverage.summed);
+    step.fact("vocabulary_genes", coverage.vocabulary_genes);
+    step.fact("vocabulary_genes_in_file", coverage.tokens);
+    step.fact("gene_names", if coverage.by_symbol { "symbols" } else { "ids" });
+    if genes.versions_removed > 0 {
+        step.fact("id_versions_removed", genes.versions_removed);
+    }
+    // Few of the file's genes: wrong names or species. Few of the vocabulary's genes: a cut matrix, which shifts ranks.
+    let few_of_file = 2 * coverage.matched < coverage.genes;
+    let few_of_vocabulary = 2 * coverage.tokens < coverage.vocabulary_genes;
+    if few_of_file && few_of_vocabulary {
+        step.warn(format!(
+            "only {} of the {} genes are in the vocabulary, which has {}; unknown are for example {}. Embeddings of cells \
+             with missing genes differ from those of whole cells",
+            coverage.matched,
+            coverage.genes,
+            coverage.vocabulary_genes,
+            coverage.unmatched_examples.join(", "),
+        ));
+    } else if few_of_vocabulary {
+        step.warn(format!(
+            "the file has only {} of the {} genes of the vocabulary; if it was cut to variable genes, use all genes, \
+             because missing ones shift every rank",
+            coverage.tokens, coverage.vocabulary_genes,
+        ));
+    } else if few_of_file {
+        step.warn(format!(
+            "{} of the {} genes are not in the vocabulary, for example {}",
+            coverage.genes - coverage.matched,
+            coverage.genes,
+            coverage.unmatched_examples.join(", "),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_choice_lists_the_registry() {
+        let names: Vec<&str> = celldag_models::cell_models().iter().map(|m| m.name()).collect();
+        assert_eq!(names, super::MODELS);
+    }
+}

@@ -1,0 +1,145 @@
+//! All metrics of a model: per fold, their spread over folds, and once over all test cells.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use super::metrics::{
+    Average, BinarySample, Confusion, MetricError, ProbabilityTable, Spread, ZeroDivision, auprc_trapezoid,
+    auroc, average_precision, brier, calibration_bins, expected_calibration_error, log_loss,
+};
+use super::models::{ScoredCell, ScoredModel};
+
+/// Metric → value in a fixed order; `None` is undefined.
+pub type Metrics = IndexMap<&'static str, Option<f64>>;
+
+/// Every scope of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// Name in tables.
+    pub name: String,
+    /// (repeat, fold) → metrics of its test cells.
+    pub folds: BTreeMap<(u32, u32), Metrics>,
+    /// Once over all test cells of all folds.
+    pub merged: Metrics,
+}
+
+impl Measured {
+    /// Mean, sample sd and number of folds of one metric, over the folds where it is defined.
+    #[must_use]
+    pub fn spread(&self, metric: &str) -> Option<Spread> {
+        Spread::of(&self.values(metric).into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    /// One metric by fold.
+    #[must_use]
+    pub fn values(&self, metric: &str) -> Vec<Option<f64>> {
+        self.folds.values().map(|m| m.get(metric).copied().flatten()).collect()
+    }
+
+    /// Mean over folds when there are several, else the value over all cells.
+    #[must_use]
+    pub fn headline(&self, metric: &str) -> Option<f64> {
+        if self.folds.len() > 1
+            && let Some(spread) = self.spread(metric)
+        {
+            return Some(spread.mean);
+        }
+        self.merged.get(metric).copied().flatten()
+    }
+}
+
+/// Measures a model.
+///
+/// # Errors
+/// Scores that are not finite.
+pub fn measure(model: &ScoredModel, classes: usize, bins: usize) -> Result<Measured, MetricError> {
+    let folds = model.folds();
+    let per_fold = folds.iter().map(|(fold, cells)| Ok((*fold, metrics(cells, classes, bins)?)));
+    Ok(Measured {
+        name: model.name.clone(),
+        folds: per_fold.collect::<Result<_, MetricError>>()?,
+        merged: metrics(&model.cells.iter().collect::<Vec<_>>(), classes, bins)?,
+    })
+}
+
+/// Two-class sample of some cells.
+pub(super) fn sample(cells: &[&ScoredCell], class: usize) -> Result<BinarySample, MetricError> {
+    let truth = cells.iter().map(|c| c.truth == class).collect();
+    BinarySample::new(truth, cells.iter().map(|c| c.scores[class]).collect(), None)
+}
+
+/// Confusion matrix of some cells.
+pub(super) fn confusion(cells: &[&ScoredCell], classes: usize) -> Result<Confusion, MetricError> {
+    let truth: Vec<usize> = cells.iter().map(|c| c.truth).collect();
+    let predicted: Vec<usize> = cells.iter().map(|c| c.predicted).collect();
+    Confusion::new(classes, &truth, &predicted, None)
+}
+
+fn metrics(cells: &[&ScoredCell], classes: usize, bins: usize) -> Result<Metrics, MetricError> {
+    let confusion = confusion(cells, classes)?;
+    let mut out =
+        if classes == 2 { binary(cells, &confusion, bins)? } else { multiclass(cells, &confusion)? };
+    out.insert("n", Some(cells.len() as f64));
+    Ok(out)
+}
+
+fn binary(cells: &[&ScoredCell], c: &Confusion, bins: usize) -> Result<Metrics, MetricError> {
+    let sample = sample(cells, 1)?;
+    let positive = c.positive_class(ZeroDivision::Undefined);
+    let has_positives = c.support(1) > 0.0;
+    let over = |how| c.average(how, &c.seen(), ZeroDivision::Zero).f1;
+    // F1 is undefined only when there is neither a positive cell nor a positive prediction.
+    Ok(Metrics::from([
+        ("f1", positive.f1),
+        ("auroc", auroc(&sample)),
+        ("average_precision", has_positives.then(|| average_precision(&sample))),
+        ("mcc", Some(c.mcc())),
+        ("accuracy", Some(c.accuracy())),
+        ("balanced_accuracy", c.balanced_accuracy()),
+        ("precision", positive.precision),
+        ("recall", positive.recall),
+        ("specificity", c.specificity()),
+        ("npv", c.npv()),
+        ("cohen_kappa", c.cohen_kappa()),
+        ("macro_f1", over(Average::Macro)),
+        ("weighted_f1", over(Average::Weighted)),
+        ("auprc_trapezoid", auprc_trapezoid(&sample)),
+        ("brier", brier(&sample)),
+        ("log_loss", log_loss(&sample)),
+        ("calibration_error", calibration_bins(&sample, bins).and_then(|b| expected_calibration_error(&b))),
+        ("prevalence", Some(sample.prevalence())),
+    ]))
+}
+
+fn multiclass(cells: &[&ScoredCell], c: &Confusion) -> Result<Metrics, MetricError> {
+    let truth = cells.iter().map(|cell| cell.truth).collect();
+    let table = ProbabilityTable::new(
+        c.classes(),
+        truth,
+        cells.iter().flat_map(|cell| cell.scores.clone()).collect(),
+    )?;
+    let seen = c.seen();
+    let over = |how, zero| c.average(how, &seen, zero);
+    let strict = over(Average::Macro, ZeroDivision::Undefined);
+    Ok(Metrics::from([
+        ("macro_f1", over(Average::Macro, ZeroDivision::Zero).f1),
+        ("weighted_f1", over(Average::Weighted, ZeroDivision::Zero).f1),
+        ("auroc_ovr_macro", table.auroc_ovr(false)),
+        ("auroc_ovr_weighted", table.auroc_ovr(true)),
+        ("auroc_ovo_macro", table.auroc_ovo()),
+        ("mcc", Some(c.mcc())),
+        ("accuracy", Some(c.accuracy())),
+        ("balanced_accuracy", c.balanced_accuracy()),
+        ("macro_precision", strict.precision),
+        ("macro_recall", strict.recall),
+        ("cohen_kappa", c.cohen_kappa()),
+        ("log_loss", table.log_loss()),
+        ("top2_accuracy", Some(table.top_k_accuracy(2))),
+    ]))
+}
+
+/// The two metrics that decide whether a model beats a baseline.
+pub(super) fn deciding(classes: usize) -> [&'static str; 2] {
+    if classes == 2 { ["f1", "auroc"] } else { ["macro_f1", "auroc_ovr_macro"] }
+}

@@ -1,0 +1,16 @@
+//! Honest numbers: metrics, baselines, and the `evaluate` kind that puts them side by side.
+
+pub mod baseline;
+mod figures;
+mod kind;
+mod measure;
+pub mod metrics;
+mod models;
+mod page;
+mod reference;
+mod table;
+mod warnings;
+
+pub use kind::Evaluate;
+pub use measure::{Measured, Metrics, measure};
+pub use models::{ScoredCell, ScoredModel};

@@ -1,0 +1,220 @@
+//! Embeddings of cells, divided so that training code cannot hold a test cell.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use celldag_data::CellsFile;
+use celldag_engine::NodeError;
+
+use crate::learn::failure;
+use crate::learn::split::{Role, SplitRow};
+
+/// One vector a cell, from `obsm` of an AnnData file.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// Name of the array in `obsm`.
+    pub key: String,
+    /// Cell names.
+    pub ids: Vec<String>,
+    /// Length of a vector.
+    pub dim: usize,
+    /// Vectors cell after cell.
+    pub values: Vec<f32>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Embedding {
+    /// Takes vectors, `dim` values a cell.
+    #[must_use]
+    pub fn new(key: String, ids: Vec<String>, dim: usize, values: Vec<f32>) -> Self {
+        let index = ids.iter().enumerate().map(|(row, id)| (id.clone(), row)).collect();
+        Self { key, ids, dim, values, index }
+    }
+
+    /// Reads `obsm[key]`; without a key the only array there is.
+    ///
+    /// # Errors
+    /// A data error when the file cannot be read, a parameter error when the key is unknown or must be named.
+    pub fn read(path: &Path, key: Option<&str>) -> Result<Self, NodeError> {
+        let file = CellsFile::open(path).map_err(failure::data)?;
+        let names = file.obsm_names();
+        let key = match (key, names.as_slice()) {
+            (Some(key), _) if names.iter().any(|n| n == key) => key.to_owned(),
+            (Some(key), _) => {
+                return Err(NodeError::parameter(format!(
+                    "{}: obsm has no `{key}`; there are: {}",
+                    path.display(),
+                    names.join(", ")
+                ))
+                .help("set `key` to one of these, or leave it out when there is only one"));
+            }
+            (None, [only]) => only.clone(),
+            (None, []) => {
+                return Err(NodeError::data(format!(
+                    "{}: obsm is empty: the file holds no embedding",
+                    path.display()
+                ))
+                .help("use the output of `embed` or `pca`"));
+            }
+            (None, _) => {
+                return Err(NodeError::parameter(format!(
+                    "{}: obsm holds several arrays: {}",
+                    path.display(),
+                    names.join(", ")
+                ))
+                .help("say which one with `key: NAME`"));
+            }
+        };
+        let (_, dim, values) = file.obsm(&key).map_err(failure::data)?;
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(NodeError::data(format!(
+                "{}: obsm/{key}: cell `{}`, dimension {} is {}",
+                path.display(),
+                file.obs().index[at / dim.max(1)],
+                at % dim.max(1),
+                values[at]
+            ))
+            .help("an embedding holds finite numbers; run the step that made it again"));
+        }
+        Ok(Self::new(key, file.obs().index.clone(), dim, values))
+    }
+
+    /// Row of a cell.
+    #[must_use]
+    pub fn row_of(&self, id: &str) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// Vector in row `row`.
+    #[must_use]
+    pub fn vector(&self, row: usize) -> &[f32] {
+        &self.values[row * self.dim..(row + 1) * self.dim]
+    }
+
+    /// Vectors of the named cells.
+    fn take(&self, rows: &[&SplitRow]) -> Result<FeatureRows, NodeError> {
+        let mut out = FeatureRows { ids: Vec::new(), dim: self.dim, values: Vec::new() };
+        let mut missing = Vec::new();
+        for row in rows {
+            match self.row_of(&row.cell_id) {
+                Some(at) => {
+                    out.ids.push(row.cell_id.clone());
+                    out.values.extend_from_slice(self.vector(at));
+                }
+                None => missing.push(row.cell_id.as_str()),
+            }
+        }
+        if let Some(first) = missing.first() {
+            return Err(NodeError::data(format!(
+                "{} of {} cells of the split have no vector in the embedding (for example `{first}`)",
+                missing.len(),
+                rows.len()
+            ))
+            .help("make the split and the embedding from the same cells"));
+        }
+        Ok(out)
+    }
+}
+
+/// Vectors of cells, without labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureRows {
+    /// Cell names.
+    pub ids: Vec<String>,
+    /// Length of a vector.
+    pub dim: usize,
+    /// Vectors cell after cell.
+    pub values: Vec<f32>,
+}
+
+/// Vectors and class indices of cells that may be trained on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledRows {
+    /// The vectors.
+    pub rows: FeatureRows,
+    /// Class index per cell.
+    pub class: Vec<usize>,
+}
+
+/// Everything that training may see: training and validation cells. There is no way to put a test cell in.
+#[derive(Clone, Debug)]
+pub struct TrainingData {
+    train: LabelledRows,
+    validation: Option<LabelledRows>,
+}
+
+impl TrainingData {
+    /// Takes the training and validation rows of one fold out of an embedding and drops the test rows. Cells are put in
+    /// the order of their names, so that the order of the file does not matter.
+    ///
+    /// # Errors
+    /// A data error when cells have no vector or nothing trains.
+    pub fn of_fold(embedding: &Embedding, fold: &[&SplitRow]) -> Result<Self, NodeError> {
+        let part = |role: Role| -> Result<LabelledRows, NodeError> {
+            let mut rows: Vec<&SplitRow> = fold.iter().copied().filter(|r| r.role == role).collect();
+            rows.sort_by(|a, b| a.cell_id.cmp(&b.cell_id));
+            Ok(LabelledRows { rows: embedding.take(&rows)?, class: rows.iter().map(|r| r.class).collect() })
+        };
+        let (train, validation) = (part(Role::Train)?, part(Role::Validation)?);
+        if train.class.is_empty() {
+            return Err(NodeError::data("the fold has no training cells"));
+        }
+        Ok(Self { train, validation: (!validation.class.is_empty()).then_some(validation) })
+    }
+
+    /// The cells that fit the weights.
+    #[must_use]
+    pub fn train(&self) -> &LabelledRows {
+        &self.train
+    }
+
+    /// The cells that choose the epoch.
+    #[must_use]
+    pub fn validation(&self) -> Option<&LabelledRows> {
+        self.validation.as_ref()
+    }
+
+    /// The same cells with changed vectors.
+    #[must_use]
+    pub fn map(mut self, change: impl Fn(&mut FeatureRows)) -> Self {
+        change(&mut self.train.rows);
+        if let Some(validation) = &mut self.validation {
+            change(&mut validation.rows);
+        }
+        self
+    }
+}
+
+impl FeatureRows {
+    /// The test cells of a fold, without their labels.
+    ///
+    /// # Errors
+    /// A data error when cells have no vector.
+    pub fn test_of_fold(embedding: &Embedding, fold: &[&SplitRow]) -> Result<Self, NodeError> {
+        embedding.take(&fold.iter().copied().filter(|r| r.role == Role::Test).collect::<Vec<_>>())
+    }
+
+    /// Number of cells.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no cell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Vector of cell `i`.
+    #[must_use]
+    pub fn vector(&self, i: usize) -> &[f32] {
+        &self.values[i * self.dim..(i + 1) * self.dim]
+    }
+
+    /// Vectors of some cells, one after the other.
+    #[must_use]
+    pub fn gather(&self, cells: &[usize]) -> Vec<f32> {
+        cells.iter().flat_map(|&c| self.vector(c).iter().copied()).collect()
+    }
+}

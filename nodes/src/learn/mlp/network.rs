@@ -1,0 +1,138 @@
+//! A perceptron with ReLU between its layers: forward pass, gradients by hand, torch's initial weights.
+
+use celldag_shaders::ops::{Activation, Layout, Parameter, column_sum, linear, matmul, relu_backward};
+use celldag_shaders::{Device, Result, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Weights `[outputs, inputs]` and bias `[outputs]` of each layer.
+#[derive(Debug)]
+pub struct Network {
+    layers: Vec<(Parameter, Parameter)>,
+}
+
+/// Gradient of weights and bias, layer by layer.
+pub type Gradients = Vec<(Tensor, Tensor)>;
+
+impl Network {
+    /// Layers of the given widths (`[inputs, hidden ..., outputs]`) with torch's default initial values, uniform within
+    /// ±1/√inputs, drawn in layer order, weights before bias.
+    ///
+    /// # Errors
+    /// The device's errors.
+    pub fn new(device: &Device, widths: &[usize], seed: [u8; 32]) -> Result<Self> {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut draw = |count: usize, inputs: usize| -> Vec<f32> {
+            let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+            // 53 random bits: the same numbers on every platform.
+            (0..count)
+                .map(|_| ((rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0) * bound)
+                .map(|v| v as f32)
+                .collect()
+        };
+        let mut values = Vec::new();
+        for pair in widths.windows(2) {
+            let weight = draw(pair[0] * pair[1], pair[0]);
+            values.push((weight, draw(pair[1], pair[0])));
+        }
+        Self::from_values(device, widths, &values)
+    }
+
+    /// Layers with given values: weights by row `[outputs, inputs]`, and bias.
+    ///
+    /// # Errors
+    /// Numbers of values that do not fit the widths; the device's errors.
+    pub fn from_values(device: &Device, widths: &[usize], values: &[(Vec<f32>, Vec<f32>)]) -> Result<Self> {
+        let layers = widths.windows(2).zip(values).map(|(pair, (weight, bias))| {
+            let weight = Parameter::new(device.upload(&[pair[1], pair[0]], weight)?)?;
+            Ok((weight, Parameter::new(device.upload(&[pair[1]], bias)?)?))
+        });
+        Ok(Self { layers: layers.collect::<Result<_>>()? })
+    }
+
+    /// Inputs of every layer, and the logits `[rows, outputs]`.
+    fn pass(&self, x: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
+        let mut inputs = Vec::with_capacity(self.layers.len());
+        let mut x = x.clone();
+        for (at, (weight, bias)) in self.layers.iter().enumerate() {
+            let last = at + 1 == self.layers.len();
+            let activation = if last { Activation::None } else { Activation::Relu };
+            let out = linear(&x, weight.value(), Some(bias.value()), activation)?;
+            inputs.push(x);
+            x = out;
+        }
+        Ok((inputs, x))
+    }
+
+    /// Logits `[rows, outputs]` of `x` `[rows, inputs]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; the device's errors.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.pass(x)?.1)
+    }
+
+    /// Gradients of a loss; `slope` gives the loss value of a batch and its gradient at the logits.
+    ///
+    /// # Errors
+    /// What `slope` returns; the device's errors.
+    pub fn gradients<T>(
+        &self,
+        x: &Tensor,
+        slope: impl FnOnce(&Tensor) -> Result<(T, Tensor)>,
+    ) -> Result<(T, Gradients)> {
+        let (inputs, logits) = self.pass(x)?;
+        let (value, mut gradient) = slope(&logits)?;
+        let mut out = Vec::with_capacity(inputs.len());
+        for (at, ((weight, _), input)) in self.layers.iter().zip(&inputs).enumerate().rev() {
+            out.push((matmul(&gradient, input, Layout::TN)?, column_sum(&gradient)?));
+            if at > 0 {
+                gradient = relu_backward(&matmul(&gradient, weight.value(), Layout::NN)?, input)?;
+            }
+        }
+        out.reverse();
+        Ok((value, out))
+    }
+
+    /// Applies `step` to every parameter with its gradient.
+    ///
+    /// # Errors
+    /// What `step` returns.
+    pub fn update(
+        &mut self,
+        gradients: &Gradients,
+        mut step: impl FnMut(&mut Parameter, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        for ((weight, bias), (dw, db)) in self.layers.iter_mut().zip(gradients) {
+            step(weight, dw)?;
+            step(bias, db)?;
+        }
+        Ok(())
+    }
+
+    /// The present values; later updates leave them alone.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(Tensor, Tensor)> {
+        self.layers.iter().map(|(w, b)| (w.value().clone(), b.value().clone())).collect()
+    }
+
+    /// Goes back to a snapshot.
+    ///
+    /// # Errors
+    /// A snapshot of another network.
+    pub fn restore(&mut self, snapshot: &[(Tensor, Tensor)]) -> Result<()> {
+        for ((weight, bias), (w, b)) in self.layers.iter_mut().zip(snapshot) {
+            weight.set(w.clone())?;
+            bias.set(b.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Weights and bias of each layer, on the host.
+    ///
+    /// # Errors
+    /// The device's errors.
+    pub fn values(&self) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
+        self.layers.iter().map(|(w, b)| Ok((w.value().read()?, b.value().read()?))).collect()
+    }
+}

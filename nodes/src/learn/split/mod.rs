@@ -1,0 +1,22 @@
+//! The kind `split`: divides labelled cells into training, validation and test cells, and looks for leaks.
+//!
+//! Draws depend on (seed, cell name) only, so that neither the order of the cells nor the number of threads matters.
+
+mod assign;
+mod draw;
+mod from_file;
+mod kind;
+mod labels;
+mod leaks;
+mod roles;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use assign::{Scheme, TestFolds, assign};
+pub use from_file::{Assignment, read_assignment};
+pub use kind::Split;
+pub use labels::{Classes, LabelRequest, LabelledCells, read_labels};
+pub use leaks::{Fingerprints, label_fixed_by_group, missing_classes, same_cell_on_both_sides};
+pub use roles::{FoldRoles, roles};
+pub use table::{FoldCounts, Role, SplitInfo, SplitRow, SplitTable};

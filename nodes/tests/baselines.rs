@@ -1,0 +1,133 @@
+//! Logistic regression on principal components gives the published baseline figures on the same folds of real cells.
+
+mod common;
+
+use celldag_data::{CellsFile, CountsSource};
+use celldag_nodes::evaluate::baseline::PcaLogistic;
+use celldag_nodes::evaluate::{ScoredCell, ScoredModel, measure};
+use rayon::prelude::*;
+use serde_json::Value;
+
+/// Means must agree to this, as the reference asks.
+const MEAN: f64 = 0.01;
+/// No fold may differ by more.
+const FOLD: f64 = 0.05;
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().expect("array").iter().map(|v| v.as_str().expect("text").to_owned()).collect()
+}
+
+fn indices(value: &Value) -> Vec<usize> {
+    value.as_array().expect("array").iter().map(|v| v.as_u64().expect("index") as usize).collect()
+}
+
+/// Scores of all test cells when every fold is fitted on the others.
+fn cross_validate(
+    cells: &str,
+    names: &[String],
+    class: &[usize],
+    classes: usize,
+    fold: &[usize],
+) -> ScoredModel {
+    let file = CellsFile::open(common::fixtures().expect("checked before").join(cells)).expect("cells");
+    let loaded = file.read_counts(&CountsSource::Auto).expect("counts");
+    let row = |name: &String| loaded.obs.index.iter().position(|id| id == name).expect("cell of the folds");
+    let rows: Vec<usize> = names.iter().map(row).collect();
+    let baseline = PcaLogistic::new(loaded.x).expect("counts");
+    let folds = fold.iter().max().expect("folds") + 1;
+    let one = |f: usize| {
+        let (test, train): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&i| fold[i] == f);
+        let pick = |of: &[usize]| of.iter().map(|&i| rows[i]).collect::<Vec<_>>();
+        let labels: Vec<usize> = train.iter().map(|&i| class[i]).collect();
+        let scores = baseline.predict(&pick(&train), &labels, classes, &pick(&test)).expect("fit");
+        let scored = move |(i, scores): (usize, Vec<f64>)| ScoredCell {
+            id: names[i].clone(),
+            fold: (0, f as u32),
+            truth: class[i],
+            predicted: (1..classes).fold(0, |best, c| if scores[c] > scores[best] { c } else { best }),
+            scores,
+            logits: None,
+        };
+        test.into_iter().zip(scores).map(scored).collect::<Vec<_>>()
+    };
+    let cells: Vec<ScoredCell> = (0..folds).into_par_iter().flat_map_iter(one).collect();
+    ScoredModel { name: "logistic".to_owned(), cells }
+}
+
+/// Compares one metric by fold and in the mean.
+fn compare(what: &str, found: &[Option<f64>], expected: &[Option<f64>]) {
+    assert_eq!(found.len(), expected.len(), "{what}: folds");
+    for (fold, (f, e)) in found.iter().zip(expected).enumerate() {
+        match (f, e) {
+            (Some(f), Some(e)) => assert!((f - e).abs() <= FOLD, "{what}, fold {fold}: {f} instead of {e}"),
+            // scikit-learn calls the F1 of a fold without positive cells 0; here it is undefined.
+            (None, None | Some(0.0)) => {}
+            _ => panic!("{what}, fold {fold}: {f:?} instead of {e:?}"),
+        }
+    }
+    let mean = |v: &[Option<f64>]| v.iter().map(|x| x.unwrap_or(0.0)).sum::<f64>() / v.len() as f64;
+    let (f, e) = (mean(found), mean(expected));
+    println!("{what}: {f:.4} (reference {e:.4})");
+    assert!((f - e).abs() <= MEAN, "{what}: mean {f} instead of {e}");
+}
+
+fn numbers(value: &Value) -> Vec<Option<f64>> {
+    value.as_array().expect("array").iter().map(Value::as_f64).collect()
+}
+
+/// Sets whose folds are one list: metrics are stored by name.
+fn check_simple(set: &str, cells: &str, metrics: &[(&str, &str)]) {
+    let Some(folds) = common::json(&format!("data/folds/{set}_folds.json")) else { return };
+    let reference = common::json(&format!("data/folds/{set}_baseline.json")).expect("beside the folds");
+    let reference = &reference["models"]["logistic_regression"];
+    let classes = strings(&folds["classes"]).len();
+    let names = strings(&folds["cell"]);
+    let model = cross_validate(cells, &names, &indices(&folds["label"]), classes, &indices(&folds["fold"]));
+    let measured = measure(&model, classes, 10).expect("scores");
+    for (ours, theirs) in metrics {
+        compare(&format!("{set}: {ours}"), &measured.values(ours), &numbers(&reference[theirs]["folds"]));
+    }
+}
+
+#[test]
+fn kang_thinned_to_a_tenth() {
+    let metrics = [("f1", "f1"), ("auroc", "auroc"), ("average_precision", "ap"), ("mcc", "mcc")];
+    check_simple("kang_thin10", "data/folds/kang_thin10.h5ad", &metrics[..2]);
+}
+
+#[test]
+fn five_types_of_blood_cells() {
+    let metrics =
+        [("macro_f1", "macro_f1"), ("auroc_ovr_macro", "auroc_ovr_macro"), ("accuracy", "accuracy")];
+    check_simple("pbmc4k", "data/pbmc4k_annotated/pbmc4k_annotated.h5ad", &metrics);
+}
+
+#[test]
+fn five_lung_cancer_lines_by_three_splits() {
+    let Some(folds) = common::json("data/folds/lung5_folds.json") else { return };
+    let reference = common::json("data/folds/lung5_baseline.json").expect("beside the folds");
+    let (names, class) = (strings(&folds["cell"]), indices(&folds["y"]));
+    for (split, assignment) in folds["folds"].as_object().expect("folds") {
+        let cells = "data/lung5_mixology/lung5_mixology.h5ad";
+        let model = cross_validate(cells, &names, &class, 2, &indices(assignment));
+        let measured = measure(&model, 2, 10).expect("scores");
+        let expected = &reference["splits"][split]["logistic_regression"];
+        let by_fold = |metric: &str| -> Vec<Option<f64>> {
+            expected["folds"].as_array().expect("folds").iter().map(|f| f[metric].as_f64()).collect()
+        };
+        compare(&format!("lung5, {split}: f1"), &measured.values("f1"), &by_fold("f1"));
+        if expected["n_folds_auroc_defined"] != 0 {
+            compare(&format!("lung5, {split}: auroc"), &measured.values("auroc"), &by_fold("auroc"));
+        } else {
+            assert!(measured.values("auroc").iter().all(Option::is_none), "one class a fold");
+        }
+        for metric in ["f1", "auroc", "mcc"] {
+            let (f, e) = (
+                measured.merged[metric].expect("defined"),
+                expected["merged"][metric].as_f64().expect("number"),
+            );
+            println!("lung5, {split}: merged {metric} {f:.4} (reference {e:.4})");
+            assert!((f - e).abs() <= FOLD, "{split}: merged {metric} {f} instead of {e}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Matrix products and the linear layer.
+
+use super::{Activation, cpu_tensor};
+use crate::cpu::matmul::{Product, multiply};
+use crate::device::Backend;
+use crate::error::{Error, Result};
+use crate::gpu::{Cost, Gpu, Launch};
+use crate::kernels::Kernel;
+use crate::tensor::Tensor;
+
+/// Which operand is stored transposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `a` `[m, k]` times `b` `[k, n]`.
+    NN,
+    /// `a` `[m, k]` times the transpose of `b` `[n, k]`.
+    NT,
+    /// The transpose of `a` `[k, m]` times `b` `[k, n]`.
+    TN,
+}
+
+/// The product of `a` and `b`, `[m, n]`.
+///
+/// # Errors
+/// Shapes or devices do not fit; the device's errors.
+pub fn matmul(a: &Tensor, b: &Tensor, layout: Layout) -> Result<Tensor> {
+    product("matmul", a, b, layout, None, Activation::None)
+}
+
+/// activation(x weightᵀ + bias): `x` `[rows, inputs]`, `weight` `[outputs, inputs]` (as torch stores it), `bias`
+/// `[outputs]`, result `[rows, outputs]`.
+///
+/// # Errors
+/// Shapes or devices do not fit; the device's errors.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
+    product("linear", x, weight, Layout::NT, bias, activation)
+}
+
+fn product(
+    op: &'static str,
+    a: &Tensor,
+    b: &Tensor,
+    layout: Layout,
+    bias: Option<&Tensor>,
+    activation: Activation,
+) -> Result<Tensor> {
+    let ((a_rows, a_columns), (b_rows, b_columns)) = (a.matrix(op, "a")?, b.matrix(op, "b")?);
+    let ((m, k), (depth, n)) = match layout {
+        Layout::NN => ((a_rows, a_columns), (b_rows, b_columns)),
+        Layout::NT => ((a_rows, a_columns), (b_columns, b_rows)),
+        Layout::TN => ((a_columns, a_rows), (b_rows, b_columns)),
+    };
+    if k != depth {
+        let shapes = format!("{:?} and {:?} do not share an inner size ({layout:?})", a.shape(), b.shape());
+        return Err(Error::shape(op, shapes));
+    }
+    a.device().expect_home(op, &[b])?;
+    if let Some(bias) = bias {
+        bias.expect_vector(op, "bias", n)?;
+        a.device().expect_home(op, &[bias])?;
+    }
+    let shape = [m, n];
+    match a.device().backend() {
+        Backend::Cpu(cpu) => {
+            let (left, right) = (a.host(op)?, b.host(op)?);
+            let bias = bias.map(|bias| bias.host(op)).transpose()?;
+            let product = Product { layout, size: [m, n, k], a: left, b: right, bias, activation };
+            Ok(cpu_tensor(a.device(), cpu, &shape, |out| multiply(cpu, &product, out)))
+        }
+        Backend::Gpu(gpu) => {
+            let out = gpu.buffer(m * n)?;
+            let mut buffers = vec![a.buffer(op)?, b.buffer(op)?, &out];
+            if let Some(bias) = bias {
+                buffers.push(bias.buffer(op)?);
+            }
+            let (name, tile) = variant(gpu);
+            let strides = match layout {
+                Layout::NN => [k, 1, n, 1],
+                Layout::NT => [k, 1, 1, k],
+                Layout::TN => [1, m, n, 1],
+            };
+            let words: Vec<u32> = [m, n, k].into_iter().chain(strides).map(|word| word as u32).collect();
+            let work = m as f64 * n as f64 * k as f64;
+            gpu.launch(&Launch {
+                kernel: product_kernel(name, bias.is_some(), activation),
+                parameters: &words,
+                buffers: &buffers,
+                groups: m.div_ceil(tile[0]) as u64 * n.div_ceil(tile[1]) as u64,
+                cost: Cost { flops: 2.0 * work, bytes: 4.0 * (m * n) as f64 + work / 8.0 },
+            })?;
+            Ok(Tensor::from_gpu(a.device(), &shape, out))
+        }
+    }
+}
+
+/// The kernel for this class of adapter, and the rows and columns of one workgroup. Both add up in the same order.
+fn variant(gpu: &Gpu) -> (&'static str, [usize; 2]) {
+    if gpu.tiled() { ("matmul_tile", [64, 64]) } else { ("matmul_register", [16, 64]) }
+}
+
+/// A matrix product with this epilogue.
+pub(crate) fn product_kernel(name: &'static str, bias: bool, activation: Activation) -> Kernel {
+    let constants = [
+        ("ACTIVATION", activation.code()),
+        ("BIAS", u32::from(bias)),
+        ("EPILOGUE", u32::from(bias || activation != Activation::None)),
+    ];
+    Kernel::new(name, &constants)
+}

@@ -1,0 +1,27 @@
+//! Multiplication by a number.
+
+use super::{cpu_tensor, elementwise};
+use crate::cpu;
+use crate::device::Backend;
+use crate::error::Result;
+use crate::kernels::Kernel;
+use crate::tensor::Tensor;
+
+/// x · factor.
+///
+/// # Errors
+/// The device's errors.
+pub fn scale(x: &Tensor, factor: f32) -> Result<Tensor> {
+    const OP: &str = "scale";
+    match x.device().backend() {
+        Backend::Cpu(cpu) => {
+            let values = x.host(OP)?;
+            Ok(cpu_tensor(x.device(), cpu, x.shape(), |out| {
+                cpu::elementwise::scale(cpu, values, factor, out);
+            }))
+        }
+        Backend::Gpu(gpu) => {
+            elementwise(gpu, OP, x.shape(), Kernel::new("scale", &[]), &[factor.to_bits()], &[x])
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the tests of this crate share: the devices to test on, reproducible inputs, and comparison with a reference.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(unreachable_pub, reason = "shared by inclusion")]
+
+pub mod reference;
+
+use std::sync::OnceLock;
+
+use celldag_shaders::{Device, Tensor};
+
+/// The native backend with `threads` workers.
+pub fn cpu(threads: usize) -> Device {
+    Device::cpu(threads).unwrap()
+}
+
+/// The GPU to test on, shared because drivers compile slowly: `CELLDAG_TEST_DEVICE`, else a software driver. None, with
+/// a message, where there is none; an error in CI.
+pub fn gpu() -> Option<Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    let open = || {
+        let choice = std::env::var("CELLDAG_TEST_DEVICE").unwrap_or_else(|_| "software".to_owned());
+        match Device::open(&choice, 0) {
+            Ok(device) => Some(device),
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none(), "CI must have a Vulkan driver: {error}");
+                eprintln!("SKIP the GPU half of the test: {error}");
+                None
+            }
+        }
+    };
+    GPU.get_or_init(open).clone()
+}
+
+/// Both backends; the CPU with one and with three threads.
+pub fn devices() -> Vec<Device> {
+    [Some(cpu(1)), Some(cpu(3)), gpu()].into_iter().flatten().collect()
+}
+
+/// Reproducible values in -1 to 1.
+pub fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..20).for_each(|_| {
+        next();
+    });
+    (0..count).map(|_| next()).collect()
+}
+
+/// Uploads values.
+pub fn upload(device: &Device, shape: &[usize], values: &[f32]) -> Tensor {
+    device.upload(shape, values).unwrap()
+}
+
+/// Fails unless every value is within `tolerance` of the reference, relative to 1 or the reference, whichever is larger.
+pub fn assert_close(label: &str, got: &[f32], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len(), "{label}: length");
+    for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
+        let error = (f64::from(got) - want).abs();
+        let same = (got.is_nan() && want.is_nan()) || f64::from(got) == want;
+        assert!(
+            same || error <= tolerance * want.abs().max(1.0),
+            "{label}: value {i} is {got:e}, not {want:e}"
+        );
+    }
+}
+
+/// The bits of the values, for exact comparison that also tells signs of zero apart.
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}

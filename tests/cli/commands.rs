@@ -1,0 +1,89 @@
+//! Commands that compute nothing: help, nodes, schema, check, graph, devices, cache, runs.
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, repository};
+
+#[test]
+fn help_teaches() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(sandbox.ok(&["--help"]).stdout);
+    for command in ["run", "plan", "check", "graph", "step", "why", "embed", "cache", "runs", "report"] {
+        let help = sandbox.ok(&[command, "--help"]).stdout;
+        assert!(help.lines().count() > 5, "{command}: {help}");
+    }
+}
+
+#[test]
+fn every_kind_explains_itself() {
+    let sandbox = Sandbox::new();
+    let list: Value = serde_json::from_str(&sandbox.ok(&["nodes", "--json"]).stdout).expect("JSON");
+    let kinds: Vec<&str> =
+        list.as_array().expect("list").iter().map(|k| k["kind"].as_str().expect("kind")).collect();
+    for kind in ["qc", "normalize", "hvg", "pca", "tokenize", "embed", "split", "mlp-head", "evaluate", "report"] {
+        assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
+    }
+    for kind in kinds {
+        let text = sandbox.ok(&["nodes", kind]).stdout;
+        assert!(text.contains("\nin\n") && text.contains("\nout\n") && text.contains("\nwith\n"), "{text}");
+    }
+    let wrong = sandbox.run(&["nodes", "embedd"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("embed"), "{}", wrong.stderr);
+}
+
+#[test]
+fn the_schema_accepts_the_pipelines_that_ship() {
+    let sandbox = Sandbox::new();
+    let schema: Value = serde_json::from_str(&sandbox.ok(&["schema"]).stdout).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a valid JSON Schema");
+    for entry in std::fs::read_dir(repository().join("pipelines")).expect("pipelines") {
+        let path = entry.expect("entry").path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("pipeline");
+        let document: Value = serde_yaml::from_str(&text).expect("YAML");
+        let errors: Vec<String> =
+            validator.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    }
+    let wrong = serde_json::json!({ "celldag": 1, "nodes": { "a": { "uses": "qc", "wiht": {} } } });
+    assert!(!validator.is_valid(&wrong), "an unknown key must not pass");
+}
+
+#[test]
+fn a_pipeline_can_be_checked_and_drawn() {
+    let sandbox = Sandbox::new();
+    let pipeline = repository().join("pipelines/quickstart.yaml");
+    let pipeline = pipeline.to_str().expect("path");
+    let checked = sandbox.ok(&["check", pipeline]).stdout;
+    assert!(checked.contains("8 nodes, 8 jobs, 4 outputs: ok"), "{checked}");
+    let svg = sandbox.ok(&["graph", pipeline]).stdout;
+    assert!(svg.starts_with("<svg") && svg.contains("mlp-head"), "{svg}");
+    insta::assert_snapshot!(sandbox.ok(&["graph", pipeline, "--format", "mermaid"]).stdout);
+    assert!(sandbox.ok(&["graph", pipeline, "--format", "dot"]).stdout.starts_with("digraph"));
+}
+
+#[test]
+fn devices_are_listed_and_a_software_driver_is_not_the_default() {
+    let sandbox = Sandbox::new();
+    let list: Value = serde_json::from_str(&sandbox.ok(&["devices", "--json"]).stdout).expect("JSON");
+    let list = list.as_array().expect("list");
+    assert_eq!(list[0]["device"], "cpu");
+    let hardware = list.iter().skip(1).any(|d| d["software"] == false);
+    let said = sandbox.ok(&["devices"]).stderr;
+    assert_eq!(said.contains("auto takes the CPU backend"), !hardware, "{said}");
+}
+
+#[test]
+fn an_empty_store_has_nothing_to_tell() {
+    let sandbox = Sandbox::new();
+    let stats = sandbox.ok(&["cache", "stats", "--cache", "store"]).stdout;
+    assert!(stats.contains('0'), "{stats}");
+    assert!(sandbox.ok(&["cache", "verify", "--cache", "store"]).stdout.contains("0 damaged"));
+    sandbox.ok(&["cache", "gc", "--dry-run", "--cache", "store"]);
+    sandbox.ok(&["runs", "--cache", "store"]);
+    let missing = sandbox.run(&["runs", "show", "last", "--cache", "store"]);
+    assert_eq!(missing.code, 2, "{}", missing.stderr);
+}

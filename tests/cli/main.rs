@@ -1,0 +1,8 @@
+//! The command line as users meet it: help, messages, exit codes.
+
+#[path = "../scenario/sandbox.rs"]
+#[expect(dead_code, reason = "shared with the scenario tests, which use all of it")]
+mod sandbox;
+
+mod commands;
+mod mistakes;
