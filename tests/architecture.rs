@@ -109,6 +109,9 @@ fn the_top_level_is_the_users_list() {
     }
     let files = String::from_utf8_lossy(&output.stdout).into_owned();
     for folder in files.lines().filter_map(|line| line.split_once('/').map(|(folder, _)| folder)) {
-        assert!(folder.starts_with('.') || expected.contains(&folder), "unexpected top-level folder {folder}/");
+        assert!(
+            folder.starts_with('.') || expected.contains(&folder),
+            "unexpected top-level folder {folder}/"
+        );
     }
 }

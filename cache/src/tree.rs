@@ -106,7 +106,7 @@ pub(crate) fn manifest_of(
     hash: &mut dyn FnMut(&Path) -> Result<(Digest, u64)>,
 ) -> Result<TreeManifest> {
     let names = match files {
-        Some(files) => files.iter().map(|file| relative_name(root, file)).collect::<Result<BTreeSet<_>>>()?,
+        Some(files) => files.iter().map(|file| listed_name(root, file)).collect::<Result<BTreeSet<_>>>()?,
         None => list_files(root, hidden)?,
     };
     let mut manifest = TreeManifest::default();
@@ -152,6 +152,16 @@ fn walk(
     }
     above.pop();
     Ok(())
+}
+
+/// The spelling of a listed file. Unlike a stored folder, a list may name files beside the folder (`../shared.pkl`):
+/// they are only read, and published checkpoints keep their dictionaries there.
+fn listed_name(root: &Path, file: &Path) -> Result<String> {
+    let inside = file.strip_prefix("..").ok();
+    match inside {
+        Some(inside) => Ok(format!("../{}", listed_name(root, inside)?)),
+        None => relative_name(root, file),
+    }
 }
 
 /// The stored spelling of a path relative to `root`.

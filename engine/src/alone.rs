@@ -35,9 +35,10 @@ pub fn run_alone(
     let mut resolved = with;
     for param in &spec.params {
         if !resolved.contains_key(param.name) {
-            let default = param.default.clone().ok_or_else(|| {
-                NodeError::parameter(format!("parameter `{}` must be given", param.name))
-            })?;
+            let default = param
+                .default
+                .clone()
+                .ok_or_else(|| NodeError::parameter(format!("parameter `{}` must be given", param.name)))?;
             resolved.insert(param.name.to_owned(), default);
         }
     }

@@ -44,7 +44,8 @@ pub const SPLIT_INFO: ArtifactType = ArtifactType {
 };
 
 /// Losses of a training, epoch by epoch.
-pub const HISTORY: ArtifactType = ArtifactType { name: "history", about: "learning curves of a training (.json)" };
+pub const HISTORY: ArtifactType =
+    ArtifactType { name: "history", about: "learning curves of a training (.json)" };
 
 /// Metrics as a flat table.
 pub const METRICS: ArtifactType =

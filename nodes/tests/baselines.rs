@@ -1,4 +1,5 @@
 //! Logistic regression on principal components gives the published baseline figures on the same folds of real cells.
+#![allow(clippy::print_stdout, reason = "shows the figures beside the reference")]
 
 mod common;
 
@@ -10,6 +11,11 @@ use serde_json::Value;
 
 /// Means must agree to this, as the reference asks.
 const MEAN: f64 = 0.01;
+/// Figures over all cells of the lung lines: the reference stops its optimiser at a gradient of 1e-4, which moves the
+/// AUROC of leave-one-line-out by 0.012. Run to convergence (tol 1e-9) scikit-learn 1.9.1 gives [`CONVERGED`].
+const MERGED: f64 = 0.015;
+/// Merged AUROC of leave-one-line-out, scikit-learn 1.9.1 with exact components and tol 1e-9.
+const CONVERGED: f64 = 0.508_441_3;
 /// No fold may differ by more.
 const FOLD: f64 = 0.05;
 
@@ -121,13 +127,17 @@ fn five_lung_cancer_lines_by_three_splits() {
         } else {
             assert!(measured.values("auroc").iter().all(Option::is_none), "one class a fold");
         }
+        if split == "leave one cell line out" {
+            let auroc = measured.merged["auroc"].expect("defined");
+            assert!((auroc - CONVERGED).abs() < 1e-3, "{auroc} instead of {CONVERGED}");
+        }
         for metric in ["f1", "auroc", "mcc"] {
             let (f, e) = (
                 measured.merged[metric].expect("defined"),
                 expected["merged"][metric].as_f64().expect("number"),
             );
             println!("lung5, {split}: merged {metric} {f:.4} (reference {e:.4})");
-            assert!((f - e).abs() <= FOLD, "{split}: merged {metric} {f} instead of {e}");
+            assert!((f - e).abs() <= MERGED, "{split}: merged {metric} {f} instead of {e}");
         }
     }
 }

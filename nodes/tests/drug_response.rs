@@ -18,7 +18,8 @@ use serde_json::{Map, Value, json};
 type Ran = Result<(Summary, BTreeMap<String, PathBuf>), NodeError>;
 
 fn with(value: Value) -> Map<String, Value> {
-    value.as_object().expect("object").clone()
+    let Value::Object(map) = value else { panic!("parameters are an object") };
+    map
 }
 
 fn folder(root: &Path, name: &str) -> PathBuf {

@@ -3,49 +3,13 @@
 mod common;
 
 use celldag_nodes::evaluate::metrics::{
-    Average, BinarySample, BoxPlot, Confusion, PrecisionRecallF1, ProbabilityTable, Spread, TrivialBaselines,
-    TwoLogit, ZeroDivision, auprc_trapezoid, auroc, average_precision, benjamini_hochberg, bonferroni, brier,
-    calibration_bins, expected_calibration_error, holm, log_loss, nadeau_bengio, paired_t, pr_points,
-    roc_points, t_two_sided, welch_t, wilcoxon_signed_rank,
+    Average, BinarySample, Confusion, PrecisionRecallF1, ProbabilityTable, TrivialBaselines, TwoLogit,
+    ZeroDivision, auprc_trapezoid, auroc, average_precision, brier, calibration_bins,
+    expected_calibration_error, log_loss, pr_points, roc_points,
 };
+use common::golden::{assert_close, cases, number, numbers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-/// Equal within `tolerance` (relative above 1), structure and all. `null` is undefined, "inf" infinite.
-fn assert_close(at: &str, found: &Value, expected: &Value, tolerance: f64) {
-    match (found, expected) {
-        (Value::Array(f), Value::Array(e)) => {
-            assert_eq!(f.len(), e.len(), "{at}: length");
-            for (i, (f, e)) in f.iter().zip(e).enumerate() {
-                assert_close(&format!("{at}[{i}]"), f, e, tolerance);
-            }
-        }
-        (Value::Object(f), Value::Object(e)) => {
-            assert_eq!(f.keys().collect::<Vec<_>>(), e.keys().collect::<Vec<_>>(), "{at}: keys");
-            for (key, e) in e {
-                assert_close(&format!("{at}.{key}"), &f[key], e, tolerance);
-            }
-        }
-        (Value::Number(f), Value::Number(e)) => {
-            let (f, e) = (f.as_f64().expect("f64"), e.as_f64().expect("f64"));
-            assert!((f - e).abs() <= tolerance * e.abs().max(1.0), "{at}: {f} instead of {e}");
-        }
-        _ => assert_eq!(found, expected, "{at}"),
-    }
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().expect("array").iter().map(number).collect()
-}
-
-fn number(value: &Value) -> f64 {
-    match value {
-        Value::Null => f64::NAN,
-        Value::String(s) if s == "inf" => f64::INFINITY,
-        Value::String(s) if s == "-inf" => f64::NEG_INFINITY,
-        _ => value.as_f64().expect("number"),
-    }
-}
 
 fn with_inf(values: &[f64]) -> Value {
     values.iter().map(|v| if v.is_infinite() { json!("inf") } else { json!(v) }).collect()
@@ -120,12 +84,6 @@ fn check_binary(case: &Value, sample: &BinarySample, c: &Confusion, tolerance: f
             binary_value(key, sample, c).unwrap_or_else(|| panic!("{id}: unknown expected key {key}"));
         assert_close(&format!("{id}.{key}"), &found, expected, tolerance);
     }
-}
-
-fn cases<'a>(file: &'a Value, list: &str, at_least: usize) -> (&'a Vec<Value>, f64) {
-    let cases = file[list].as_array().expect("cases");
-    assert!(cases.len() >= at_least, "{list}: {} cases", cases.len());
-    (cases, file["tolerance"].as_f64().expect("tolerance"))
 }
 
 #[test]
@@ -294,79 +252,6 @@ fn scdrugmap_convention() {
             assert_close(&format!("{id}.{key}"), &found, expected, tolerance);
         }
     }
-}
-
-#[test]
-fn statistics() {
-    let Some(file) = common::json("golden/metrics/statistics.json") else { return };
-    let (list, tolerance) = cases(&file, "cases", 13);
-    for case in list {
-        let (id, inputs) = (case["id"].as_str().expect("id"), &case["inputs"]);
-        for (key, expected) in case["expected"].as_object().expect("expected") {
-            let found = match case["kind"].as_str().expect("kind") {
-                "summary" => summary_value(key, &numbers(&inputs["x"])),
-                "paired" => paired_value(key, &numbers(&inputs["a"]), &numbers(&inputs["b"]), expected),
-                "multiple_testing" => match key.as_str() {
-                    "bh" => Some(json!(benjamini_hochberg(&numbers(&inputs["p"])))),
-                    "bonferroni" => Some(json!(bonferroni(&numbers(&inputs["p"])))),
-                    "holm" => Some(json!(holm(&numbers(&inputs["p"])))),
-                    _ => None,
-                },
-                "t_to_p" => (key == "p_two_sided").then(|| {
-                    let df = number(&inputs["df"]);
-                    numbers(&inputs["t"]).into_iter().map(|t| json!(t_two_sided(t, df))).collect()
-                }),
-                kind => panic!("{id}: unknown kind {kind}"),
-            };
-            let found = found.unwrap_or_else(|| panic!("{id}: unknown expected key {key}"));
-            assert_close(&format!("{id}.{key}"), &found, expected, tolerance);
-        }
-    }
-}
-
-fn summary_value(key: &str, x: &[f64]) -> Option<Value> {
-    let s = Spread::of(x)?;
-    Some(match key {
-        "n" => json!(s.n),
-        "mean" => json!(s.mean),
-        "sd_ddof1" => json!(s.sd),
-        "sd_ddof0" => json!(s.sd_population),
-        "se" => json!(s.se),
-        "median" => json!(s.median),
-        "q25" => json!(s.q25),
-        "q75" => json!(s.q75),
-        "min" => json!(s.min),
-        "max" => json!(s.max),
-        "ci95_t" => json!(s.ci95),
-        "boxplot" => {
-            let b = BoxPlot::of(x)?;
-            json!({"q1": s.q25, "median": s.median, "q3": s.q75, "whisker_low": b.whisker_low,
-                "whisker_high": b.whisker_high, "outliers": b.outliers})
-        }
-        _ => return None,
-    })
-}
-
-fn paired_value(key: &str, a: &[f64], b: &[f64], expected: &Value) -> Option<Value> {
-    let t = paired_t(a, b);
-    let d: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-    let spread = Spread::of(&d)?;
-    Some(match key {
-        "t" => json!(t.map(|t| t.t)),
-        "p_two_sided" => json!(t.map(|t| t.p_two_sided)),
-        "p_greater" => json!(t.map(|t| t.p_greater)),
-        "df" => json!(t.map(|t| t.df)),
-        "mean_difference" => json!(spread.mean),
-        "cohen_dz" => json!(spread.mean / spread.sd?),
-        "wilcoxon" => wilcoxon_signed_rank(a, b).map(|(s, p)| json!({"p": p, "statistic": s}))?,
-        "nadeau_bengio_k_fold" => {
-            let t = nadeau_bengio(a, b, 1.0 / (a.len() - 1) as f64)?;
-            json!({"note": expected["note"], "t": t.t, "p_two_sided": t.p_two_sided})
-        }
-        "welch" => welch_t(a, b).map(|t| json!({"t": t.t, "p": t.p_two_sided}))?,
-        "note" => expected.clone(),
-        _ => return None,
-    })
 }
 
 /// Truth with scores on a coarse grid, so that ties are common.

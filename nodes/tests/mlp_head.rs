@@ -1,4 +1,5 @@
 //! The reference trainings of the MLP head (torch, float64), step by step, on both backends.
+#![allow(clippy::print_stdout, reason = "says which device was skipped")]
 
 mod common;
 

@@ -52,10 +52,10 @@ fn finish(tensor: &Tensor) {
 
 /// The crate alone, with its own parallelism.
 #[expect(unsafe_code, reason = "the crate takes raw pointers")]
-fn bare_gemm(threads: usize, [m, n, k]: [usize; 3]) -> f64 {
+fn bare_gemm(pool: &rayon::ThreadPool, [m, n, k]: [usize; 3]) -> f64 {
     let (a, b, mut c) = (values(m * k), values(n * k), vec![0.0f32; m * n]);
+    let threads = pool.current_num_threads();
     let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     // SAFETY: the three vectors have the sizes of their matrices.
     let mut run = || unsafe {
         let (out, left, right) = (c.as_mut_ptr(), a.as_ptr(), b.as_ptr());
@@ -92,6 +92,8 @@ fn main() {
     let threads = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(2);
     let device = Device::open(&choice, threads).unwrap();
     let native = device.info().backend == "cpu";
+    // Kept to the end: the time of threads that are gone would be missing from the counters.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     println!("{:?}", device.info());
     for [m, n, k] in [
         [2048, 256, 256],
@@ -110,7 +112,7 @@ fn main() {
         print!("linear {m}x{n}x{k}: {:.3} ms, {:.1} GFLOP/s", plain * 1e3, flops / plain / 1e9);
         print!("; with bias and GELU {:.1}", flops / fused / 1e9);
         if native {
-            let bare = bare_gemm(threads, [m, n, k]);
+            let bare = bare_gemm(&pool, [m, n, k]);
             print!("; gemm crate {:.1}, ratio {:.2}", flops / bare / 1e9, bare / plain);
         }
         println!();

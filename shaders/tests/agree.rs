@@ -1,11 +1,16 @@
 //! Every operation on both backends against a plain f64 reference, on odd shapes: 1, primes, tails of every tile,
 //! empty segments, more rows than one axis of a grid holds; and not-a-number comes out where it went in.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 mod common;
 
 use celldag_shaders::ops::{self, Activation, Layout, Pool};
 use celldag_shaders::{Device, Ids, Segments};
 use common::{assert_close, bits, cpu, devices, gpu, noise, reference, upload};
+
+/// An activation in f64.
+type Exact = fn(f64) -> f64;
 
 #[test]
 fn element_wise_operations() {
@@ -39,7 +44,7 @@ fn activations() {
     x.extend([0.0, -0.0, f32::NAN, 1e30, -1e30]);
     for device in devices() {
         let tensor = upload(&device, &[x.len()], &x);
-        let exact: [(Activation, fn(f64) -> f64); 5] = [
+        let exact: [(Activation, Exact); 5] = [
             (Activation::None, |x| x),
             (Activation::Relu, |x| if x < 0.0 { 0.0 } else { x }),
             (Activation::Gelu, reference::gelu),
@@ -112,7 +117,7 @@ fn linear_layers_with_bias_and_activation() {
                 |t, j| w[j * inputs + t],
             );
             for (activation, exact) in
-                [(Activation::None, (|x| x) as fn(f64) -> f64), (Activation::Gelu, reference::gelu)]
+                [(Activation::None, (|x| x) as Exact), (Activation::Gelu, reference::gelu)]
             {
                 let want: Vec<f64> =
                     plain.iter().enumerate().map(|(i, v)| exact(v + f64::from(bias[i % outputs]))).collect();

@@ -1,5 +1,7 @@
 //! Opening devices, and the errors that callers rely on.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 mod common;
 
 use celldag_shaders::ops::{self, Activation};

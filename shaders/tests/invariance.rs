@@ -1,5 +1,7 @@
 //! A row's result has the same bits whatever else is in the batch and however many threads work on it.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 mod common;
 
 use celldag_shaders::ops::{self, Activation, Pool};

@@ -1,6 +1,8 @@
 //! What training a multilayer perceptron needs, on both backends: gradients against finite differences, optimiser steps
 //! against the formulas in f64, and snapshots that keep their values.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 mod common;
 
 use celldag_shaders::ops::{self, Activation, Adam, Layout, Loss, Parameter, Sgd};

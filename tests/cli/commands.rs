@@ -20,7 +20,9 @@ fn every_kind_explains_itself() {
     let list: Value = serde_json::from_str(&sandbox.ok(&["nodes", "--json"]).stdout).expect("JSON");
     let kinds: Vec<&str> =
         list.as_array().expect("list").iter().map(|k| k["kind"].as_str().expect("kind")).collect();
-    for kind in ["qc", "normalize", "hvg", "pca", "tokenize", "embed", "split", "mlp-head", "evaluate", "report"] {
+    for kind in
+        ["qc", "normalize", "hvg", "pca", "tokenize", "embed", "split", "mlp-head", "evaluate", "report"]
+    {
         assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
     }
     for kind in kinds {

@@ -4,7 +4,12 @@ use crate::sandbox::Sandbox;
 
 /// Name, exit code, pipeline text, words that the message must contain.
 const CASES: &[(&str, i32, &str, &[&str])] = &[
-    ("unknown kind", 2, "celldag: 1\nnodes:\n  a: {uses: qcc, in: {cells: c.h5ad}}\n", &["p.yaml:3:", "qcc", "`qc`"]),
+    (
+        "unknown kind",
+        2,
+        "celldag: 1\nnodes:\n  a: {uses: qcc, in: {cells: c.h5ad}}\n",
+        &["p.yaml:3:", "qcc", "`qc`"],
+    ),
     (
         "unknown parameter",
         2,
@@ -27,7 +32,7 @@ const CASES: &[(&str, i32, &str, &[&str])] = &[
         "cycle",
         2,
         "celldag: 1\nnodes:\n  a: {uses: qc, in: {cells: b.cells}}\n  b: {uses: normalize, in: {cells: a.cells}}\n",
-        &["p.yaml:", "a", "b", "→"],
+        &["p.yaml:", "a -> b -> a"],
     ),
     (
         "duplicate node",
@@ -63,7 +68,11 @@ fn pipelines_with_mistakes() {
             assert_eq!(finished.code, *code, "{name}, {command}: {}", finished.stderr);
             let flat = finished.stderr.replace("[p.yaml", "p.yaml");
             for word in *words {
-                assert!(flat.contains(word), "{name}, {command}: `{word}` is missing in\n{}", finished.stderr);
+                assert!(
+                    flat.contains(word),
+                    "{name}, {command}: `{word}` is missing in\n{}",
+                    finished.stderr
+                );
             }
         }
         assert!(!sandbox.join(".celldag/runs").exists(), "{name}: nothing may run");

@@ -32,7 +32,8 @@ fn embeds_as_the_reference(device: &str) {
         let folder = fixtures.join("golden").join(fixture);
         let sandbox = Sandbox::new();
         let (input, checkpoint) = (folder.join("input.h5ad"), folder.join("checkpoint"));
-        let mut args = vec!["embed", input.to_str().expect("path"), "--model", "geneformer", "--device", device];
+        let mut args =
+            vec!["embed", input.to_str().expect("path"), "--model", "geneformer", "--device", device];
         args.extend(["--checkpoint", checkpoint.to_str().expect("path"), "-o", "out.h5ad"]);
         args.extend(options.iter().flat_map(|option| ["--with", *option]));
         sandbox.ok(&args);

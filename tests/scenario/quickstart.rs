@@ -13,10 +13,11 @@ fn numbers_stand_beside_their_baselines() {
     let run = sandbox.ok(&all);
     let results = sandbox.join("results/quickstart");
     let report: Value =
-        serde_json::from_slice(&std::fs::read(results.join("metrics.json")).expect("metrics.json")).expect("JSON");
+        serde_json::from_slice(&std::fs::read(results.join("metrics.json")).expect("metrics.json"))
+            .expect("JSON");
     assert_eq!(report["format"], "celldag.report/1");
     let names = serde_json::to_string(&report["tables"]).expect("tables");
-    for name in ["majority", "all-positive", "logistic"] {
+    for name in ["majority class", "all positive", "logistic regression"] {
         assert!(names.contains(name), "baseline {name} is missing in {names}");
         assert!(run.stdout.contains(name), "baseline {name} is not printed:\n{}", run.stdout);
     }
@@ -25,7 +26,10 @@ fn numbers_stand_beside_their_baselines() {
     for word in ["<svg", "ROC", "qc", "embedding", "700"] {
         assert!(page.contains(word), "the page lacks {word}");
     }
-    assert!(!page.contains("http://") || !page.contains("src=\"http"), "the page loads something from elsewhere");
+    assert!(
+        !page.contains("http://") || !page.contains("src=\"http"),
+        "the page loads something from elsewhere"
+    );
 }
 
 #[test]
@@ -47,7 +51,11 @@ fn only_what_changed_is_computed() {
     sandbox.write("quickstart.yaml", &text.replace("epochs: 60", "epochs: 61"));
     let mut head = with(&[]);
     head.sort();
-    assert_eq!(head, ["head", "metrics", "report"], "a head parameter concerns only what comes after the head");
+    assert_eq!(
+        head,
+        ["head", "metrics", "report"],
+        "a head parameter concerns only what comes after the head"
+    );
 
     sandbox.write("quickstart.yaml", &text);
     assert!(with(&[]).is_empty(), "going back to an old parameter is a hit");

@@ -116,7 +116,8 @@ pub(crate) fn quickstart_data() -> [String; 2] {
 
 /// Copies the quickstart into a sandbox, so that its outputs and store stay there.
 pub(crate) fn quickstart(sandbox: &Sandbox) -> Vec<String> {
-    let text = std::fs::read_to_string(repository().join("pipelines/quickstart.yaml")).expect("quickstart.yaml");
+    let text =
+        std::fs::read_to_string(repository().join("pipelines/quickstart.yaml")).expect("quickstart.yaml");
     sandbox.write("quickstart.yaml", &text);
     let mut args = vec!["quickstart.yaml".to_owned()];
     for set in quickstart_data() {

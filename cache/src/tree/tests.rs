@@ -54,7 +54,7 @@ fn moving_bytes_between_names_changes_the_digest() {
 }
 
 #[test]
-fn lists_may_repeat_but_not_leave_the_folder() {
+fn lists_may_repeat_and_name_files_beside_the_folder() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), "a/x", b"1");
     write(root.path(), "b", b"2");
@@ -64,7 +64,15 @@ fn lists_may_repeat_but_not_leave_the_folder() {
     let digest = digest_tree(root.path(), Some(&one)).unwrap();
     assert_eq!(digest_tree(root.path(), Some(&two)).unwrap(), digest);
     assert_ne!(digest_tree(root.path(), None).unwrap(), digest);
-    for bad in ["../x", "/etc/passwd", ""] {
+    let beside = [PathBuf::from("b"), PathBuf::from("../unused")];
+    let (from_within, _) =
+        digest_tree(&root.path().join("a"), Some(&[PathBuf::from("x"), PathBuf::from("../b")])).unwrap();
+    assert_ne!(from_within, digest.0, "names are part of the digest");
+    assert!(
+        digest_tree(root.path(), Some(&beside)).unwrap_err().is_not_found(),
+        "there is no such file beside"
+    );
+    for bad in ["a/../b", "/etc/passwd", ""] {
         let error = digest_tree(root.path(), Some(&[PathBuf::from(bad)])).unwrap_err();
         assert!(matches!(error, StoreError::Unsupported { .. }), "{error}");
     }

@@ -118,7 +118,7 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StoreArgs {
     /// Folder of the store [default: .celldag beside the pipeline, or in the current folder]
-    #[arg(long, env = "CELLDAG_CACHE", value_name = "DIR", id = "cache_dir")]
+    #[arg(long, env = "CELLDAG_CACHE", value_name = "DIR", id = "cache_dir", global = true)]
     pub(crate) cache: Option<PathBuf>,
 }
 
@@ -331,7 +331,11 @@ fn size(text: &str) -> Result<u64, String> {
     if !(number >= 0.0 && number.is_finite()) {
         return Err(format!("`{text}` is not a size"));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be finite and not negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be finite and not negative"
+    )]
     Ok((number * factor) as u64)
 }
 

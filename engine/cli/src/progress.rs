@@ -102,7 +102,8 @@ impl Observer for Bars {
                     && bar.length() != Some(*total)
                 {
                     bar.set_length(*total);
-                    let rate = format!("{{prefix:24}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}}, {{eta}} left");
+                    let rate =
+                        format!("{{prefix:24}} {{bar:30}} {{pos}}/{{len}} {unit} {{per_sec}}, {{eta}} left");
                     bar.set_style(style(&rate));
                 }
                 bar.set_position(*done);

@@ -30,7 +30,13 @@ pub(crate) fn number(value: f64) -> String {
     if (0.001..1.0).contains(&magnitude) {
         format!("{value:.3}")
     } else if (1.0..1e6).contains(&magnitude) {
-        let decimals = if magnitude < 10.0 { 3 } else if magnitude < 1000.0 { 2 } else { 1 };
+        let decimals = if magnitude < 10.0 {
+            3
+        } else if magnitude < 1000.0 {
+            2
+        } else {
+            1
+        };
         format!("{value:.decimals$}")
     } else {
         format!("{value:.3e}")
@@ -63,9 +69,14 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        for (value, text) in
-            [(0.0, "0"), (12.0, "12"), (0.91234, "0.912"), (3.14159, "3.142"), (1e-7, "1.000e-7"), (2.5e9, "2500000000")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (12.0, "12"),
+            (0.91234, "0.912"),
+            (3.14159, "3.142"),
+            (1e-7, "1.000e-7"),
+            (2.5e9, "2500000000"),
+        ] {
             assert_eq!(number(value), text);
         }
         assert_eq!(number(f64::NAN), "NaN");

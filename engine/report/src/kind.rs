@@ -1,12 +1,11 @@
 //! The `report` kind: report documents in, one self-contained HTML file out.
 
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
-use celldag_engine::{
-    ArtifactType, InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Step,
-};
+use celldag_engine::{ArtifactType, InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Step};
 
 /// A report document (`.json`), as kinds that evaluate write it. Types are compared by name.
-const REPORT: ArtifactType = ArtifactType { name: "report", about: "report document (.json): metrics, tables, figures" };
+const REPORT: ArtifactType =
+    ArtifactType { name: "report", about: "report document (.json): metrics, tables, figures" };
 const PAGE: ArtifactType = ArtifactType { name: "page", about: "self-contained HTML page" };
 
 /// Draws report documents.

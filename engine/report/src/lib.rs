@@ -19,8 +19,8 @@ mod run;
 pub use kind::ReportKind;
 pub use page::Page;
 
-use celldag_engine::{Registry, RunRecord};
 use celldag_engine::document::ReportDocument;
+use celldag_engine::{Registry, RunRecord};
 
 /// Puts the `report` kind into a registry.
 pub fn register(registry: &mut Registry) {
@@ -29,9 +29,14 @@ pub fn register(registry: &mut Registry) {
 
 /// A page that shows the given documents, each under its label.
 #[must_use]
-pub fn documents_page(title: &str, documents: &[(String, ReportDocument)], lineage: &serde_json::Value) -> String {
+pub fn documents_page(
+    title: &str,
+    documents: &[(String, ReportDocument)],
+    lineage: &serde_json::Value,
+) -> String {
     let mut page = Page::new(title);
     let several = documents.len() > 1;
+    lineage::warnings(&mut page, lineage, &warnings_of(documents));
     for (label, document) in documents {
         document::render(&mut page, several.then_some(label.as_str()), document);
     }
@@ -46,6 +51,10 @@ pub fn run_page(run: &RunRecord, documents: &[(String, ReportDocument)]) -> Stri
     for (label, document) in documents {
         document::render(&mut page, (documents.len() > 1).then_some(label.as_str()), document);
     }
-    run::render(&mut page, run);
+    run::render(&mut page, run, &warnings_of(documents));
     page.finish()
+}
+
+fn warnings_of(documents: &[(String, ReportDocument)]) -> Vec<&str> {
+    documents.iter().flat_map(|(_, document)| &document.warnings).map(String::as_str).collect()
 }

@@ -26,26 +26,28 @@ impl Page {
     /// A section heading, listed in the table of contents.
     pub fn section(&mut self, heading: &str) {
         let anchor = format!("section-{}", self.contents.len() + 1);
-        let _ = write!(self.body, "<h2 id=\"{anchor}\">{}</h2>\n", escape(heading));
+        let _ = writeln!(self.body, "<h2 id=\"{anchor}\">{}</h2>", escape(heading));
         self.contents.push((anchor, heading.to_owned()));
     }
 
     /// A smaller heading.
     pub fn heading(&mut self, text: &str) {
-        let _ = write!(self.body, "<h3>{}</h3>\n", escape(text));
+        let _ = writeln!(self.body, "<h3>{}</h3>", escape(text));
     }
 
     /// A paragraph of plain text.
     pub fn paragraph(&mut self, text: &str) {
-        let _ = write!(self.body, "<p>{}</p>\n", escape(text));
+        let _ = writeln!(self.body, "<p>{}</p>", escape(text));
     }
 
     /// Warnings, set apart; nothing when there are none.
     pub fn warnings<'a>(&mut self, warnings: impl IntoIterator<Item = &'a str>) {
-        let items: String =
-            warnings.into_iter().map(|w| format!("<li>{}</li>", escape(w))).collect();
+        let items: String = warnings.into_iter().map(|w| format!("<li>{}</li>", escape(w))).collect();
         if !items.is_empty() {
-            let _ = write!(self.body, "<div class=\"warnings\"><strong>Warnings</strong><ul>{items}</ul></div>\n");
+            let _ = writeln!(
+                self.body,
+                "<div class=\"warnings\"><strong>Warnings</strong><ul>{items}</ul></div>"
+            );
         }
     }
 
@@ -76,7 +78,12 @@ impl Page {
         for row in rows {
             self.body.push_str("<tr>");
             for value in row {
-                let class = if value.is_number() { " class=\"number\"" } else { "" };
+                let class = match value {
+                    Value::Number(_) => " class=\"number\"",
+                    Value::Null => " class=\"missing\"",
+                    Value::String(text) if text.chars().count() > 60 => " class=\"long\"",
+                    _ => "",
+                };
                 let _ = write!(self.body, "<td{class}>{}</td>", cell(value));
             }
             self.body.push_str("</tr>");
@@ -128,5 +135,24 @@ impl Page {
              <body>\n<main>\n<h1>{title}</h1>\n{contents}{}</main>\n</body>\n</html>\n",
             self.body
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_write_cannot_break_the_page() {
+        let mut page = Page::new("<script>alert(1)</script>");
+        page.section("a & b");
+        page.paragraph("<img src=x onerror=alert(1)>");
+        page.table("t", &["<b>".into()], &[vec![serde_json::json!("<i>"), Value::Null]], "\"");
+        page.warnings(["<w>"]);
+        let html = page.finish();
+        for tag in ["<script", "<img", "<i>", "<w>", "<b>"] {
+            assert!(!html.contains(tag), "{tag} in {html}");
+        }
+        assert!(html.contains("undefined"), "an undefined number is shown as such");
     }
 }

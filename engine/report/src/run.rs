@@ -12,8 +12,8 @@ use crate::page::Page;
 /// More jobs than this are told node by node.
 const MOST_JOBS: usize = 200;
 
-/// Adds everything that the record says.
-pub(crate) fn render(page: &mut Page, run: &RunRecord) {
+/// Adds everything that the record says, without the warnings that stand above already.
+pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) {
     let header = &run.header;
     page.section("Run");
     let rows: Vec<Vec<Value>> = [
@@ -37,7 +37,9 @@ pub(crate) fn render(page: &mut Page, run: &RunRecord) {
     .map(|(name, value)| vec![json!(name), json!(value)])
     .collect();
     page.table("", &["".to_owned(), "".to_owned()], &rows, "");
-    lineage::render(page, &lineage_of(run));
+    let lineage = lineage_of(run);
+    lineage::warnings(page, &lineage, known_warnings);
+    lineage::render(page, &lineage);
     jobs(page, run);
     provenance(page, run);
 }
@@ -84,8 +86,12 @@ fn provenance(page: &mut Page, run: &RunRecord) {
     let columns = ["job", "key", "output", "BLAKE3", "bytes", "computed on"].map(str::to_owned);
     let mut rows = Vec::new();
     for job in run.jobs.iter().take(MOST_JOBS) {
-        let on: Vec<String> =
-            job.summary.execution.iter().map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default())).collect();
+        let on: Vec<String> = job
+            .summary
+            .execution
+            .iter()
+            .map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default()))
+            .collect();
         for (port, artifact) in &job.outputs {
             rows.push(vec![
                 json!(job.id),
@@ -97,7 +103,12 @@ fn provenance(page: &mut Page, run: &RunRecord) {
             ]);
         }
     }
-    page.table("", &columns, &rows, "Keys and digests are shortened; the run record in the store has them whole.");
+    page.table(
+        "",
+        &columns,
+        &rows,
+        "Keys and digests are shortened; the run record in the store has them whole.",
+    );
 }
 
 fn short(hex: &str) -> String {
@@ -136,7 +147,8 @@ fn lineage_of(run: &RunRecord) -> Value {
         for job in jobs {
             for (port, artifacts) in job.action().map(|action| action.inputs).unwrap_or_default() {
                 for artifact in artifacts {
-                    let from = makers.get(&artifact.digest).map_or("file".to_owned(), |(n, p)| format!("{n}.{p}"));
+                    let from =
+                        makers.get(&artifact.digest).map_or("file".to_owned(), |(n, p)| format!("{n}.{p}"));
                     edges.insert((port.clone(), from));
                 }
             }

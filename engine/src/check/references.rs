@@ -172,19 +172,27 @@ fn classify(
         if must_be_node || !path.exists() {
             let near = nearest(name, sketches.names());
             let rest = port.map_or_else(String::new, |port| format!(".{port}"));
-            let no_file = if must_be_node {
-                String::new()
-            } else {
-                format!(", and there is no file {}", path.display())
-            };
-            out.push(
-                Diagnostic::error(
+            // `cells.h5ad` reads as a reference and as a file. Without a node of a similar name it is a file that is
+            // missing, which is a matter of data and not of the pipeline.
+            let (code, message) = match (must_be_node, &near, port) {
+                (true, ..) => ("celldag::pipeline::unknown_node", format!("there is no node `{name}`")),
+                (false, None, Some(_)) => (
+                    "celldag::pipeline::missing_file",
+                    format!("there is no file {}, and no node `{name}`", path.display()),
+                ),
+                (false, ..) => (
                     "celldag::pipeline::unknown_node",
-                    format!("there is no node `{name}`{no_file}"),
-                )
-                .at(text.span.clone(), "unknown node")
-                .help("write `node.port` for the result of a node, or a path relative to the pipeline file")
-                .maybe_help(near.map(|near| format!("did you mean `{near}{rest}`?"))),
+                    format!("there is no node `{name}`, and there is no file {}", path.display()),
+                ),
+            };
+            let label = if code.ends_with("missing_file") { "no such file" } else { "unknown node" };
+            out.push(
+                Diagnostic::error(code, message)
+                    .at(text.span.clone(), label)
+                    .help(
+                        "write `node.port` for the result of a node, or a path relative to the pipeline file",
+                    )
+                    .maybe_help(near.map(|near| format!("did you mean `{near}{rest}`?"))),
             );
             return None;
         }

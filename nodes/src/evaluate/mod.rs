@@ -8,6 +8,7 @@ pub mod metrics;
 mod models;
 mod page;
 mod reference;
+mod run;
 mod table;
 mod warnings;
 

@@ -1,5 +1,8 @@
 //! Where the reference numbers and real cells of the tests are.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::print_stdout, reason = "says which tests were skipped")]
+
+pub(crate) mod golden;
 
 use std::path::PathBuf;
 

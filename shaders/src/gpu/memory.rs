@@ -152,7 +152,7 @@ mod tests {
     fn classes_fit_waste_little_and_can_be_bound_as_vectors() {
         for bytes in (0..5000).chain([1 << 20, (1 << 20) + 1, 128 << 20, u64::from(u32::MAX)]) {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 16 == 0, "{bytes} -> {class}");
+            assert!(class >= bytes && class.is_multiple_of(16), "{bytes} -> {class}");
             assert!(bytes < SMALLEST || class as f64 <= bytes as f64 * 1.126, "{bytes} -> {class}");
             assert_eq!(size_class(class), class);
         }

@@ -16,7 +16,14 @@ pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
     let pipeline = load_text(&folder, &text, output)?;
     execute(
         &pipeline,
-        &Execution { compute: &args.compute, store: &args.store, out: None, only: &[], force: &[], keep_going: false },
+        &Execution {
+            compute: &args.compute,
+            store: &args.store,
+            out: None,
+            only: &[],
+            force: &[],
+            keep_going: false,
+        },
         output,
     )
 }

@@ -52,7 +52,13 @@ fn explain(spec: &KindSpec) -> String {
     }
     out.push_str("\nwith\n");
     for param in &spec.params {
-        out.push_str(&format!("  {:26} {}\n  {:26} {}\n", param.name, type_and_default(param), "", param.about));
+        out.push_str(&format!(
+            "  {:26} {}\n  {:26} {}\n",
+            param.name,
+            type_and_default(param),
+            "",
+            param.about
+        ));
     }
     if spec.params.is_empty() {
         out.push_str("  (no parameters)\n");

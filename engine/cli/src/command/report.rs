@@ -15,7 +15,9 @@ pub(crate) fn run(run: &str, file: &Path, store: &StoreArgs, output: &Output) ->
     let mut documents = Vec::new();
     for job in &record.jobs {
         let types = job.action().map(|action| action.outputs).unwrap_or_default();
-        for (port, artifact) in job.outputs.iter().filter(|(port, _)| types.get(*port).is_some_and(|o| o.ty == "report")) {
+        for (port, artifact) in
+            job.outputs.iter().filter(|(port, _)| types.get(*port).is_some_and(|o| o.ty == "report"))
+        {
             match read_document(&store.fetch(artifact)?) {
                 Some(document) => documents.push((job.id.clone(), document)),
                 None => output.say(&format!("{}.{port} is not a report document; left out", job.id)),

@@ -1,7 +1,7 @@
 //! `celldag runs`: what ran when, one run in detail, and two runs side by side.
 
-use celldag_engine::record::{self, JobDiff};
 use celldag_engine::plan::duration;
+use celldag_engine::record::{self, JobDiff};
 use celldag_engine::{JobOutcome, RunRecord};
 use serde_json::json;
 
@@ -37,7 +37,8 @@ pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Outp
                     ]
                 })
                 .collect();
-            output.result(&table(&["run", "pipeline", "status", "computed", "cached", "failed", "time"], &rows))
+            output
+                .result(&table(&["run", "pipeline", "status", "computed", "cached", "failed", "time"], &rows))
         }
         Some(RunsCommand::Show { run }) => show(&record::load(&store, run)?, output),
         Some(RunsCommand::Diff { a, b }) => {
@@ -66,7 +67,9 @@ fn show(run: &RunRecord, output: &Output) -> Result<(), Failure> {
         .iter()
         .map(|job| {
             let state = match (&job.failure, &job.state) {
-                (Some(failure), _) => format!("failed: {}", failure.message.lines().next().unwrap_or_default()),
+                (Some(failure), _) => {
+                    format!("failed: {}", failure.message.lines().next().unwrap_or_default())
+                }
                 (None, Some(state)) => state.to_string(),
                 (None, None) => String::new(),
             };
@@ -104,7 +107,8 @@ fn diff(a: &RunRecord, b: &RunRecord, output: &Output) -> Result<(), Failure> {
                     output.result(&format!("    {change}"))?;
                 }
                 for (name, (before, after)) in facts {
-                    let shown = |value: &Option<serde_json::Value>| value.as_ref().map_or("–".to_owned(), cell);
+                    let shown =
+                        |value: &Option<serde_json::Value>| value.as_ref().map_or("–".to_owned(), cell);
                     output.result(&format!("    {name}: {} → {}", shown(before), shown(after)))?;
                 }
                 if !outputs.is_empty() {

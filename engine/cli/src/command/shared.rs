@@ -69,7 +69,11 @@ pub(crate) struct Execution<'a> {
 }
 
 /// Runs a pipeline, shows how it goes, and prints what came out.
-pub(crate) fn execute(pipeline: &Pipeline, execution: &Execution<'_>, output: &Output) -> Result<(), Failure> {
+pub(crate) fn execute(
+    pipeline: &Pipeline,
+    execution: &Execution<'_>,
+    output: &Output,
+) -> Result<(), Failure> {
     let store = open_store(execution.store, Some(&pipeline.root))?;
     let cancel = interrupt::cancel_on_signals(*output)?;
     let mut options = RunOptions {
@@ -101,10 +105,7 @@ pub(crate) fn execute(pipeline: &Pipeline, execution: &Execution<'_>, output: &O
 fn conclude(record: &RunRecord, output: &Output) -> Result<(), Failure> {
     let header = &record.header;
     let counts = header.counts;
-    let mut summary = format!(
-        "{}: {} computed, {} cached",
-        header.pipeline, counts.ran, counts.cached
-    );
+    let mut summary = format!("{}: {} computed, {} cached", header.pipeline, counts.ran, counts.cached);
     for (count, what) in [(counts.failed, "failed"), (counts.skipped, "skipped")] {
         if count > 0 {
             summary.push_str(&format!(", {count} {what}"));

@@ -16,7 +16,9 @@ pub(crate) fn run(args: &WhyArgs, output: &Output) -> Result<(), Failure> {
         output.result(&format!("{}: {state}", job.job))?;
         match &job.compared_with {
             None => output.result("  no earlier run of this pipeline has it")?,
-            Some(run) if job.changes.is_empty() => output.result(&format!("  the same action as in run {run}"))?,
+            Some(run) if job.changes.is_empty() => {
+                output.result(&format!("  the same action as in run {run}"))?;
+            }
             Some(run) => {
                 output.result(&format!("  since run {run}:"))?;
                 for change in &job.changes {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::escape::{escape, number};
+use crate::escape::escape;
 
 /// Maps data to pixels and draws the frame around it.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ impl Axes {
                 svg,
                 "<path class=\"grid\" d=\"M{x:.1} {top:.1}V{bottom:.1}\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"soft\">{}</text>",
                 bottom + 15.0,
-                number(tick)
+                label(tick)
             );
         }
         for tick in ticks(y0, y1) {
@@ -57,7 +57,7 @@ impl Axes {
                 "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"soft\">{}</text>",
                 left - 6.0,
                 y + 4.0,
-                number(tick)
+                label(tick)
             );
         }
         let _ = write!(
@@ -84,6 +84,11 @@ impl Axes {
             escape(label)
         )
     }
+}
+
+/// A tick as short as it can be: `0.2`, `15`, `2e-7`.
+fn label(tick: f64) -> String {
+    if tick == 0.0 || (1e-4..1e6).contains(&tick.abs()) { tick.to_string() } else { format!("{tick:e}") }
 }
 
 /// About five round numbers within the range.

@@ -23,7 +23,7 @@ pub(crate) fn matrix(
         HEIGHT * rows.len() as f64,
     );
     #[expect(clippy::cast_precision_loss, reason = "a few columns")]
-    let (width, height) = (left + wide * columns.len() as f64 + 4.0, high + 46.0);
+    let (width, height) = ((left + wide * columns.len() as f64 + 4.0).max(260.0), high + 46.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">",
         escape(title)
@@ -32,7 +32,8 @@ pub(crate) fn matrix(
     for (j, name) in columns.iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "a few columns")]
         let centre = left + wide * (j as f64 + 0.5);
-        let _ = write!(svg, "<text x=\"{centre:.1}\" y=\"16\" text-anchor=\"middle\">{}</text>", short(name, 14));
+        let _ =
+            write!(svg, "<text x=\"{centre:.1}\" y=\"16\" text-anchor=\"middle\">{}</text>", short(name, 14));
     }
     for (i, (name, row)) in rows.iter().zip(values).enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "a few rows")]
@@ -64,8 +65,7 @@ pub(crate) fn matrix(
     }
     let _ = write!(
         svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"soft\">columns: {}, rows: {}</text></svg>",
-        width / 2.0,
+        "<text x=\"4\" y=\"{:.1}\" class=\"soft\">columns: {}, rows: {}</text></svg>",
         height - 6.0,
         escape(x),
         escape(y)

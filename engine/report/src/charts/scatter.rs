@@ -19,11 +19,8 @@ pub(crate) fn scatter(
     let step = points.len().div_ceil(most.max(1)).max(1);
     let shown: Vec<usize> =
         (0..points.len()).step_by(step).filter(|&i| points[i].iter().all(|v| v.is_finite())).collect();
-    let note = if step > 1 {
-        format!("Every {step}th of {} points is drawn.", points.len())
-    } else {
-        String::new()
-    };
+    let note =
+        if step > 1 { format!("Every {step}th of {} points is drawn.", points.len()) } else { String::new() };
     let limits = limits_of(points, &shown);
     let panels = colourings.iter().map(|c| panel(x, y, points, &shown, limits, c)).collect();
     (panels, note)
@@ -54,7 +51,8 @@ fn panel(
         }
         Colouring::Value { title, values } => {
             let known = || values.iter().flatten().copied().filter(|v| v.is_finite());
-            let (low, high) = known().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+            let (low, high) =
+                known().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
             // Ten shades from blue to orange: few groups keep the file small.
             for shade in 0..10_u8 {
                 let _ = write!(body, "<g fill=\"{}\" fill-opacity=\".75\">", shade_colour(shade));
@@ -99,7 +97,11 @@ fn bin(value: f32, low: f32, high: f32) -> u8 {
     if high <= low {
         return 0;
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 9 by construction")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 9 by construction"
+    )]
     let bin = ((value - low) / (high - low) * 10.0).floor().clamp(0.0, 9.0) as u8;
     bin
 }

@@ -1,12 +1,21 @@
-//! Leading principal components of a dense matrix by randomised subspace iteration (Halko et al. 2011).
+//! Leading principal components of a dense matrix: exact for small ones, else by randomised subspace iteration (Halko et
+//! al. 2011), whose last components are a little off where the spectrum is flat.
 //!
-//! The starting block is drawn from a fixed seed, every product runs in one fixed order on one thread: the same matrix
-//! gives the same bits on every machine with the same instruction set.
+//! The starting block is drawn from a fixed seed and every product runs in one fixed order, so the number of threads
+//! does not change a bit.
 
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par};
+use faer::{Accum, Col, Mat, MatRef, Par};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::prep::Dense;
+use crate::prep::pca::pca;
+
+/// Smaller side of a matrix from which an exact decomposition takes too long.
+const EXACT_BELOW: usize = 1500;
 
 /// Columns beyond the wanted ones that steady the iteration.
 const EXTRA: usize = 10;
@@ -47,14 +56,32 @@ impl Components {
 pub fn leading_components(rows: &[f64], features: usize, wanted: usize) -> Option<Components> {
     let n = rows.len() / features.max(1);
     let count = wanted.min(n.saturating_sub(1)).min(features);
+    if count == 0 {
+        return Some(Components { mean: means(rows, features), directions: Vec::new(), count });
+    }
+    if n.min(features) < EXACT_BELOW { exact(rows, features, count) } else { iterated(rows, features, count) }
+}
+
+fn means(rows: &[f64], features: usize) -> Vec<f64> {
     let mut mean = vec![0.0; features];
+    let n = rows.len() / features.max(1);
     for row in rows.chunks(features.max(1)) {
         mean.iter_mut().zip(row).for_each(|(m, v)| *m += v);
     }
     mean.iter_mut().for_each(|m| *m /= n.max(1) as f64);
-    if count == 0 {
-        return Some(Components { mean, directions: Vec::new(), count });
-    }
+    mean
+}
+
+fn exact(rows: &[f64], features: usize, count: usize) -> Option<Components> {
+    let dense = Dense::from_vec(rows.len() / features, features, rows.to_vec())?;
+    let result = pca(&dense, count, true, &|| false).ok()?;
+    let directions = (0..count).flat_map(|c| (0..features).map(move |f| (f, c)));
+    let directions = directions.map(|(f, c)| result.loadings.get(f, c)).collect();
+    Some(Components { mean: result.means, directions, count })
+}
+
+fn iterated(rows: &[f64], features: usize, count: usize) -> Option<Components> {
+    let (n, mean) = (rows.len() / features, means(rows, features));
     // Features × cells, one cell a column: contiguous for both products.
     let mut centred = rows.to_vec();
     for row in centred.chunks_mut(features) {
@@ -63,21 +90,15 @@ pub fn leading_components(rows: &[f64], features: usize, wanted: usize) -> Optio
     let x = MatRef::from_column_major_slice(&centred, features, n);
     let width = (count + EXTRA).min(n).min(features);
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let mut basis = Mat::from_fn(features, width, |_, _| (rng.next_u32() as f64) / f64::from(u32::MAX) - 0.5);
-    let product = |a: MatRef<'_, f64>, b: MatRef<'_, f64>| {
-        let mut out = Mat::<f64>::zeros(a.nrows(), b.ncols());
-        matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
-        out
-    };
+    let mut basis =
+        Mat::from_fn(features, width, |_, _| f64::from(rng.next_u32()) / f64::from(u32::MAX) - 0.5);
     for _ in 0..ROUNDS {
         let over_cells = orthonormal(&product(x.transpose(), basis.as_ref()));
         basis = orthonormal(&product(x, over_cells.as_ref()));
     }
     // Rayleigh-Ritz: the small eigenproblem inside the subspace.
     let seen = product(x.transpose(), basis.as_ref());
-    let small = product(seen.transpose(), seen.as_ref());
-    let eigen = small.self_adjoint_eigen(faer::Side::Lower).ok()?;
-    let rotated = product(basis.as_ref(), eigen.U());
+    let rotated = product(basis.as_ref(), eigenvectors(&product(seen.transpose(), seen.as_ref()))?.as_ref());
     let mut directions = Vec::with_capacity(count * features);
     for component in 0..count {
         let column: Vec<f64> = (0..features).map(|f| rotated[(f, width - 1 - component)]).collect();
@@ -86,6 +107,29 @@ pub fn leading_components(rows: &[f64], features: usize, wanted: usize) -> Optio
         directions.extend(column.iter().map(|v| sign * v));
     }
     Some(Components { mean, directions, count })
+}
+
+fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut out = Mat::<f64>::zeros(a.nrows(), b.ncols());
+    matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+    out
+}
+
+/// Eigenvectors of a symmetric matrix, eigenvalues ascending.
+fn eigenvectors(matrix: &Mat<f64>) -> Option<Mat<f64>> {
+    let n = matrix.nrows();
+    let (mut values, mut vectors) = (Col::<f64>::zeros(n), Mat::<f64>::zeros(n, n));
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    self_adjoint_evd(
+        matrix.as_ref(),
+        values.as_mut().as_diagonal_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .ok()?;
+    Some(vectors)
 }
 
 /// An orthonormal basis of the columns, by two rounds of modified Gram-Schmidt; a column that depends on the others
@@ -121,27 +165,30 @@ mod tests {
     #[test]
     fn axes_of_an_elongated_cloud_are_found() {
         // Three orthogonal patterns with amplitudes 9, 3, 1 over 8 features.
-        let n = 64;
+        let n = 64_i32;
         let pattern = |k: usize, f: usize| (if (f >> k) & 1 == 0 { 1.0 } else { -1.0 }) / 8.0_f64.sqrt();
         let rows: Vec<f64> = (0..n)
             .flat_map(|i| {
-                let at =
-                    |k: usize| ((i as f64 + 0.5) * std::f64::consts::PI * (k + 1) as f64 / n as f64).cos();
+                let at = move |k: usize| {
+                    ((f64::from(i) + 0.5) * std::f64::consts::PI * (k + 1) as f64 / f64::from(n)).cos()
+                };
                 (0..8).map(move |f| {
                     5.0 + 9.0 * at(0) * pattern(0, f) + 3.0 * at(1) * pattern(1, f) + at(2) * pattern(2, f)
                 })
             })
             .collect();
-        let components = leading_components(&rows, 8, 3).expect("components");
-        for k in 0..3 {
-            let direction = &components.directions[k * 8..(k + 1) * 8];
-            let along: f64 = (0..8).map(|f| direction[f] * pattern(k, f)).sum();
-            assert!((along.abs() - 1.0).abs() < 1e-9, "component {k}: {along}");
-        }
-        let scores = components.scores(&rows);
-        let variance = |k: usize| scores.iter().skip(k).step_by(3).map(|s| s * s).sum::<f64>() / n as f64;
-        for (k, amplitude) in [9.0_f64, 3.0, 1.0].into_iter().enumerate() {
-            assert!((variance(k) - amplitude * amplitude / 2.0).abs() < 1e-9);
+        for components in [exact(&rows, 8, 3), iterated(&rows, 8, 3)].map(|c| c.expect("components")) {
+            for k in 0..3 {
+                let direction = &components.directions[k * 8..(k + 1) * 8];
+                let along: f64 = (0..8).map(|f| direction[f] * pattern(k, f)).sum();
+                assert!((along.abs() - 1.0).abs() < 1e-9, "component {k}: {along}");
+            }
+            let scores = components.scores(&rows);
+            let variance =
+                |k: usize| scores.iter().skip(k).step_by(3).map(|s| s * s).sum::<f64>() / f64::from(n);
+            for (k, amplitude) in [9.0_f64, 3.0, 1.0].into_iter().enumerate() {
+                assert!((variance(k) - amplitude * amplitude / 2.0).abs() < 1e-9);
+            }
         }
     }
 

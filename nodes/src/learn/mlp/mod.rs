@@ -8,6 +8,7 @@ mod head_file;
 mod kind;
 mod network;
 mod objective;
+mod run;
 mod standardize;
 #[cfg(test)]
 mod tests;

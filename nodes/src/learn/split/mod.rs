@@ -9,6 +9,7 @@ mod kind;
 mod labels;
 mod leaks;
 mod roles;
+mod run;
 mod table;
 #[cfg(test)]
 mod tests;

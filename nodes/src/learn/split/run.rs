@@ -1,0 +1,248 @@
+//! What `split` does: read labels, divide, look for leaks, write.
+
+use std::collections::BTreeSet;
+
+use celldag_data::{CellsFile, CountsSource};
+use celldag_engine::{NodeError, Step};
+
+use super::kind::Options;
+use super::{
+    Assignment, Fingerprints, FoldCounts, FoldRoles, LabelRequest, LabelledCells, Role, Scheme, SplitInfo,
+    SplitRow, SplitTable, assign, label_fixed_by_group, missing_classes, read_assignment, read_labels, roles,
+    same_cell_on_both_sides,
+};
+use crate::learn::failure::data;
+
+pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
+    let file = CellsFile::open(&step.input("cells")?.path).map_err(data)?;
+    let mut warnings = Vec::new();
+    let mut cells = read_labels(
+        file.obs(),
+        &LabelRequest {
+            label: &options.label,
+            positive: options.positive.as_deref(),
+            group: options.group.as_deref(),
+            exclude: &options.exclude_labels,
+        },
+    )?;
+    if cells.missing > 0 {
+        warnings.push(format!("{} cells have no `{}` and are left out", cells.missing, options.label));
+    }
+    let assignment = assignment(step, options)?;
+    let unnamed = assignment.as_ref().map_or(Ok(0), |a| keep_named(&mut cells, a, &mut warnings))?;
+    let folds = divide(options, &cells, assignment.as_ref())?;
+    if options.validation_fraction > 0.0 {
+        warn_of_no_validation(&folds, &mut warnings);
+    }
+    let leaks = leaks(step, &file, &cells, &folds, options)?;
+    if options.strict && !leaks.is_empty() {
+        return Err(NodeError::data(format!("the split leaks or lacks classes:\n- {}", leaks.join("\n- ")))
+            .help("divide by group, remove copies, use fewer folds, or set `strict: false` to go on with warnings"));
+    }
+    warnings.extend(leaks);
+    let info = describe(options, &cells, &folds, &warnings, cells.missing + cells.excluded + unnamed);
+    table(&cells, &folds).write(step.output("split")?)?;
+    let text = serde_json::to_string_pretty(&info).map_err(|e| NodeError::failed(e.to_string()))?;
+    fs_err::write(step.output("info")?, text + "\n").map_err(|e| NodeError::failed(e.to_string()))?;
+    for warning in &warnings {
+        step.warn(warning.as_str());
+    }
+    step.fact("cells", cells.ids.len());
+    step.fact("left_out", info.left_out);
+    step.fact("folds", info.folds);
+    step.fact("classes", cells.classes.names.clone());
+    step.fact("positive", cells.classes.positive.clone());
+    Ok(())
+}
+
+fn assignment(step: &Step<'_>, options: &Options) -> Result<Option<Assignment>, NodeError> {
+    match (options.kind == "from-file", step.optional_input("assignment")) {
+        (true, Some(file)) => read_assignment(&file.path, options.assignment_name.as_deref()).map(Some),
+        (false, None) => Ok(None),
+        (true, None) => Err(NodeError::parameter("`kind: from-file` needs a file on the port `assignment`")
+            .help("write `in: {cells: ..., assignment: folds.csv}`")),
+        (false, Some(_)) => Err(NodeError::parameter(format!(
+            "a file stands on the port `assignment`, but `kind: {}` does not read one",
+            options.kind
+        ))
+        .help("set `kind: from-file`, or remove the file")),
+    }
+}
+
+/// Keeps the cells that the file names; says how many differ. Returns how many cells were left out.
+fn keep_named(
+    cells: &mut LabelledCells,
+    file: &Assignment,
+    warnings: &mut Vec<String>,
+) -> Result<usize, NodeError> {
+    let keep: Vec<bool> = cells.ids.iter().map(|id| file.names(id)).collect();
+    let kept = keep.iter().filter(|k| **k).count();
+    let dropped = keep.len() - kept;
+    if kept == 0 {
+        return Err(NodeError::data(format!(
+            "the file of folds names {} cells, but none of the {} labelled cells is among them (first cell: `{}`)",
+            file.cells(),
+            keep.len(),
+            cells.ids.first().map_or("", String::as_str)
+        ))
+        .help("cell names must be spelled as in the cells file; look at prefixes and suffixes such as `-1`"));
+    }
+    if dropped > 0 {
+        warnings.push(format!("{dropped} labelled cells are not in the file of folds and are left out"));
+    }
+    if kept < file.cells() {
+        warnings.push(format!(
+            "{} cells of the file of folds are not among the labelled cells",
+            file.cells() - kept
+        ));
+    }
+    fn filter<T>(list: &mut Vec<T>, keep: &[bool]) {
+        let mut flags = keep.iter();
+        list.retain(|_| *flags.next().unwrap_or(&true));
+    }
+    filter(&mut cells.rows, &keep);
+    filter(&mut cells.ids, &keep);
+    filter(&mut cells.class, &keep);
+    filter(&mut cells.group, &keep);
+    Ok(dropped)
+}
+
+fn divide(
+    options: &Options,
+    cells: &LabelledCells,
+    file: Option<&Assignment>,
+) -> Result<Vec<FoldRoles>, NodeError> {
+    if let Some(file) = file {
+        if let Some(folds) = file.roles(cells) {
+            return Ok(folds);
+        }
+        let test = file
+            .test_folds(cells)
+            .filter(|test| test.folds > 0)
+            .ok_or_else(|| NodeError::data("the file of folds holds no folds"))?;
+        // Groups that the file keeps whole stay whole in validation too.
+        let whole = !cells.group.is_empty() && keeps_groups_whole(cells, &test.of_cell);
+        return roles(cells, &test, options.validation_fraction, whole, options.seed, 0);
+    }
+    let scheme = match options.kind.as_str() {
+        "holdout" => Scheme::Holdout,
+        "k-fold" => Scheme::KFold,
+        "group-k-fold" => Scheme::GroupKFold,
+        "stratified-group-k-fold" => Scheme::StratifiedGroupKFold,
+        "leave-group-out" => Scheme::LeaveGroupOut,
+        _ => Scheme::StratifiedKFold,
+    };
+    let mut all = Vec::new();
+    for repeat in 0..options.repeats {
+        let test = assign(scheme, cells, options.folds, options.test_fraction, options.seed, repeat)?;
+        let by_group = scheme.by_group(!cells.group.is_empty());
+        all.extend(roles(cells, &test, options.validation_fraction, by_group, options.seed, repeat)?);
+    }
+    Ok(all)
+}
+
+fn keeps_groups_whole(cells: &LabelledCells, fold: &[Option<u32>]) -> bool {
+    let pairs: BTreeSet<_> = cells.group.iter().zip(fold).collect();
+    let groups: BTreeSet<_> = cells.group.iter().collect();
+    groups.len() > 1 && pairs.len() == groups.len()
+}
+
+fn warn_of_no_validation(folds: &[FoldRoles], warnings: &mut Vec<String>) {
+    let without: Vec<String> = folds
+        .iter()
+        .filter(|f| !f.roles.contains(&Some(Role::Validation)))
+        .map(|f| if f.repeat > 0 { format!("{}/{}", f.repeat, f.fold) } else { f.fold.to_string() })
+        .collect();
+    if !without.is_empty() {
+        warnings.push(format!(
+            "there are no validation cells in fold {}: whole groups are larger than `validation_fraction` allows, or the \
+             file of folds gives none. Early stopping is off there",
+            without.join(", ")
+        ));
+    }
+}
+
+/// Everything that strict mode refuses.
+fn leaks(
+    step: &Step<'_>,
+    file: &CellsFile,
+    cells: &LabelledCells,
+    folds: &[FoldRoles],
+    options: &Options,
+) -> Result<Vec<String>, NodeError> {
+    let mut found = label_fixed_by_group(file.obs(), cells, folds, &options.label);
+    let matrix = file.counts_matrix(&CountsSource::Auto).or_else(|_| file.matrix("X")).map_err(data)?;
+    let mut prints = Fingerprints::default();
+    step.progress.total(file.n_cells() as u64, "cells");
+    for chunk in file.rows(&matrix, 2048) {
+        step.check_cancelled()?;
+        let (_, block) = chunk.map_err(data)?;
+        prints.push(&block);
+        step.progress.advance(block.rows() as u64);
+    }
+    found.extend(same_cell_on_both_sides(&prints, cells, folds));
+    found.extend(missing_classes(cells, folds));
+    Ok(found)
+}
+
+fn table(cells: &LabelledCells, folds: &[FoldRoles]) -> SplitTable {
+    let mut rows = Vec::new();
+    for fold in folds {
+        for (cell, role) in fold.roles.iter().enumerate() {
+            let Some(role) = *role else { continue };
+            rows.push(SplitRow {
+                cell_id: cells.ids[cell].clone(),
+                repeat: fold.repeat,
+                fold: fold.fold,
+                role,
+                label: cells.classes.names[cells.class[cell]].clone(),
+                class: cells.class[cell],
+                group: cells.group.get(cell).cloned().unwrap_or_default(),
+            });
+        }
+    }
+    SplitTable { rows }
+}
+
+fn describe(
+    options: &Options,
+    cells: &LabelledCells,
+    folds: &[FoldRoles],
+    warnings: &[String],
+    left_out: usize,
+) -> SplitInfo {
+    let classes = cells.classes.names.len();
+    let counts = folds.iter().map(|fold| {
+        let mut counts = FoldCounts {
+            repeat: fold.repeat,
+            fold: fold.fold,
+            train: vec![0; classes],
+            validation: vec![0; classes],
+            test: vec![0; classes],
+        };
+        for (role, &class) in fold.roles.iter().zip(&cells.class) {
+            match role {
+                Some(Role::Train) => counts.train[class] += 1,
+                Some(Role::Validation) => counts.validation[class] += 1,
+                Some(Role::Test) => counts.test[class] += 1,
+                None => {}
+            }
+        }
+        counts
+    });
+    SplitInfo {
+        kind: options.kind.clone(),
+        folds: folds.iter().map(|f| f.fold + 1).max().unwrap_or(0),
+        repeats: folds.iter().map(|f| f.repeat + 1).max().unwrap_or(0),
+        seed: options.seed,
+        label: options.label.clone(),
+        classes: cells.classes.names.clone(),
+        positive: cells.classes.positive.clone(),
+        group: options.group.clone(),
+        groups: cells.group.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+        cells: cells.ids.len(),
+        left_out,
+        warnings: warnings.to_vec(),
+        counts: counts.collect(),
+    }
+}
