@@ -39,12 +39,12 @@ fn the_schema_accepts_the_pipelines_that_ship() {
     let sandbox = Sandbox::new();
     let schema: Value = serde_json::from_str(&sandbox.ok(&["schema"]).stdout).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a valid JSON Schema");
-    for entry in std::fs::read_dir(repository().join("pipelines")).expect("pipelines") {
+    for entry in fs_err::read_dir(repository().join("pipelines")).expect("pipelines") {
         let path = entry.expect("entry").path();
         if path.extension().is_none_or(|e| e != "yaml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).expect("pipeline");
+        let text = fs_err::read_to_string(&path).expect("pipeline");
         let document: Value = serde_yaml::from_str(&text).expect("YAML");
         let errors: Vec<String> =
             validator.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();

@@ -49,9 +49,9 @@ fn qc(sandbox: &Sandbox, cells: &str, with: &[&str]) -> Finished {
 #[test]
 fn cells_that_cannot_be_read() {
     let sandbox = Sandbox::new();
-    let whole = std::fs::read(good_cells()).expect("cells");
+    let whole = fs_err::read(good_cells()).expect("cells");
     for keep in [100, 2_000, whole.len() / 2, whole.len() - 1] {
-        std::fs::write(sandbox.join("cut.h5ad"), &whole[..keep]).expect("cut.h5ad");
+        fs_err::write(sandbox.join("cut.h5ad"), &whole[..keep]).expect("cut.h5ad");
         refused(&format!("truncated to {keep} bytes"), &qc(&sandbox, "cut.h5ad", &[]), &["cut.h5ad"]);
     }
     sandbox.write("text.h5ad", "this is no HDF5 file\n");
@@ -131,10 +131,10 @@ fn embed(sandbox: &Sandbox, cells: &str, checkpoint: &str) -> Finished {
 
 fn copy_checkpoint(sandbox: &Sandbox) -> PathBuf {
     let copy = sandbox.join("checkpoint");
-    std::fs::create_dir_all(&copy).expect("folder");
-    for entry in std::fs::read_dir(good_checkpoint()).expect("checkpoint") {
+    fs_err::create_dir_all(&copy).expect("folder");
+    for entry in fs_err::read_dir(good_checkpoint()).expect("checkpoint") {
         let entry = entry.expect("entry");
-        std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("copy");
+        fs_err::copy(entry.path(), copy.join(entry.file_name())).expect("copy");
     }
     copy
 }
@@ -154,10 +154,10 @@ fn checkpoints_that_do_not_fit() {
 
     let sandbox = Sandbox::new();
     let checkpoint = copy_checkpoint(&sandbox);
-    let config = std::fs::read_to_string(checkpoint.join("config.json")).expect("config.json");
+    let config = fs_err::read_to_string(checkpoint.join("config.json")).expect("config.json");
     let other = config.replace("13371", "25426");
     assert_ne!(config, other, "the vocabulary size of geneformer-mini");
-    std::fs::write(checkpoint.join("config.json"), other).expect("config.json");
+    fs_err::write(checkpoint.join("config.json"), other).expect("config.json");
     refused(
         "wrong dictionary",
         &embed(&sandbox, cells, "checkpoint"),
@@ -166,13 +166,13 @@ fn checkpoints_that_do_not_fit() {
 
     let sandbox = Sandbox::new();
     let checkpoint = copy_checkpoint(&sandbox);
-    let weights = std::fs::read(checkpoint.join("model.safetensors")).expect("weights");
+    let weights = fs_err::read(checkpoint.join("model.safetensors")).expect("weights");
     let renamed = rename_tensor(
         &weights,
         "bert.encoder.layer.0.output.dense.bias",
         "bert.encoder.layer.0.output.dense.bia_",
     );
-    std::fs::write(checkpoint.join("model.safetensors"), renamed).expect("weights");
+    fs_err::write(checkpoint.join("model.safetensors"), renamed).expect("weights");
     refused(
         "missing tensor",
         &embed(&sandbox, cells, "checkpoint"),
@@ -182,7 +182,7 @@ fn checkpoints_that_do_not_fit() {
     let sandbox = Sandbox::new();
     let checkpoint = copy_checkpoint(&sandbox);
     // What `pickle.dumps` makes of an object whose __reduce__ is (os.system, ("touch hacked",)), protocol 0.
-    std::fs::write(checkpoint.join("token_dictionary.pkl"), b"cposix\nsystem\n(Vtouch hacked\ntR.")
+    fs_err::write(checkpoint.join("token_dictionary.pkl"), b"cposix\nsystem\n(Vtouch hacked\ntR.")
         .expect("pickle");
     refused("hostile pickle", &embed(&sandbox, cells, "checkpoint"), &["token_dictionary.pkl", "system"]);
     assert!(!sandbox.join("hacked").exists(), "the pickle was executed");

@@ -18,7 +18,7 @@ fn run(sandbox: &Sandbox, cells: &Path, extra: &[&str]) -> Finished {
 }
 
 fn metric(sandbox: &Sandbox, wanted: &str) -> f64 {
-    let text = std::fs::read(sandbox.join("drug_response/metrics.json")).expect("metrics.json");
+    let text = fs_err::read(sandbox.join("drug_response/metrics.json")).expect("metrics.json");
     let report: Value = serde_json::from_slice(&text).expect("JSON");
     let headline = report["headline"].as_array().expect("headline");
     let found = headline.iter().find(|pair| pair[0] == wanted);

@@ -19,7 +19,7 @@ const CASES: &[(&str, &[&str], &str)] = &[
 const TOLERANCE: f32 = 2e-5;
 
 fn expected(file: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
-    let bytes = std::fs::read(file).expect("expected.safetensors");
+    let bytes = fs_err::read(file).expect("expected.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
     let array = tensors.tensor(name).expect("array");
     let values = array.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();

@@ -13,7 +13,7 @@ fn numbers_stand_beside_their_baselines() {
     let run = sandbox.ok(&all);
     let results = sandbox.join("results/quickstart");
     let report: Value =
-        serde_json::from_slice(&std::fs::read(results.join("metrics.json")).expect("metrics.json"))
+        serde_json::from_slice(&fs_err::read(results.join("metrics.json")).expect("metrics.json"))
             .expect("JSON");
     assert_eq!(report["format"], "celldag.report/1");
     let names = serde_json::to_string(&report["tables"]).expect("tables");
@@ -21,7 +21,7 @@ fn numbers_stand_beside_their_baselines() {
         assert!(names.contains(name), "baseline {name} is missing in {names}");
         assert!(run.stdout.contains(name), "baseline {name} is not printed:\n{}", run.stdout);
     }
-    let page = std::fs::read_to_string(results.join("report.html")).expect("report.html");
+    let page = fs_err::read_to_string(results.join("report.html")).expect("report.html");
     assert!(page.starts_with("<!doctype html>") && page.len() < 1_000_000, "{} bytes", page.len());
     for word in ["<svg", "ROC", "qc", "embedding", "700"] {
         assert!(page.contains(word), "the page lacks {word}");
@@ -47,7 +47,7 @@ fn only_what_changed_is_computed() {
 
     assert!(with(&[]).is_empty(), "a rerun computes nothing");
 
-    let text = std::fs::read_to_string(sandbox.join("quickstart.yaml")).expect("pipeline");
+    let text = fs_err::read_to_string(sandbox.join("quickstart.yaml")).expect("pipeline");
     sandbox.write("quickstart.yaml", &text.replace("epochs: 60", "epochs: 61"));
     let mut head = with(&[]);
     head.sort();
@@ -79,7 +79,7 @@ fn plan_tells_the_reason_and_writes_nothing() {
     sandbox.computed(&borrowed(&args));
     let cached = plan(());
     assert!(cached.contains("cached") && cached.contains("saved"), "{cached}");
-    let text = std::fs::read_to_string(sandbox.join("quickstart.yaml")).expect("pipeline");
+    let text = fs_err::read_to_string(sandbox.join("quickstart.yaml")).expect("pipeline");
     sandbox.write("quickstart.yaml", &text.replace("min_genes: 100", "min_genes: 150"));
     let changed = plan(());
     assert!(changed.contains("parameter min_genes changed 100 → 150"), "{changed}");

@@ -32,8 +32,8 @@ impl Sandbox {
 
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.join(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folder");
-        std::fs::write(&path, text).expect("file");
+        fs_err::create_dir_all(path.parent().expect("a parent")).expect("folder");
+        fs_err::write(&path, text).expect("file");
         path
     }
 
@@ -117,7 +117,7 @@ pub(crate) fn quickstart_data() -> [String; 2] {
 /// Copies the quickstart into a sandbox, so that its outputs and store stay there.
 pub(crate) fn quickstart(sandbox: &Sandbox) -> Vec<String> {
     let text =
-        std::fs::read_to_string(repository().join("pipelines/quickstart.yaml")).expect("quickstart.yaml");
+        fs_err::read_to_string(repository().join("pipelines/quickstart.yaml")).expect("quickstart.yaml");
     sandbox.write("quickstart.yaml", &text);
     let mut args = vec!["quickstart.yaml".to_owned()];
     for set in quickstart_data() {
@@ -133,7 +133,7 @@ pub(crate) fn borrowed(args: &[String]) -> Vec<&str> {
 
 /// Output file → content digest, as the store computes it.
 pub(crate) fn digests(folder: &Path) -> std::collections::BTreeMap<String, celldag_cache::Digest> {
-    std::fs::read_dir(folder)
+    fs_err::read_dir(folder)
         .expect("outputs")
         .map(|entry| {
             let path = entry.expect("entry").path();
