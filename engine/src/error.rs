@@ -81,6 +81,17 @@ pub struct InputProblem {
     pub help: Option<String>,
 }
 
+/// An output that would destroy something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overwrite {
+    /// `job.port`.
+    pub output: String,
+    /// Where it would go.
+    pub path: PathBuf,
+    /// What is there, in words: an input, the pipeline file, a table or another output.
+    pub what: String,
+}
+
 /// Why the engine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -102,6 +113,9 @@ pub enum EngineError {
     /// Files that the pipeline reads are missing or unusable; all of them.
     #[error("{}", inputs_message(.0))]
     Inputs(Vec<InputProblem>),
+    /// Outputs would land on, inside or around what the run reads, or each other; all of them.
+    #[error("{}", overwrites_message(.0))]
+    Overwrites(Vec<Overwrite>),
     /// `numerics: strict` without knowing the device.
     #[error("`numerics: strict` needs the identity of the compute device, and none was given")]
     NoDeviceIdentity,
@@ -145,6 +159,12 @@ fn inputs_message(problems: &[InputProblem]) -> String {
     lines.join("\n")
 }
 
+fn overwrites_message(problems: &[Overwrite]) -> String {
+    let line =
+        |p: &Overwrite| format!("output `{}` at {} would overwrite {}", p.output, p.path.display(), p.what);
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl EngineError {
     /// How a command that ends with this error exits.
     #[must_use]
@@ -152,6 +172,7 @@ impl EngineError {
         match self {
             Self::Store(_) | Self::Io(_) | Self::Record { .. } => ExitClass::Failed,
             Self::UnknownNode { .. }
+            | Self::Overwrites(_)
             | Self::NoRun { .. }
             | Self::AmbiguousRun { .. }
             | Self::NoJob { .. } => ExitClass::Usage,
@@ -172,6 +193,9 @@ impl EngineError {
             }
             Self::AmbiguousRun { .. } => Some("give more of the id".to_owned()),
             Self::Inputs(problems) => problems.iter().find_map(|p| p.help.clone()),
+            Self::Overwrites(_) => {
+                Some("give every output a path of its own, away from what is read: results/...".to_owned())
+            }
             Self::Record { .. } => Some("delete the folder of the run; results are not affected".to_owned()),
             Self::Store(_) | Self::Io(_) | Self::NoDeviceIdentity => None,
         }

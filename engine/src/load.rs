@@ -93,6 +93,7 @@ fn build(
             name: name(&document, file),
             file: file.to_owned(),
             root: root.to_owned(),
+            tables: axes.iter().filter_map(|axis| axis.table.clone()).collect(),
             salt: document.salt.clone(),
             strict_numerics: document.strict,
             jobs,

@@ -21,6 +21,8 @@ pub struct Pipeline {
     pub file: PathBuf,
     /// Folder of the file; relative paths start here.
     pub root: PathBuf,
+    /// Tables that axes were read from: no output may overwrite them.
+    pub tables: Vec<PathBuf>,
     /// `salt:`, part of every key; empty by default.
     pub salt: String,
     /// `numerics: strict` puts backend, adapter and driver into the keys of jobs that use the device.

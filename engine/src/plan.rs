@@ -3,6 +3,7 @@
 //! [`plan()`] and [`crate::run()`] resolve actions and look results up through the same `Resolver`, so that a
 //! plan cannot say something that the run does not do.
 
+mod guard;
 mod reason;
 mod resolve;
 mod select;
@@ -21,6 +22,7 @@ use crate::action::{Action, DeviceIdentity};
 use crate::error::EngineError;
 use crate::pipeline::Pipeline;
 
+pub(crate) use guard::guard;
 pub use reason::Reason;
 pub(crate) use reason::reasons_of_change;
 pub(crate) use resolve::{Decision, Done, Found, Resolution, Resolved, Resolver, Setting, found};
@@ -98,7 +100,7 @@ impl Plan {
 ///
 /// # Errors
 /// When `only` or `force` names nothing, files that the pipeline reads are missing ([`EngineError::Inputs`], all of
-/// them), or the store cannot be read.
+/// them), an output would overwrite what is read ([`EngineError::Overwrites`]), or the store cannot be read.
 pub fn plan(pipeline: &Pipeline, store: &Store, options: &PlanOptions) -> Result<Plan, EngineError> {
     survey::survey(pipeline, store, options)
 }

@@ -34,7 +34,7 @@ pub use diff::{JobDiff, RunDiff, diff};
 pub(crate) use events::EventLog;
 pub use events::{LoggedEvent, read_events};
 pub(crate) use folder::{RunFolder, now, text_digest};
-pub(crate) use last::{LastActions, before};
+pub(crate) use last::{LastActions, Origin, before};
 pub use load::{list, load};
 
 /// Version of `run.json` and `jobs.json`.

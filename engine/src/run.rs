@@ -33,7 +33,7 @@ use crate::action::DeviceIdentity;
 use crate::error::{EngineError, ExitClass};
 use crate::events::{Counts, Observer, RunEvent};
 use crate::pipeline::Pipeline;
-use crate::plan::{Resolver, Selection, Setting, parents};
+use crate::plan::{Resolver, Selection, Setting, guard, parents};
 use crate::record::{EventLog, RECORD_FORMAT, RunFolder, RunHeader, RunRecord, RunStatus, now, text_digest};
 use crate::step::Cancel;
 
@@ -87,7 +87,8 @@ pub(crate) struct Context<'a> {
 /// Runs a pipeline. Failed nodes are part of the record ([`RunRecord::exit`]), not errors.
 ///
 /// # Errors
-/// When `only` or `force` names nothing, or the store cannot be used.
+/// When `only` or `force` names nothing, an output would overwrite what is read ([`EngineError::Overwrites`]), or the
+/// store cannot be used.
 pub fn run(
     pipeline: &Pipeline,
     store: &Store,
@@ -98,6 +99,7 @@ pub fn run(
     let start = Instant::now();
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
+    guard(pipeline, &selection, options.out.as_deref())?;
     let setting = Setting::new(pipeline, options.identity.as_ref())?;
     let folder = RunFolder::create(store)?;
     let mut header = RunHeader {

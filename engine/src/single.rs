@@ -55,6 +55,7 @@ impl Pipeline {
             name,
             file: PathBuf::new(),
             root,
+            tables: Vec::new(),
             salt: String::new(),
             strict_numerics: false,
             jobs: vec![job],

@@ -7,7 +7,7 @@ use crate::change::{Change, compare};
 use crate::check::suggest::nearest;
 use crate::error::EngineError;
 use crate::plan::{JobState, Plan};
-use crate::record::{JobOutcome, JobRecord, LastActions, RunRecord, before, load};
+use crate::record::{JobOutcome, JobRecord, LastActions, Origin, RunRecord, before, load};
 
 /// Why one job stands as it does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Why {
 pub fn why(store: &Store, name: &str, run: &str) -> Result<Vec<Why>, EngineError> {
     let record = load(store, run)?;
     let jobs = named(&record, name)?;
-    let earlier = before(store, &record.header.pipeline, record.id())?;
+    let earlier = before(store, &Origin::of_run(&record), record.id())?;
     let explain = |job: &JobRecord| {
         let last = earlier.get(&job.id);
         let changes = match (last, job.action()) {
@@ -55,7 +55,7 @@ pub fn why(store: &Store, name: &str, run: &str) -> Result<Vec<Why>, EngineError
 /// # Errors
 /// When the plan has no such job, or earlier runs cannot be read.
 pub fn why_planned(store: &Store, plan: &Plan, name: &str) -> Result<Vec<Why>, EngineError> {
-    let last = LastActions::load(store, &plan.pipeline, plan.jobs.len())?;
+    let last = LastActions::load(store, &Origin::named(&plan.pipeline), plan.jobs.len())?;
     let mut found = Vec::new();
     for job in plan.jobs.iter().filter(|job| job.id == name || job.node == name) {
         let before = last.get(&job.id);

@@ -62,6 +62,7 @@ impl World {
             name: "demo".to_owned(),
             file: self.path("demo.yaml"),
             root: self.path("."),
+            tables: Vec::new(),
             salt: String::new(),
             strict_numerics: false,
             jobs: Vec::new(),

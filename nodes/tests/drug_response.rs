@@ -5,14 +5,14 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use celldag_data::{CellsFile, CountsSource, H5adWriter, Table, WriteOptions};
+use celldag_data::{CellsFile, Column, CountsSource, Csr, Dtype, H5adWriter, Table, WriteOptions};
 use celldag_engine::alone::run_alone;
 use celldag_engine::document::ReportDocument;
 use celldag_engine::{FailureCause, NodeError, Summary};
 use celldag_nodes::evaluate::Evaluate;
 use celldag_nodes::learn::mlp::MlpHead;
 use celldag_nodes::learn::predictions::Predictions;
-use celldag_nodes::learn::split::{Role, Split, SplitInfo, SplitTable};
+use celldag_nodes::learn::split::{Role, Split, SplitInfo, SplitRow, SplitTable};
 use serde_json::{Map, Value, json};
 
 type Ran = Result<(Summary, BTreeMap<String, PathBuf>), NodeError>;
@@ -90,7 +90,8 @@ fn patients_left_out_one_by_one() {
         assert!(side(true).len() == 1 && side(true).is_disjoint(&side(false)), "patients are on one side");
         assert!(members.iter().any(|r| r.role == Role::Validation));
     }
-    assert!(info.warnings.is_empty(), "balanced patients, left out whole: {:?}", info.warnings);
+    let doubts = |w: &String| w.contains("say the same as the label `condition`");
+    assert!(info.warnings.iter().all(doubts), "balanced patients, left out whole: {:?}", info.warnings);
 
     let params = json!({"hidden": [32], "epochs": 6, "learning_rate": 1e-3, "dataset": "gbm"});
     let (_, all) = head(root, "head", &embedding, &parts["split"], params.clone()).expect("head");
@@ -142,8 +143,10 @@ fn patients_left_out_one_by_one() {
     assert!((0.78..0.95).contains(&logistic), "{logistic}");
     assert_eq!(document.metrics["mlp"]["folds"].as_object().expect("folds").len(), 5);
     assert_eq!(document.figures.len(), 6, "ROC, PR, histogram, confusion, calibration, map");
-    assert!(document.headline.iter().any(|(name, value)| name == "auroc" && value.is_some()));
-    assert!(document.notes.iter().any(|n| n.contains("`panobinostat`")));
+    assert!(
+        document.headline.iter().any(|(name, value)| name == "auroc (mean of 5 folds)" && value.is_some())
+    );
+    assert!(document.notes.iter().any(|n| n.contains("“panobinostat”")));
     if merged("mlp", "f1") < merged("all positive", "f1") {
         assert!(document.warnings.iter().any(|w| w.contains("not better")));
     }
@@ -174,6 +177,78 @@ fn patients_left_out_one_by_one() {
     let refused =
         run_alone(&Evaluate, with(json!({})), &twice, &folder(root, "twice"), "cpu").expect_err("twice");
     assert!(refused.message.contains("predicted twice"), "{}", refused.message);
+}
+
+/// Forty cells with a label and a patient each, and an embedding in which `empty` are NaN.
+fn small_cells(path: &Path, empty: &[usize]) {
+    let mut obs = Table::new((0..40).map(|i| format!("c{i:02}")).collect());
+    let text = |of: fn(usize) -> String| Column::Text((0..40).map(|i| Some(of(i))).collect());
+    obs.insert("response", text(|i| ["resistant", "sensitive"][i % 2].to_owned())).expect("length");
+    obs.insert("patient", text(|i| format!("p{}", i / 10))).expect("length");
+    let genes = Table::new((0..12).map(|g| format!("g{g}")).collect());
+    let counts: Vec<f32> = (0..40 * 12).map(|i| (i / 12 + i % 12 + 1) as f32).collect();
+    let values: Vec<f32> = (0..80)
+        .map(|i| if empty.contains(&(i / 2)) { f32::NAN } else { (i / 2 % 2) as f32 + i as f32 / 100.0 })
+        .collect();
+    let mut writer = H5adWriter::create(path, &obs, &genes, &WriteOptions::default()).expect("file");
+    writer.begin_matrix("X", Dtype::F32).expect("counts");
+    writer.append(&Csr::from_dense(12, &counts)).expect("counts");
+    writer.obsm("X_toy", 2, &values).expect("obsm");
+    writer.finish().expect("finish");
+}
+
+#[test]
+fn groups_that_a_split_tears_apart_are_refused_under_strict() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let root = temporary.path();
+    let cells = root.join("cells.h5ad");
+    small_cells(&cells, &[]);
+    let params = |kind: &str, strict: bool| json!({"kind": kind, "label": "response", "group": "patient", "folds": 2, "strict": strict});
+    for kind in ["k-fold", "stratified-k-fold"] {
+        let (summary, _) = split(root, kind, &cells, None, params(kind, false)).expect("a warning");
+        let torn =
+            summary.warnings.iter().find(|w| w.contains("does not keep the values of `group: patient`"));
+        assert!(torn.expect("torn").contains("`leave-group-out`"), "{:?}", summary.warnings);
+        let refused = split(root, kind, &cells, None, params(kind, true)).expect_err("strict");
+        assert!(refused.cause == FailureCause::Data && refused.message.contains("group-k-fold"));
+    }
+    for kind in ["holdout", "group-k-fold", "leave-group-out"] {
+        let (summary, _) = split(root, kind, &cells, None, params(kind, true)).expect(kind);
+        assert!(summary.warnings.is_empty(), "{kind}: {:?}", summary.warnings);
+    }
+}
+
+#[test]
+fn only_cells_of_the_split_need_a_vector() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let root = temporary.path();
+    let embedding = root.join("embedding.h5ad");
+    small_cells(&embedding, &[3, 17]);
+    let rows = |without: &[usize]| {
+        let row = |i: usize| SplitRow {
+            cell_id: format!("c{i:02}"),
+            repeat: 0,
+            fold: 0,
+            role: if i < 10 { Role::Test } else { Role::Train },
+            label: ["resistant", "sensitive"][i % 2].to_owned(),
+            class: i % 2,
+            group: String::new(),
+        };
+        SplitTable { rows: (0..40).filter(|i| !without.contains(i)).map(row).collect() }
+    };
+    let path = root.join("split.csv");
+    let params = json!({"hidden": [4], "epochs": 2});
+    rows(&[3, 17]).write(&path).expect("split");
+    head(root, "without", &embedding, &path, params.clone()).expect("the empty cells are not in the split");
+    rows(&[]).write(&path).expect("split");
+    let refused = head(root, "with", &embedding, &path, params).expect_err("empty cells");
+    assert_eq!(refused.cause, FailureCause::Data);
+    assert!(
+        refused.message.contains("2 of 40") && refused.message.contains("`c03`, `c17`"),
+        "{}",
+        refused.message
+    );
+    assert!(refused.help.expect("help").contains("min_genes"));
 }
 
 #[test]

@@ -81,6 +81,11 @@ fn devices_are_listed_and_a_software_driver_is_not_the_default() {
 #[test]
 fn an_empty_store_has_nothing_to_tell() {
     let sandbox = Sandbox::new();
+    let nowhere = sandbox.run(&["cache", "stats", "--cache", "store"]);
+    assert_eq!(nowhere.code, 2, "{}", nowhere.stderr);
+    assert!(nowhere.stderr.contains("--cache") && !sandbox.join("store").exists(), "{}", nowhere.stderr);
+    let pipeline = repository().join("pipelines/quickstart.yaml");
+    sandbox.ok(&["plan", pipeline.to_str().expect("path"), "--cache", "store"]);
     let stats = sandbox.ok(&["cache", "stats", "--cache", "store"]).stdout;
     assert!(stats.contains('0'), "{stats}");
     assert!(sandbox.ok(&["cache", "verify", "--cache", "store"]).stdout.contains("0 damaged"));

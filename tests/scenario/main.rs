@@ -8,3 +8,4 @@ mod drug_response;
 mod golden;
 mod quickstart;
 mod sandbox;
+mod steps;

@@ -1,8 +1,14 @@
 //! What can be typed: clap types and their help texts, nothing else.
 
+mod values;
+
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use values::LabelledInput;
+use values::{labelled_input, name_value, size};
 
 /// Drug response of single cells with foundation models, as declarative cached pipelines.
 #[derive(Debug, Parser)]
@@ -57,7 +63,7 @@ pub(crate) enum When {
 pub(crate) enum Command {
     /// Run a pipeline; only what changed is computed
     Run(RunArgs),
-    /// Say what would run, and for each node why; computes and writes nothing
+    /// Say what would run, and for each node why; computes nothing
     Plan(PlanArgs),
     /// Parse, type-check and validate a pipeline without reading data
     Check(PipelineArgs),
@@ -142,7 +148,7 @@ pub(crate) struct ComputeArgs {
     #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
     pub(crate) device: String,
     /// Threads in all; independent nodes share them [default: all cores]
-    #[arg(long, short = 'j', value_name = "N")]
+    #[arg(long, short = 'j', value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub(crate) jobs: Option<usize>,
 }
 
@@ -217,8 +223,11 @@ pub(crate) struct StepArgs {
     /// Node kind (see `celldag nodes`)
     pub(crate) kind: String,
     /// Input file or folder; a label is needed where a port takes many
-    #[arg(long = "in", value_name = "PORT[:LABEL]=PATH", value_parser = name_value)]
-    pub(crate) inputs: Vec<(String, String)>,
+    ///
+    /// Labels are `axis=value` lists as a pipeline's gather gives them: `--in predictions:fold=0=a.csv --in
+    /// predictions:fold=1=b.csv` are two folds of one model.
+    #[arg(long = "in", value_name = "PORT[:LABEL]=PATH", value_parser = labelled_input)]
+    pub(crate) inputs: Vec<LabelledInput>,
     /// Parameter
     #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) with: Vec<(String, String)>,
@@ -308,37 +317,6 @@ pub(crate) enum RunsCommand {
     },
 }
 
-fn name_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))?;
-    if name.is_empty() {
-        return Err(format!("`{text}` has no name before `=`"));
-    }
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" | "kib" => 1024.0,
-        "m" | "mb" | "mib" => 1024.0 * 1024.0,
-        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "t" | "tb" | "tib" => 1024.0_f64.powi(4),
-        unit => return Err(format!("unknown unit `{unit}`: use K, M, G or T")),
-    };
-    let number: f64 = digits.parse().map_err(|_| format!("`{digits}` is not a number"))?;
-    if !(number >= 0.0 && number.is_finite()) {
-        return Err(format!("`{text}` is not a size"));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be finite and not negative"
-    )]
-    Ok((number * factor) as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,12 +325,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size("20G"), Ok(20 << 30));
-        assert_eq!(size("1.5k"), Ok(1536));
-        assert!(size("-1").is_err() && size("many").is_err() && size("3 parsecs").is_err());
     }
 }

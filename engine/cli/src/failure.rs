@@ -54,19 +54,39 @@ impl Failure {
     /// Tells the user.
     pub(crate) fn show(&self, output: &Output) {
         if output.json {
-            // Machines read stdout; people still get the text on stderr.
-            if let Self::Pipeline(diagnostics) = self {
-                let _ = output.json_result(&serde_json::json!({ "errors": diagnostics.to_json() }));
+            // Machines read stdout; people still get the text on stderr. A failed run has told its events already.
+            let told = match self {
+                Self::Run(_) => None,
+                Self::Pipeline(diagnostics) => Some(serde_json::json!({ "errors": diagnostics.to_json() })),
+                other => {
+                    let (message, help) = other.text();
+                    Some(serde_json::json!({ "errors": [{ "message": message, "help": help }] }))
+                }
+            };
+            if let Some(told) = told {
+                let _ = output.result(&told.to_string());
             }
         }
         match self {
             Self::Run(_) => {}
             Self::Pipeline(diagnostics) => show_diagnostics(diagnostics, output),
-            Self::Engine(error) => show_message(output, &error.to_string(), error.help().as_deref()),
-            Self::Store(error) => show_message(output, &error.to_string(), None),
-            Self::Usage { message, help } => show_message(output, message, help.as_deref()),
-            Self::Device(message) | Self::Other(message) => show_message(output, message, None),
-            Self::Io(error) => show_message(output, &error.to_string(), None),
+            other => {
+                let (message, help) = other.text();
+                show_message(output, &message, help.as_deref());
+            }
+        }
+    }
+
+    /// What happened and what to do.
+    fn text(&self) -> (String, Option<String>) {
+        match self {
+            Self::Run(_) => (String::new(), None),
+            Self::Pipeline(diagnostics) => (diagnostics.to_string(), None),
+            Self::Engine(error) => (error.to_string(), error.help()),
+            Self::Store(error) => (error.to_string(), None),
+            Self::Usage { message, help } => (message.clone(), help.clone()),
+            Self::Device(message) | Self::Other(message) => (message.clone(), None),
+            Self::Io(error) => (error.to_string(), None),
         }
     }
 }

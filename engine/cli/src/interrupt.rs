@@ -1,16 +1,18 @@
 //! Ctrl-C: the first asks running nodes to stop, the second stops the program.
 
 use celldag_engine::{Cancel, ExitClass};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::output::Output;
 
-/// A flag that is raised when the user or a scheduler asks the program to end.
+/// A flag that is raised when the user, a scheduler or a closed terminal asks the program to end.
 pub(crate) fn cancel_on_signals(output: Output) -> std::io::Result<Cancel> {
     let cancel = Cancel::new();
+    // A limit on file sizes should be an error of the write, with a message, and not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default())?;
     let flag = cancel.clone();
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for (count, _) in signals.forever().enumerate() {
             if count > 0 {

@@ -47,7 +47,11 @@ pub(crate) fn number(value: f64) -> String {
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "<span class=\"undefined\" title=\"undefined\">–</span>".to_owned(),
-        Value::Number(n) if n.is_f64() => number(n.as_f64().unwrap_or(f64::NAN)),
+        Value::Number(n) if n.is_f64() => match n.as_f64().unwrap_or(f64::NAN) {
+            // Mostly metrics: as wide as their neighbours.
+            value if value == 0.0 || value == 1.0 => format!("{value:.3}"),
+            value => number(value),
+        },
         Value::Number(n) => n.to_string(),
         Value::String(text) => escape(text),
         Value::Bool(yes) => yes.to_string(),

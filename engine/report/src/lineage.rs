@@ -29,6 +29,9 @@ pub(crate) fn render(page: &mut Page, lineage: &Value) {
     page.section("Pipeline");
     page.picture("Nodes and what flows between them", &graph(nodes).to_svg_inline(), "");
     counts(page, nodes);
+    page.paragraph(
+        "Parameters, versions, keys and digests of the run that made this page: celldag report last -o run.html",
+    );
 }
 
 fn graph(nodes: &[Value]) -> NodeGraph {

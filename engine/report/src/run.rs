@@ -41,7 +41,37 @@ pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) 
     lineage::warnings(page, &lineage, known_warnings);
     lineage::render(page, &lineage);
     jobs(page, run);
+    parameters(page, run);
     provenance(page, run);
+}
+
+/// One row a parameter of each node; where jobs of a node differ, the values of all of them.
+fn parameters(page: &mut Page, run: &RunRecord) {
+    page.section("Parameters");
+    let mut values: BTreeMap<(&str, String), Vec<Value>> = BTreeMap::new();
+    for job in &run.jobs {
+        for (name, value) in job.action().map(|action| action.params).unwrap_or_default() {
+            let known = values.entry((job.node.as_str(), name)).or_default();
+            if !known.contains(&value) {
+                known.push(value);
+            }
+        }
+    }
+    let columns = ["node", "parameter", "value"].map(str::to_owned);
+    let rows: Vec<Vec<Value>> = values
+        .into_iter()
+        .map(|((node, name), values)| {
+            let texts: Vec<String> = values.iter().take(12).map(ToString::to_string).collect();
+            let more = if values.len() > texts.len() { ", ..." } else { "" };
+            vec![json!(node), json!(name), json!(format!("{}{more}", texts.join(", ")))]
+        })
+        .collect();
+    page.table(
+        "",
+        &columns,
+        &rows,
+        "Defaults are written out; parameters that only change speed are left out.",
+    );
 }
 
 fn jobs(page: &mut Page, run: &RunRecord) {
@@ -83,7 +113,7 @@ fn jobs(page: &mut Page, run: &RunRecord) {
 
 fn provenance(page: &mut Page, run: &RunRecord) {
     page.section("Provenance");
-    let columns = ["job", "key", "output", "BLAKE3", "bytes", "computed on"].map(str::to_owned);
+    let columns = ["job", "key", "port", "BLAKE3", "bytes", "computed on"].map(str::to_owned);
     let mut rows = Vec::new();
     for job in run.jobs.iter().take(MOST_JOBS) {
         let on: Vec<String> = job
@@ -92,11 +122,28 @@ fn provenance(page: &mut Page, run: &RunRecord) {
             .iter()
             .map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default()))
             .collect();
+        for (port, inputs) in job.action().map(|action| action.inputs).unwrap_or_default() {
+            for input in inputs {
+                let port = if input.label.is_empty() {
+                    format!("in: {port}")
+                } else {
+                    format!("in: {port} [{}]", input.label)
+                };
+                rows.push(vec![
+                    json!(job.id),
+                    json!(""),
+                    json!(port),
+                    json!(short(&input.digest)),
+                    json!(""),
+                    json!(""),
+                ]);
+            }
+        }
         for (port, artifact) in &job.outputs {
             rows.push(vec![
                 json!(job.id),
                 json!(job.key.as_ref().map(|key| short(&key.to_string()))),
-                json!(port),
+                json!(format!("out: {port}")),
                 json!(short(&artifact.digest.to_string())),
                 json!(artifact.size),
                 json!(on.join(", ")),

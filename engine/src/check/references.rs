@@ -166,7 +166,8 @@ fn classify(
     if is_name(name) && port.is_none_or(is_name) {
         if let Some(node) = sketches.find(name) {
             let file = context.root.join(&text.value).exists().then_some(text.value.as_str());
-            return Some(Some((node, find_output(sketches, node, port, &text.span, file, out)?)));
+            // Also with an unknown output it is an edge, which a cycle may run through.
+            return Some(Some((node, find_output(sketches, node, port, &text.span, file, out).flatten())));
         }
         let path = context.root.join(&text.value);
         if must_be_node || !path.exists() {
@@ -190,7 +191,8 @@ fn classify(
                 Diagnostic::error(code, message)
                     .at(text.span.clone(), label)
                     .help(
-                        "write `node.port` for the result of a node, or a path relative to the pipeline file",
+                        "write `node.port` for the result of a node, or a path; paths, also those of `--set`, start \
+                         at the folder of the pipeline file",
                     )
                     .maybe_help(near.map(|near| format!("did you mean `{near}{rest}`?"))),
             );

@@ -22,6 +22,9 @@ pub(crate) struct Misfit {
 /// Words that YAML 1.1 read as booleans; worth a hint of their own.
 const OLD_BOOLEANS: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "t", "f"];
 
+/// Bounds beyond this only say that a number has to be finite: three hundred digits help nobody.
+const UNBOUNDED: f64 = 1e300;
+
 /// The value of a parameter of type `ty`.
 pub(crate) fn typed(tree: &Tree, ty: &ParamType) -> Result<Value, Misfit> {
     match (ty, &tree.data) {
@@ -36,7 +39,14 @@ pub(crate) fn typed(tree: &Tree, ty: &ParamType) -> Result<Value, Misfit> {
             Ok(Value::Object(map))
         }
         (ParamType::List(of), Data::Scalar(s)) if !tree.is_null() => {
-            Err(misfit(tree, ty, Some(format!("write [{}] for a list of one", shown(s, of)))))
+            let help = if s.text.contains(',') && !s.quoted {
+                let items: Vec<&str> =
+                    s.text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+                format!("write [{}]", items.join(", "))
+            } else {
+                format!("write [{}] for a list of one", shown(s, of))
+            };
+            Err(misfit(tree, ty, Some(help)))
         }
         (ParamType::List(_) | ParamType::Map(_), _) | (_, Data::List(_) | Data::Map(_)) => {
             Err(misfit(tree, ty, None))
@@ -80,7 +90,7 @@ pub(crate) fn describe(ty: &ParamType) -> String {
         ParamType::Int { min, max: i64::MAX } => format!("a whole number, {min} or more"),
         ParamType::Int { min: i64::MIN, max } => format!("a whole number, {max} or less"),
         ParamType::Int { min, max } => format!("a whole number from {min} to {max}"),
-        ParamType::Float { min, max } => match (*min > f64::MIN, *max < f64::MAX) {
+        ParamType::Float { min, max } => match (*min > -UNBOUNDED, *max < UNBOUNDED) {
             (false, false) => "a number".to_owned(),
             (true, false) => format!("a number, {min} or more"),
             (false, true) => format!("a number, {max} or less"),

@@ -1,8 +1,8 @@
 //! The axes of a pipeline and their values: written out, counted, or read from a table.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::table::{self, Table};
 use crate::check::interpolate::{Combination, Names};
@@ -26,6 +26,8 @@ pub(crate) struct Axis {
     pub(crate) values: Vec<AxisValue>,
     /// Column names of the table, if it comes from one.
     pub(crate) columns: Vec<String>,
+    /// The table, if it comes from one.
+    pub(crate) table: Option<PathBuf>,
     /// The values are not known because of a finding.
     pub(crate) broken: bool,
     /// Some node varies over it.
@@ -89,7 +91,7 @@ pub(crate) fn read(
             );
         }
         let instead = profile.and_then(|p| p.axes.iter().find(|(name, _)| name.name == key.name));
-        let reader = Reader { key, scope, root };
+        let reader = Reader { key, scope, root, table: OnceCell::new() };
         axes.push(reader.axis(value, instead.map(|(_, tree)| tree), out));
     }
     axes
@@ -99,6 +101,8 @@ struct Reader<'a> {
     key: &'a Key,
     scope: &'a Scope<'a>,
     root: &'a Path,
+    /// The table that was read.
+    table: OnceCell<PathBuf>,
 }
 
 type Values = (Vec<AxisValue>, Vec<String>);
@@ -123,6 +127,7 @@ impl Reader<'_> {
             span: self.key.span.clone(),
             values,
             columns,
+            table: self.table.get().cloned(),
             broken,
             used: Cell::new(false),
         }
@@ -210,6 +215,8 @@ impl Reader<'_> {
             return None;
         };
         let path = self.root.join(&file.text);
+        // One axis reads one table: its own, or that of the profile.
+        self.table.get_or_init(|| path.clone());
         let Table { columns, rows } = match table::read(&path) {
             Ok(table) => table,
             Err(message) => {

@@ -7,6 +7,7 @@ use super::axes::Axis;
 use super::grid::Grid;
 use super::join::{Join, label};
 use super::paths::Paths;
+use crate::check::interpolate::Combination;
 use crate::check::params::Resolver;
 use crate::check::references::{CheckedItem, ItemSource};
 use crate::check::{Checked, Context, Sketch};
@@ -65,8 +66,8 @@ pub(crate) fn enumerate(
             let projection: Vec<usize> = slots.iter().map(|slot| at.values[*slot]).collect();
             params.extend(shared.entry(projection).or_insert_with(|| resolver.resolve(at, out)).clone());
         }
-        let sound = params.len() == grid.count();
-        all.push(sound.then_some(NodeJobs { grid, params, first: 0 }));
+        // Without all parameters there is a finding, so that nothing is connected; the files can still be looked at.
+        all.push(Some(NodeJobs { grid, params, first: 0 }));
     }
     all.resize_with(checked.nodes.len(), || None);
     all
@@ -81,22 +82,25 @@ pub(crate) fn check_files(
     out: &mut Vec<Diagnostic>,
 ) {
     for ((node, sketch), jobs) in checked.nodes.iter().zip(&checked.sketches.nodes).zip(all) {
-        let (Some(jobs), Some(kind)) = (jobs, &sketch.kind) else { continue };
-        for input in &node.inputs {
-            let port = kind.spec.inputs.get(input.port).map_or("", |port| port.name);
+        for (input, (key, _)) in node.inputs.iter().zip(&sketch.def.inputs) {
             for item in &input.items {
                 let ItemSource::Path(template) = &item.source else { continue };
-                for number in 0..jobs.grid.count() {
-                    match sketch.names(context).render(template, jobs.grid.at(number)) {
+                // A node with other findings may have no jobs; a path that names no axis can be looked at nevertheless.
+                let nowhere = Combination { axes: &[], values: &[] };
+                let plain = template.references().next().is_none();
+                let count = jobs.as_ref().map_or(usize::from(plain), |jobs| jobs.grid.count());
+                for number in 0..count {
+                    let at = jobs.as_ref().map_or(nowhere, |jobs| jobs.grid.at(number));
+                    match sketch.names(context).render(template, at) {
                         Ok(text) => {
-                            paths.resolve(context.root, &text, sketch, port, &item.span);
+                            paths.resolve(context.root, &text, sketch, &key.name, &item.span);
                         }
                         Err(message) => out.push(
                             Diagnostic::error("celldag::pipeline::bad_interpolation", message)
                                 .at(item.span.clone(), "here"),
                         ),
                     }
-                    if template.references().next().is_none() {
+                    if plain {
                         break;
                     }
                 }
@@ -210,7 +214,7 @@ impl<'a> Wiring<'a> {
         let axes = self.context.axes;
         let (producer, output) = match &item.source {
             ItemSource::Path(template) => {
-                let own = crate::check::interpolate::Combination { axes: &sketch.axes, values };
+                let own = Combination { axes: &sketch.axes, values };
                 let Ok(text) = sketch.names(self.context).render(template, own) else { return };
                 let path = self.paths.resolve(self.context.root, &text, sketch, port, &item.span);
                 inputs.push(JobInput { port: port.to_owned(), label: text, source: Source::Path(path) });

@@ -72,7 +72,7 @@ fn clean(path: &Path) -> PathBuf {
 }
 
 fn near_file(path: &Path) -> String {
-    let general = "paths are relative to the folder of the pipeline file";
+    let general = "paths, also those of `--set`, start at the folder of the pipeline file";
     let Some(folder) = path.parent() else { return general.to_owned() };
     let Ok(entries) = folder.read_dir() else {
         return format!("there is no folder {} either; {general}", folder.display());

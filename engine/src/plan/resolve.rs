@@ -11,7 +11,7 @@ use super::{JobState, Reason, Sources, reasons_of_change};
 use crate::action::{Action, ActionInput, DeviceIdentity, Numerics, lineage};
 use crate::error::{EngineError, InputProblem};
 use crate::pipeline::{Pipeline, Source};
-use crate::record::LastActions;
+use crate::record::{LastActions, Origin};
 use crate::step::{NodeError, Summary};
 
 /// What consumers need to know about a finished job.
@@ -265,7 +265,7 @@ impl<'a> Resolver<'a> {
     fn last(&self) -> &LastActions {
         self.last.get_or_init(|| {
             let jobs = self.pipeline.jobs.len();
-            LastActions::load(self.store, &self.pipeline.name, jobs).unwrap_or_else(|e| {
+            LastActions::load(self.store, &Origin::of_pipeline(self.pipeline), jobs).unwrap_or_else(|e| {
                 tracing::warn!("earlier runs cannot be read, reasons will be less precise: {e}");
                 LastActions::default()
             })

@@ -4,7 +4,7 @@ use celldag_cache::{Artifact, Store};
 
 use super::{
     Decision, Found, JobState, Plan, PlanOptions, PlannedJob, Reason, Resolution, Resolver, Selection,
-    Setting, destination,
+    Setting, destination, guard,
 };
 use crate::error::EngineError;
 use crate::pipeline::{Pipeline, Source};
@@ -18,6 +18,7 @@ struct Seen {
 pub(super) fn survey(pipeline: &Pipeline, store: &Store, options: &PlanOptions) -> Result<Plan, EngineError> {
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
+    guard(pipeline, &selection, options.out.as_deref())?;
     let setting = Setting::new(pipeline, options.identity.as_ref())?;
     let resolver = Resolver::new(pipeline, store, setting);
     let mut seen: Vec<Option<Seen>> = (0..pipeline.jobs.len()).map(|_| None).collect();

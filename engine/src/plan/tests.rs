@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::action::DeviceIdentity;
 use crate::error::ExitClass;
-use crate::record::LastActions;
+use crate::record::{LastActions, Origin};
 use crate::run::RunOptions;
 use crate::world::{Build, World, options};
 
@@ -230,7 +230,7 @@ fn failed_before_is_a_reason() {
     let build = || world.build().job("a", "act", json!({ "what": "fail" }), &[]).done();
     world.run(&build());
     insta::assert_snapshot!(world.states(&build()), @"a: runs: failed before: it broke");
-    let last = LastActions::load(&world.store, "demo", 1).unwrap();
+    let last = LastActions::load(&world.store, &Origin::named("demo"), 1).unwrap();
     assert_eq!(last.get("a").unwrap().failure.as_deref(), Some("it broke"));
 }
 
@@ -242,4 +242,19 @@ fn times_read_like_a_person_would_say_them() {
     assert_eq!(said, ["12 ms", "3.2 s", "41 s", "10 min", "2.5 h"]);
     let cached = JobState::Cached { age: 120.0, saved_seconds: 41.0 };
     assert_eq!(cached.to_string(), "cached 2 minutes ago, saved 41 s");
+}
+
+#[test]
+fn a_single_step_is_compared_with_calls_that_wrote_to_the_same_place() {
+    let world = world();
+    let step = |min: i64, to: &str| {
+        let build = world.build().job("keep", "keep", json!({ "min": min }), &[("cells", "cells.txt")]);
+        let pipeline = build.output(to, "cells").done();
+        Pipeline { name: "keep".to_owned(), file: PathBuf::new(), ..pipeline }
+    };
+    world.run(&step(2, "a.txt"));
+    assert_eq!(world.states(&step(3, "b.txt")), "keep: runs: new");
+    assert_eq!(world.states(&step(3, "a.txt")), "keep: runs: parameter min changed 2 → 3");
+    let file = Pipeline { file: world.path("demo.yaml"), ..step(3, "a.txt") };
+    assert_eq!(world.states(&file), "keep: runs: new", "a pipeline of the same name is something else");
 }

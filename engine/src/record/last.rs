@@ -1,17 +1,57 @@
 //! The action that each job had when it was last recorded: what plan reasons compare with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use celldag_cache::Store;
 
 use super::load::{ids, read_header, read_jobs};
-use super::{JobOutcome, JobRecord};
+use super::{JobOutcome, JobRecord, OutputRecord, RunHeader, RunRecord};
 use crate::action::Action;
 use crate::error::EngineError;
+use crate::pipeline::Pipeline;
+use crate::plan::destination;
 
 /// How many runs of a pipeline are looked at. Runs with `--only` or with failures hold some jobs only, so one is not
 /// enough; a job that none of these knows is as good as new.
 const LOOK_BACK: usize = 12;
+
+/// Whose earlier runs count as earlier runs of the same thing.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Name of the pipeline; for a single step the name of its kind.
+    name: String,
+    /// Where a single step writes. Two calls of one kind have nothing in common but, perhaps, this.
+    step: Option<BTreeSet<PathBuf>>,
+}
+
+impl Origin {
+    /// The pipeline of this name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), step: None }
+    }
+
+    /// This pipeline or single step.
+    pub(crate) fn of_pipeline(pipeline: &Pipeline) -> Self {
+        let outputs = || pipeline.outputs.iter().map(|output| destination(pipeline, None, output)).collect();
+        let single = pipeline.file.as_os_str().is_empty();
+        Self { name: pipeline.name.clone(), step: single.then(outputs) }
+    }
+
+    /// What this run ran.
+    pub(crate) fn of_run(record: &RunRecord) -> Self {
+        let single = record.header.file.as_os_str().is_empty();
+        Self { name: record.header.pipeline.clone(), step: single.then(|| places(&record.outputs)) }
+    }
+
+    fn wrote(&self, header: &RunHeader) -> bool {
+        header.pipeline == self.name && header.file.as_os_str().is_empty() == self.step.is_some()
+    }
+}
+
+fn places(outputs: &[OutputRecord]) -> BTreeSet<PathBuf> {
+    outputs.iter().map(|output| output.path.clone()).collect()
+}
 
 /// Job id → what was last recorded about it.
 #[derive(Debug, Default)]
@@ -31,12 +71,12 @@ pub(crate) struct Last {
 }
 
 impl LastActions {
-    /// Reads the newest runs of the pipeline called `name` until `jobs` jobs are known.
-    pub(crate) fn load(store: &Store, name: &str, jobs: usize) -> Result<Self, EngineError> {
-        Self::read(store, name, None, jobs)
+    /// Reads the newest runs of the same pipeline or step until `jobs` jobs are known.
+    pub(crate) fn load(store: &Store, origin: &Origin, jobs: usize) -> Result<Self, EngineError> {
+        Self::read(store, origin, None, jobs)
     }
 
-    fn read(store: &Store, name: &str, before: Option<&str>, jobs: usize) -> Result<Self, EngineError> {
+    fn read(store: &Store, origin: &Origin, before: Option<&str>, jobs: usize) -> Result<Self, EngineError> {
         let runs = store.runs_dir();
         let mut found = Self::default();
         let mut looked = 0;
@@ -47,9 +87,13 @@ impl LastActions {
             }
             let folder = runs.join(&id);
             // A damaged record must not stop a plan: it only costs reasons.
-            if read_header(&folder).is_ok_and(|header| header.pipeline == name) {
+            if read_header(&folder).is_ok_and(|header| origin.wrote(&header)) {
+                let (recorded, outputs) = read_jobs(&folder).unwrap_or_default();
+                if origin.step.as_ref().is_some_and(|step| *step != places(&outputs)) {
+                    continue;
+                }
                 looked += 1;
-                for job in read_jobs(&folder).map(|(jobs, _)| jobs).unwrap_or_default() {
+                for job in recorded {
                     found.insert(&id, &job);
                 }
             }
@@ -76,7 +120,7 @@ impl LastActions {
     }
 }
 
-/// What was last recorded about the jobs of a pipeline before the run `id`.
-pub(crate) fn before(store: &Store, name: &str, id: &str) -> Result<LastActions, EngineError> {
-    LastActions::read(store, name, Some(id), usize::MAX)
+/// What was last recorded about the jobs of a pipeline or step before the run `id`.
+pub(crate) fn before(store: &Store, origin: &Origin, id: &str) -> Result<LastActions, EngineError> {
+    LastActions::read(store, origin, Some(id), usize::MAX)
 }

@@ -20,13 +20,17 @@ const TICK: Duration = Duration::from_millis(25);
 /// Threads for look-ups besides those for computing, so that hits do not wait behind long jobs.
 const LOOKERS: usize = 2;
 
+/// More jobs at once than any machine serves; each costs a thread.
+const MAX_SLOTS: usize = 256;
+
 /// Runs all jobs asked for; returns where each ended.
 pub(crate) fn coordinate(ctx: &Context<'_>, cancel: &Cancel) -> Vec<JobStatus> {
     let (task_sender, tasks) = mpsc::channel();
     let tasks = Mutex::new(tasks);
     let (reply_sender, replies) = mpsc::channel();
+    let workers = slots(ctx).min(ctx.selection.jobs().count()) + LOOKERS;
     std::thread::scope(|scope| {
-        for number in 0..ctx.options.jobs.max(1) + LOOKERS {
+        for number in 0..workers {
             let (tasks, replies) = (&tasks, reply_sender.clone());
             let thread = std::thread::Builder::new().name(format!("celldag-worker-{number}"));
             if let Err(e) = thread.spawn_scoped(scope, move || work(ctx, tasks, &replies)) {
@@ -48,6 +52,11 @@ pub(crate) fn coordinate(ctx: &Context<'_>, cancel: &Cancel) -> Vec<JobStatus> {
         }
         coordinator.finish()
     })
+}
+
+/// Slots as asked for, within reason. Not cut to the number of jobs: a job of several threads holds several.
+fn slots(ctx: &Context<'_>) -> usize {
+    ctx.options.jobs.clamp(1, MAX_SLOTS)
 }
 
 pub(super) struct Coordinator<'a> {
@@ -83,7 +92,7 @@ impl<'a> Coordinator<'a> {
             ctx,
             tasks,
             jobs,
-            schedule: Schedule::new(ctx.options.jobs, ctx.options.threads),
+            schedule: Schedule::new(slots(ctx), ctx.options.threads),
             running: BTreeMap::new(),
             ready,
             in_flight: 0,

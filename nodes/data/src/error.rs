@@ -121,7 +121,7 @@ pub enum DataError {
         at: Box<ValueAt>,
         /// Why it is no count.
         reason: &'static str,
-        /// All matrices of the file.
+        /// Other matrices of the file that seem to hold counts.
         matrices: Vec<String>,
     },
     /// A matrix holds NaN or infinity.

@@ -1,7 +1,8 @@
 //! Text tables of cells × genes (CSV, TSV, packed or not), as scDrugMap and many GEO series ship them.
 //!
 //! The first column names the cells. A column is an annotation if its first value is no number, if it carries a name
-//! that annotations carry (`Condition`, `label`, `batch` ...) or if the user says so; every other column is a gene.
+//! that annotations carry (`Condition`, `label`, `batch` ...) or if the user says so; every other column is a gene. The
+//! decision is said in a warning, and refused where later rows contradict it.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -13,9 +14,12 @@ use crate::cells::{Layout, MatrixRef, OpenOptions, Source, Store};
 use crate::{Csr, DataError, Table};
 
 mod columns;
+mod doubt;
 mod rows;
 #[cfg(test)]
 mod tests;
+
+use columns::Columns;
 
 /// A text file, unpacked on the way if it is gzip.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>, DataError> {
@@ -43,12 +47,17 @@ pub(crate) fn read_error(path: &Path, source: io::Error) -> DataError {
 /// Reads a whole table.
 pub(crate) fn read(path: &Path, options: &OpenOptions) -> Result<Layout, DataError> {
     let mut table = rows::Rows::open(path)?;
-    let columns = columns::Columns::decide(path, &table, options)?;
+    let columns = Columns::decide(path, &table, options)?;
+    let mut warnings = columns.warnings(&table);
+    let mut first_line = 0;
     let mut csr = Csr::empty(columns.genes.len());
     let mut index = Vec::new();
     let mut annotations: Vec<Vec<String>> = vec![Vec::new(); columns.annotations.len()];
     let mut entries = Vec::new();
     while let Some(row) = table.next()? {
+        if index.is_empty() {
+            first_line = row.line();
+        }
         index.push(row.text(0)?.to_owned());
         for (values, &column) in annotations.iter_mut().zip(&columns.annotations) {
             values.push(row.text(column)?.to_owned());
@@ -62,13 +71,16 @@ pub(crate) fn read(path: &Path, options: &OpenOptions) -> Result<Layout, DataErr
         }
         csr.push_row(&mut entries);
     }
+    Columns::refuse_without_ids(path, &table, &index)?;
     let mut obs = Table::new(index);
     for (values, &column) in annotations.iter().zip(&columns.annotations) {
+        if columns.by_value.contains(&column) {
+            Columns::refuse_lone_text(path, table.name(column), first_line, values)?;
+        }
         obs.columns.insert(table.name(column).to_owned(), columns::typed(values));
     }
     let var =
         Arc::new(Table::new(columns.genes.iter().map(|&column| table.name(column).to_owned()).collect()));
-    let mut warnings = Vec::new();
     if let Some((gene, first, second)) = var.first_duplicate() {
         warnings.push(format!("the gene name `{gene}` occurs twice, in columns {first} and {second}"));
     }

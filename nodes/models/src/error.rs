@@ -49,7 +49,9 @@ pub enum ModelError {
     /// None of the file's genes is in the vocabulary.
     #[error(
         "none of the {genes} genes is in the vocabulary of {model}: the file has {examples}, the vocabulary has ids such \
-         as {vocabulary}. Give human Ensembl gene ids in var[\"ensembl_id\"], or gene symbols as var_names"
+         as {vocabulary}. Give human Ensembl gene ids in var[\"ensembl_id\"]. Gene symbols as var_names are understood only \
+         if the checkpoint has a symbol dictionary: put the model's gene_name_id_dict*.pkl (or .json) beside its \
+         token_dictionary*, with the same ending of the name"
     )]
     NoGenes {
         /// Genes in the file.

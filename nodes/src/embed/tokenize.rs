@@ -103,6 +103,16 @@ fn run(step: &Step<'_>, model: &dyn CellModel, options: &Options) -> Result<(), 
     step.fact("tokens", seen.tokens);
     step.fact("longest_cell", seen.longest);
     step.fact("cells_without_known_gene", seen.empty);
+    if seen.cells > 0 && seen.empty == seen.cells {
+        return Err(NodeError::data(format!(
+            "{}: none of the {} cells has a count in a gene of the vocabulary of {}, so every embedding would be NaN",
+            cells.path().display(),
+            seen.cells,
+            model.name(),
+        ))
+        .help("check that `counts` names the matrix with the raw counts, that the genes are those of the model's species, and that the file was not cut to a few genes")
+        .into());
+    }
     if seen.empty > 0 {
         step.warn(format!(
             "{} of {} cells have no gene of the vocabulary and get no tokens (their embedding will be NaN): {}{}",

@@ -88,8 +88,11 @@ pub(super) fn histogram(model: &ScoredModel, classes: &[String]) -> Figure {
         let bin = (((value(cell) - low) / width) as usize).min(BINS - 1);
         counts[series][bin] += 1.0;
     }
-    let x =
-        if binary { format!("score of `{}`", classes[1]) } else { "score of the predicted class".to_owned() };
+    let x = if binary {
+        format!("score of “{}”", classes[1])
+    } else {
+        "score of the predicted class".to_owned()
+    };
     Figure::Histogram {
         title: format!(
             "{}: scores of the test cells by {}",
@@ -136,7 +139,8 @@ pub(super) fn calibration(models: &[Drawn<'_>], bins: usize) -> Result<Option<Fi
 }
 
 /// The test cells on the first two principal components of their embedding, coloured by label, prediction and score.
-/// Also says how many cells were drawn of how many. `None` when no cell has a vector.
+/// Also says how many cells were drawn of how many. Cells whose vector is not finite (no gene of the vocabulary) are left out;
+/// `None` when no cell is left.
 pub(super) fn map(
     model: &ScoredModel,
     classes: &[String],
@@ -147,6 +151,7 @@ pub(super) fn map(
         .iter()
         .filter(|c| c.fold.0 == 0)
         .filter_map(|c| Some((c, embedding.row_of(&c.id)?)))
+        .filter(|(_, row)| embedding.is_finite(*row))
         .collect();
     let all = cells.len();
     if all > MAP_CELLS {
@@ -174,7 +179,7 @@ pub(super) fn map(
         category("prediction", &|c| c.predicted),
         Colouring::Value {
             title: if binary {
-                format!("score of `{}`", classes[1])
+                format!("score of “{}”", classes[1])
             } else {
                 "score of the predicted class".to_owned()
             },

@@ -29,7 +29,7 @@ impl Kind for Evaluate {
         let optional = |name, ty, about| InPort { name, ty, many: Multiplicity::Optional, about };
         KindSpec {
             name: "evaluate",
-            epoch: 1,
+            epoch: 2,
             about: "measures predictions per fold and over all test cells, beside trivial baselines",
             inputs: vec![
                 InPort {

@@ -87,24 +87,25 @@ fn metrics(cells: &[&ScoredCell], classes: usize, bins: usize) -> Result<Metrics
 fn binary(cells: &[&ScoredCell], c: &Confusion, bins: usize) -> Result<Metrics, MetricError> {
     let sample = sample(cells, 1)?;
     let positive = c.positive_class(ZeroDivision::Undefined);
-    let has_positives = c.support(1) > 0.0;
+    // A class without a cell in this scope: what needs that class is undefined, not 0 or 1.
+    let (has_negatives, has_positives) = (c.support(0) > 0.0, c.support(1) > 0.0);
+    let both = has_negatives && has_positives;
     let over = |how| c.average(how, &c.seen(), ZeroDivision::Zero).f1;
-    // F1 is undefined only when there is neither a positive cell nor a positive prediction.
     Ok(Metrics::from([
-        ("f1", positive.f1),
+        ("f1", positive.f1.filter(|_| has_positives)),
         ("auroc", auroc(&sample)),
-        ("average_precision", has_positives.then(|| average_precision(&sample))),
-        ("mcc", Some(c.mcc())),
+        ("average_precision", both.then(|| average_precision(&sample))),
+        ("mcc", both.then(|| c.mcc())),
         ("accuracy", Some(c.accuracy())),
         ("balanced_accuracy", c.balanced_accuracy()),
-        ("precision", positive.precision),
+        ("precision", positive.precision.filter(|_| has_positives)),
         ("recall", positive.recall),
         ("specificity", c.specificity()),
-        ("npv", c.npv()),
-        ("cohen_kappa", c.cohen_kappa()),
+        ("npv", c.npv().filter(|_| has_negatives)),
+        ("cohen_kappa", c.cohen_kappa().filter(|_| both)),
         ("macro_f1", over(Average::Macro)),
         ("weighted_f1", over(Average::Weighted)),
-        ("auprc_trapezoid", auprc_trapezoid(&sample)),
+        ("auprc_trapezoid", auprc_trapezoid(&sample).filter(|_| both)),
         ("brier", brier(&sample)),
         ("log_loss", log_loss(&sample)),
         ("calibration_error", calibration_bins(&sample, bins).and_then(|b| expected_calibration_error(&b))),
@@ -120,6 +121,7 @@ fn multiclass(cells: &[&ScoredCell], c: &Confusion) -> Result<Metrics, MetricErr
         cells.iter().flat_map(|cell| cell.scores.clone()).collect(),
     )?;
     let seen = c.seen();
+    let several = (0..c.classes()).filter(|&class| c.support(class) > 0.0).count() > 1;
     let over = |how, zero| c.average(how, &seen, zero);
     let strict = over(Average::Macro, ZeroDivision::Undefined);
     Ok(Metrics::from([
@@ -128,12 +130,12 @@ fn multiclass(cells: &[&ScoredCell], c: &Confusion) -> Result<Metrics, MetricErr
         ("auroc_ovr_macro", table.auroc_ovr(false)),
         ("auroc_ovr_weighted", table.auroc_ovr(true)),
         ("auroc_ovo_macro", table.auroc_ovo()),
-        ("mcc", Some(c.mcc())),
+        ("mcc", several.then(|| c.mcc())),
         ("accuracy", Some(c.accuracy())),
-        ("balanced_accuracy", c.balanced_accuracy()),
+        ("balanced_accuracy", c.balanced_accuracy().filter(|_| several)),
         ("macro_precision", strict.precision),
         ("macro_recall", strict.recall),
-        ("cohen_kappa", c.cohen_kappa()),
+        ("cohen_kappa", c.cohen_kappa().filter(|_| several)),
         ("log_loss", table.log_loss()),
         ("top2_accuracy", Some(table.top_k_accuracy(2))),
     ]))
@@ -142,4 +144,43 @@ fn multiclass(cells: &[&ScoredCell], c: &Confusion) -> Result<Metrics, MetricErr
 /// The two metrics that decide whether a model beats a baseline.
 pub(super) fn deciding(classes: usize) -> [&'static str; 2] {
     if classes == 2 { ["f1", "auroc"] } else { ["macro_f1", "auroc_ovr_macro"] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(id: usize, truth: usize, score: f64) -> ScoredCell {
+        ScoredCell {
+            id: format!("c{id}"),
+            fold: (0, id as u32 / 4),
+            truth,
+            predicted: usize::from(score >= 0.5),
+            scores: vec![1.0 - score, score],
+            logits: None,
+        }
+    }
+
+    #[test]
+    fn what_needs_an_absent_class_is_undefined() {
+        let scores = [0.1, 0.6, 0.3, 0.8];
+        // Fold 0 has negatives only, fold 1 positives only, fold 2 both.
+        let truth = |i: usize| [0, 1, i % 2][i / 4];
+        let cells = (0..12).map(|i| cell(i, truth(i), scores[i % 4])).collect();
+        let measured = measure(&ScoredModel { name: "m".into(), cells }, 2, 5).expect("scores");
+        let undefined = |fold: u32, metric: &str| measured.folds[&(0, fold)][metric].is_none();
+        let either =
+            ["auroc", "mcc", "average_precision", "auprc_trapezoid", "balanced_accuracy", "cohen_kappa"];
+        for metric in either {
+            assert_eq!([0, 1, 2].map(|f| undefined(f, metric)), [true, true, false], "{metric}");
+        }
+        for metric in ["f1", "precision", "recall"] {
+            assert_eq!([0, 1, 2].map(|f| undefined(f, metric)), [true, false, false], "{metric}");
+        }
+        for metric in ["specificity", "npv"] {
+            assert_eq!([0, 1, 2].map(|f| undefined(f, metric)), [false, true, false], "{metric}");
+        }
+        assert!(measured.merged.values().all(Option::is_some), "{:?}", measured.merged);
+        assert_eq!(measured.spread("f1").expect("two folds").n, 2);
+    }
 }

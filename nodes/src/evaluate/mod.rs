@@ -1,6 +1,7 @@
 //! Honest numbers: metrics, baselines, and the `evaluate` kind that puts them side by side.
 
 pub mod baseline;
+mod fair;
 mod figures;
 mod kind;
 mod measure;

@@ -125,6 +125,7 @@ pub(super) fn paired(models: &[Measured], baselines: &[Measured], classes: usize
                     .zip(baseline.values(metric))
                     .filter_map(|(a, b)| Some((a?, b?)))
                     .unzip();
+                let folds = model.folds.len();
                 if a.len() < 3 {
                     continue;
                 }
@@ -135,19 +136,29 @@ pub(super) fn paired(models: &[Measured], baselines: &[Measured], classes: usize
                     json!(baseline.name),
                     json!(metric),
                     json!(mean),
-                    json!(p),
+                    json!(if a.len() < folds {
+                        format!("{} of {folds}", a.len())
+                    } else {
+                        folds.to_string()
+                    }),
+                    json!(p.map(p_value)),
                 ]);
             }
         }
     }
     (!rows.is_empty()).then(|| Table {
         title: "Difference of model and baseline over folds".to_owned(),
-        columns: ["model", "baseline", "metric", "mean difference", "p"].map(str::to_owned).to_vec(),
+        columns: ["model", "baseline", "metric", "mean difference", "folds", "p"].map(str::to_owned).to_vec(),
         rows,
         note:
-            "p: paired t test corrected for the overlap of training sets (Nadeau and Bengio 2003), two-sided."
+            "Over the folds where the metric is defined for both. p: paired t test corrected for the overlap of training sets (Nadeau and Bengio 2003), two-sided."
                 .to_owned(),
     })
+}
+
+/// As text, because small ones would print as 0.000.
+fn p_value(p: f64) -> String {
+    if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
 /// Precision, recall and F1 of each class, with more than two.

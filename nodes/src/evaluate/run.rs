@@ -4,6 +4,7 @@ use celldag_data::CellsFile;
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
 use celldag_engine::{NodeError, Step};
 
+use super::fair::{Fair, fair};
 use super::figures::{self, Drawn};
 use super::kind::Options;
 use super::measure::{Measured, deciding, measure};
@@ -231,22 +232,45 @@ fn document(step: &Step<'_>, options: &Options, study: &Study) -> Result<ReportD
                     document.notes.push(format!("The map shows {shown} of {of} test cells, drawn by name."));
                 }
             }
-            None => document.warnings.push("no map: no test cell has a vector in the embedding".to_owned()),
+            None => {
+                document
+                    .warnings
+                    .push("no map: no test cell has a finite vector in the embedding".to_owned());
+            }
         }
+    }
+    for text in document.notes.iter_mut().chain(&mut document.warnings) {
+        *text = for_the_page(text);
     }
     Ok(document)
 }
 
-/// The deciding metrics of the models and of the best baseline.
+/// The deciding metrics of the models and of the best baseline, all over the same cells.
 fn headline(models: &[Measured], baselines: &[Measured], classes: usize) -> Vec<(String, Option<f64>)> {
+    let all: Vec<&Measured> = models.iter().chain(baselines).collect();
     let mut out = Vec::new();
     for metric in deciding(classes) {
-        for model in models {
-            let name = if models.len() == 1 { metric.to_owned() } else { format!("{metric} {}", model.name) };
-            out.push((name, model.headline(metric)));
+        let Fair { values, scope } = fair(&all, metric);
+        let (own, others) = values.split_at(models.len());
+        for (model, value) in models.iter().zip(own) {
+            let name = if models.len() == 1 { String::new() } else { format!(" {}", model.name) };
+            out.push((format!("{metric}{name} ({scope})"), *value));
         }
-        let best = baselines.iter().filter_map(|b| b.headline(metric)).max_by(f64::total_cmp);
-        out.push((format!("{metric} best baseline"), best));
+        let best = others.iter().flatten().copied().max_by(f64::total_cmp);
+        out.push((format!("{metric} best baseline ({scope})"), best));
     }
     out
+}
+
+/// Messages name things in backticks, as on a terminal; a page wants quotation marks.
+fn for_the_page(text: &str) -> String {
+    let mut open = false;
+    let quote = |c: char| match c {
+        '`' => {
+            open = !open;
+            if open { '“' } else { '”' }
+        }
+        c => c,
+    };
+    text.chars().map(quote).collect()
 }

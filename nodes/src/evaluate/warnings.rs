@@ -1,5 +1,6 @@
 //! What the reader must know before believing a number.
 
+use super::fair::fair;
 use super::measure::{Measured, deciding};
 use super::reference::LOGISTIC;
 
@@ -53,13 +54,19 @@ fn undefined(model: &Measured) -> Vec<String> {
 
 /// Says plainly when the best baseline is as good.
 fn not_better(model: &Measured, baselines: &[Measured], metric: &str) -> Option<String> {
-    let own = model.headline(metric)?;
-    let (best, value) =
-        baselines.iter().filter_map(|b| Some((b, b.headline(metric)?))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let all: Vec<&Measured> = std::iter::once(model).chain(baselines).collect();
+    let compared = fair(&all, metric);
+    let (own, others) = compared.values.split_first()?;
+    let own = (*own)?;
+    let (best, value) = baselines
+        .iter()
+        .zip(others)
+        .filter_map(|(b, v)| Some((b, (*v)?)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))?;
     (own <= value).then(|| {
         format!(
-            "{} is not better than the baseline `{}`: {metric} {own:.3} against {value:.3}.",
-            model.name, best.name
+            "{} is not better than the baseline `{}`: {metric} {own:.3} against {value:.3} ({}).",
+            model.name, best.name, compared.scope
         )
     })
 }

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use celldag_cache::{GcPolicy, Store};
+use celldag_engine::ExitClass;
 
-use super::shared::open_store;
+use super::shared::open_existing_store;
 use crate::args::{CacheCommand, StoreArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::bytes;
 
 pub(crate) fn run(command: &CacheCommand, args: &StoreArgs, output: &Output) -> Result<(), Failure> {
-    let store = open_store(args, None)?;
+    let store = open_existing_store(args)?;
     match command {
         CacheCommand::Stats => stats(&store, output),
         CacheCommand::Verify => verify(&store, output),
@@ -71,10 +72,11 @@ fn verify(store: &Store, output: &Output) -> Result<(), Failure> {
         bytes(report.bytes),
         report.damaged_blobs.len() + report.damaged_records.len(),
     ))?;
-    if !report.is_clean() {
-        output.say("damaged results are computed again when they are needed");
+    if report.is_clean() {
+        return Ok(());
     }
-    Ok(())
+    output.say("damaged results are computed again when they are needed");
+    Err(Failure::Run(ExitClass::Failed))
 }
 
 fn gc(store: &Store, policy: &GcPolicy, output: &Output) -> Result<(), Failure> {
@@ -90,5 +92,7 @@ fn gc(store: &Store, policy: &GcPolicy, output: &Output) -> Result<(), Failure> 
         report.blobs,
         report.workspaces,
         report.quarantined,
-    ))
+    ))?;
+    output.say("results and bytes younger than an hour are kept, and quarantine for a week");
+    Ok(())
 }

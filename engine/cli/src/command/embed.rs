@@ -11,6 +11,12 @@ use crate::kinds::registry;
 use crate::output::Output;
 
 pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
+    for path in [&args.cells, &args.checkpoint] {
+        if !path.exists() {
+            let message = format!("{} does not exist", path.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message).into());
+        }
+    }
     let text = pipeline(args)?;
     let folder = PathBuf::from("celldag-embed.yaml");
     let pipeline = load_text(&folder, &text, output)?;

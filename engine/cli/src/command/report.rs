@@ -4,13 +4,13 @@ use std::path::Path;
 
 use celldag_engine::record;
 
-use super::shared::{open_store, read_document};
+use super::shared::{open_existing_store, read_document};
 use crate::args::StoreArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(run: &str, file: &Path, store: &StoreArgs, output: &Output) -> Result<(), Failure> {
-    let store = open_store(store, None)?;
+    let store = open_existing_store(store)?;
     let record = record::load(&store, run)?;
     let mut documents = Vec::new();
     for job in &record.jobs {

@@ -5,14 +5,14 @@ use celldag_engine::record::{self, JobDiff};
 use celldag_engine::{JobOutcome, RunRecord};
 use serde_json::json;
 
-use super::shared::open_store;
+use super::shared::open_existing_store;
 use crate::args::{RunsCommand, StoreArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::{cell, table};
 
 pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Output) -> Result<(), Failure> {
-    let store = open_store(args, None)?;
+    let store = open_existing_store(args)?;
     match command {
         None => {
             let runs = record::list(&store)?;

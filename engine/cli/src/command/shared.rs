@@ -44,6 +44,20 @@ pub(crate) fn open_store(args: &StoreArgs, root: Option<&Path>) -> Result<Store,
     Ok(Store::open(&folder, Options::default())?)
 }
 
+/// Opens a store to look at: one that is not there is not made, since the user probably stands in another folder.
+pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
+    let folder = args.cache.clone().unwrap_or_else(|| PathBuf::from(".celldag"));
+    if !folder.is_dir() {
+        return Err(Failure::Usage {
+            message: format!("there is no store at {}", folder.display()),
+            help: Some(
+                "the store is the folder .celldag beside the pipeline: name it with --cache DIR".to_owned(),
+            ),
+        });
+    }
+    open_store(args, None)
+}
+
 /// The device's identity where it is part of the keys; opening a device takes time, so not otherwise.
 pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<DeviceIdentity>, Failure> {
     if !pipeline.strict_numerics {
@@ -56,6 +70,14 @@ pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<Devic
         adapter: info.name.clone(),
         driver: info.driver.clone(),
     }))
+}
+
+/// A device that is named and does not exist should be told at once, not when the first node needs it.
+fn check_device(pipeline: &Pipeline, device: &str) -> Result<(), Failure> {
+    if matches!(device, "auto" | "cpu") || !pipeline.jobs.iter().any(|job| job.uses_device) {
+        return Ok(());
+    }
+    Device::open(device, 1).map(|_| ()).map_err(|e| Failure::Device(e.to_string()))
 }
 
 /// Everything about a run besides the pipeline.
@@ -74,6 +96,7 @@ pub(crate) fn execute(
     execution: &Execution<'_>,
     output: &Output,
 ) -> Result<(), Failure> {
+    check_device(pipeline, &execution.compute.device)?;
     let store = open_store(execution.store, Some(&pipeline.root))?;
     let cancel = interrupt::cancel_on_signals(*output)?;
     let mut options = RunOptions {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use celldag_engine::{JobOutput, Multiplicity, Pipeline};
 
 use super::shared::{Execution, execute};
-use crate::args::StepArgs;
+use crate::args::{LabelledInput, StepArgs};
 use crate::failure::Failure;
 use crate::kinds::registry;
 use crate::output::Output;
@@ -18,8 +18,7 @@ pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
     })?;
     let spec = kind.spec.clone();
     let mut inputs = Vec::new();
-    for (name, path) in &args.inputs {
-        let (port, label) = name.split_once(':').unwrap_or((name, ""));
+    for LabelledInput { port, label, path } in &args.inputs {
         let path = std::path::absolute(path)?;
         if !path.exists() {
             let missing = std::io::Error::new(
@@ -29,9 +28,16 @@ pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
             return Err(missing.into());
         }
         let many = spec.inputs.iter().any(|p| p.name == port && p.many == Multiplicity::Many);
-        // Labels tell gathered artifacts apart; a single one needs none.
-        let label = if many && label.is_empty() { format!("{}", inputs.len() + 1) } else { label.to_owned() };
-        inputs.push((port.to_owned(), label, path));
+        let beside = args.inputs.iter().filter(|other| other.port == *port).count();
+        // Labels tell gathered artifacts of one port apart; a single one needs none, and other ports do not count.
+        let label = if many && label.is_empty() && beside > 1 {
+            let before =
+                inputs.iter().filter(|(other, ..): &&(String, String, PathBuf)| other == port).count();
+            (before + 1).to_string()
+        } else {
+            label.clone()
+        };
+        inputs.push((port.clone(), label, path));
     }
     let mut pipeline = Pipeline::single(kind, &args.with, &inputs)?;
     for (port, path) in &args.outputs {

@@ -1,12 +1,12 @@
 //! `celldag why`: field by field, a node's action in a run beside its action before.
 
-use super::shared::open_store;
+use super::shared::open_existing_store;
 use crate::args::WhyArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(args: &WhyArgs, output: &Output) -> Result<(), Failure> {
-    let store = open_store(&args.store, None)?;
+    let store = open_existing_store(&args.store)?;
     let jobs = celldag_engine::why(&store, &args.node, &args.run)?;
     if output.json {
         return output.json_result(&jobs);

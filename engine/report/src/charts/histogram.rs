@@ -10,7 +10,8 @@ pub(crate) fn histogram(title: &str, x: &str, edges: &[f64], series: &[(String, 
     let highest = series.iter().flat_map(|(_, counts)| counts).copied().fold(1.0, f64::max);
     let (first, last) = (edges.first().copied().unwrap_or(0.0), edges.last().copied().unwrap_or(1.0));
     let axes = Axes::new(420.0, 280.0, [first, last, 0.0, highest * 1.05]);
-    let names: Vec<&str> = series.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<(&str, String)> =
+        series.iter().enumerate().map(|(i, (name, _))| (name.as_str(), colour(i))).collect();
     let (legend, legend_height) = legend(&names, axes.width, axes.height);
     let mut svg = axes.open(legend_height, title);
     svg.push_str(&axes.frame(x, "cells"));

@@ -10,6 +10,9 @@ use super::{colour, legend};
 /// More points than this are thinned: a picture has no more pixels.
 const MOST_POINTS: usize = 400;
 
+/// Colour of what is a reference and not the subject.
+const FAINT: &str = "var(--c7)";
+
 /// A line chart. Series marked faint are drawn thin and share one colour.
 pub(crate) fn lines(
     title: &str,
@@ -21,7 +24,18 @@ pub(crate) fn lines(
 ) -> String {
     let axes = Axes::new(420.0, 340.0, limits.unwrap_or_else(|| limits_of(series)));
     let clear: Vec<&Series> = series.iter().filter(|s| !s.faint).collect();
-    let names: Vec<&str> = clear.iter().map(|s| s.name.as_str()).collect();
+    let mut names: Vec<(&str, String)> =
+        clear.iter().enumerate().map(|(i, s)| (s.name.as_str(), colour(i))).collect();
+    let mut faint: Vec<&str> = series.iter().filter(|s| s.faint).map(|s| s.name.as_str()).collect();
+    faint.dedup();
+    match faint.as_slice() {
+        [] => {}
+        [one] => names.push((one, FAINT.to_owned())),
+        _ => names.push(("single folds and baselines", FAINT.to_owned())),
+    }
+    if diagonal {
+        names.push(("dashed: chance or ideal", "none".to_owned()));
+    }
     let (legend, legend_height) = legend(&names, axes.width, axes.height);
     let mut svg = axes.open(legend_height, title);
     svg.push_str(&axes.frame(x, y));
@@ -37,7 +51,7 @@ pub(crate) fn lines(
         );
     }
     for faint in series.iter().filter(|s| s.faint) {
-        path(&mut svg, &axes, faint, "var(--c7)", "1\" opacity=\".45");
+        path(&mut svg, &axes, faint, FAINT, "1\" opacity=\".45");
     }
     for (i, line) in clear.iter().enumerate() {
         path(&mut svg, &axes, line, &colour(i), "2");

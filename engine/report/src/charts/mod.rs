@@ -19,11 +19,11 @@ pub(crate) fn colour(i: usize) -> String {
 }
 
 /// A legend below a chart that is `width` wide: returns the SVG and its height.
-pub(crate) fn legend(names: &[&str], width: f64, top: f64) -> (String, f64) {
+pub(crate) fn legend(names: &[(&str, String)], width: f64, top: f64) -> (String, f64) {
     const ROW: f64 = 18.0;
     let mut svg = String::new();
     let (mut x, mut y) = (0.0, top + 12.0);
-    for (i, name) in names.iter().enumerate() {
+    for (name, colour) in names {
         let shown: String = name.chars().take(60).collect();
         #[expect(clippy::cast_precision_loss, reason = "a few dozen characters")]
         let advance = 22.0 + 6.6 * shown.chars().count() as f64;
@@ -34,7 +34,7 @@ pub(crate) fn legend(names: &[&str], width: f64, top: f64) -> (String, f64) {
         svg.push_str(&format!(
             "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
             y - 9.0,
-            colour(i),
+            colour,
             x + 14.0,
             escape(&shown)
         ));

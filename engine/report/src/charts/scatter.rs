@@ -45,7 +45,8 @@ fn panel(
                 }
                 body.push_str("</g>");
             }
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names: Vec<(&str, String)> =
+                names.iter().enumerate().map(|(i, name)| (name.as_str(), colour(i))).collect();
             let (svg, height) = legend(&names, axes.width, axes.height);
             (title, svg, height)
         }

@@ -100,6 +100,7 @@ fn choices_lists_and_maps() {
     assert_eq!(value("[512, 0512, 1e2]", &list), Ok(json!([512, 512, 100])));
     assert_eq!(value("[]", &list), Ok(json!([])));
     assert_eq!(value("512", &list), Err("write [512] for a list of one".to_owned()));
+    assert_eq!(value("8,8", &list), Err("write [8, 8]".to_owned()));
     assert!(value("[1, x]", &list).is_err());
     let map = ParamType::Map(Box::new(ParamType::Text));
     assert_eq!(value("{a: 1, b: no}", &map), Ok(json!({"a": "1", "b": "no"})));
@@ -120,5 +121,7 @@ fn types_in_words() {
     assert_eq!(describe(&ParamType::Int { min: 0, max: i64::MAX }), "a whole number, 0 or more");
     assert_eq!(describe(&ParamType::Float { min: 0.0, max: 1.0 }), "a number from 0 to 1");
     assert_eq!(describe(&ParamType::Float { min: 0.0, max: f64::INFINITY }), "a number, 0 or more");
+    assert_eq!(describe(&ParamType::Float { min: f64::MIN, max: f64::MAX }), "a number");
+    assert_eq!(describe(&ParamType::Float { min: -1e300, max: 1.0 }), "a number, 1 or less");
     assert_eq!(describe(&ParamType::Choice(&["a", "b"])), "one of a, b");
 }

@@ -57,7 +57,9 @@ outputs:
   \"results/${m}.txt\": sum
   ./table.txt: table.text
 ";
-    insta::assert_snapshot!(show(&folder, &good(&folder, text, &set(&[]))), @r"
+    let pipeline = good(&folder, text, &set(&[]));
+    assert_eq!(pipeline.tables, [folder.0.path().join("data.tsv")], "outputs must not overwrite it");
+    insta::assert_snapshot!(show(&folder, &pipeline), @r"
     note
     base[d=d1] text<-FOLDER/a.txt
     base[d=d2] text<-FOLDER/b.txt

@@ -216,6 +216,25 @@ fn an_unknown_profile_and_a_missing_file_are_told() {
 }
 
 #[test]
+fn one_mistake_hides_no_other() {
+    let folder = Folder::new();
+    let nodes = "  a: {uses: make, with: {text: x, times: no}, in: {}}
+  b: {uses: nothing, in: {text: no/one.txt}}
+  c: {uses: count, in: {text: no/two.txt}, with: {unit: x}}
+  d: {uses: join, in: {parts: e.wrong}}
+  e: {uses: join, in: {parts: d.text}}
+";
+    let findings = folder.load(&with_nodes(nodes), &set(&[])).map(|_| ()).unwrap_err();
+    let codes: Vec<&str> =
+        findings.items.iter().filter_map(|item| item.code.strip_prefix("celldag::pipeline::")).collect();
+    let count = |code: &str| codes.iter().filter(|found| **found == code).count();
+    assert_eq!(count("missing_file"), 2, "{codes:?}");
+    assert_eq!(count("cycle"), 1, "{codes:?}");
+    assert_eq!(count("unknown_kind"), 1, "{codes:?}");
+    assert_eq!(count("unknown_output"), 1, "{codes:?}");
+}
+
+#[test]
 fn only_missing_files_is_missing_data() {
     let folder = Folder::new();
     let lacks = |nodes: &str| {

@@ -34,3 +34,12 @@ fn thousands_of_jobs_are_planned_and_rerun_in_no_time() {
     // Ten times what it takes on a slow machine: this finds quadratic costs, not percents.
     assert!(rerun.as_secs_f64() < 10.0 && plan.as_secs_f64() < 10.0, "plan {plan:?}, rerun {rerun:?}");
 }
+
+#[test]
+fn a_huge_number_of_slots_costs_no_threads() {
+    let world = World::new();
+    world.write("cells.txt", "1\n");
+    let pipeline = world.build().job("qc", "keep", json!({}), &[("cells", "cells.txt")]).done();
+    let options = crate::run::RunOptions { jobs: usize::MAX, ..crate::world::options() };
+    assert_eq!(world.run_with(&pipeline, &options).exit(), crate::ExitClass::Ok);
+}

@@ -170,14 +170,31 @@ impl CellsFile {
                     return Ok(matrix);
                 }
                 Some(offence) => {
-                    let error = matrix.offence(&self.path, self.obs(), &matrices, &offence);
+                    let error = matrix.offence(&self.path, self.obs(), &[], &offence);
                     if refusal.is_none() || name == "X" {
                         refusal = Some(error);
                     }
                 }
             }
         }
-        Err(refusal.unwrap_or_else(|| DataError::missing(&self.path, "X", matrices)))
+        match refusal {
+            Some(DataError::NotCounts { path, at, reason, .. }) => {
+                let matrices = self.with_counts(&at.dataset);
+                Err(DataError::NotCounts { path, at, reason, matrices })
+            }
+            Some(error) => Err(error),
+            None => Err(DataError::missing(&self.path, "X", matrices)),
+        }
+    }
+
+    /// Matrices other than `refused` whose head and tail are counts: what a message may propose.
+    pub(super) fn with_counts(&self, refused: &str) -> Vec<String> {
+        let mut names = self.matrices();
+        names.retain(|name| {
+            let probed = || self.matrix(name).and_then(|matrix| matrix.probe_counts());
+            name != refused && matches!(probed(), Ok(None))
+        });
+        names
     }
 
     /// Streams a matrix in chunks of `chunk_rows` cells.

@@ -93,7 +93,8 @@ impl MatrixRef {
         }
     }
 
-    /// The error for a value that must not be there; `row` and `column` count as in the file.
+    /// The error for a value that must not be there; its row and column count as in the file, and `matrices` seem to
+    /// hold counts.
     pub(super) fn offence(
         &self,
         path: &Path,

@@ -105,7 +105,11 @@ impl Iterator for RowChunks<'_> {
             match stop {
                 Stop::Data(error) => error,
                 Stop::Value(offence) => {
-                    self.matrix.offence(self.file.path(), self.file.obs(), &self.file.matrices(), &offence)
+                    let others = match offence.reason {
+                        Some(_) => self.file.with_counts(self.matrix.name()),
+                        None => Vec::new(),
+                    };
+                    self.matrix.offence(self.file.path(), self.file.obs(), &others, &offence)
                 }
             }
         }))

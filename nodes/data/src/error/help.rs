@@ -40,7 +40,7 @@ impl DataError {
                  `adata.write_h5ad(FILE)` repairs most files"
                 .to_owned(),
             Self::Text { .. } => "correct the line; a table of cells has one row per cell, one column per gene and plain numbers".to_owned(),
-            Self::NotCounts { at, matrices, .. } => not_counts(&at.dataset, matrices),
+            Self::NotCounts { matrices, .. } => not_counts(matrices),
             Self::NotFinite { .. } => "remove or impute the value before writing the file".to_owned(),
             Self::DuplicateCell { .. } => {
                 "make the names unique, in Scanpy with `adata.obs_names_make_unique()`; if whole samples repeat, \
@@ -54,18 +54,16 @@ impl DataError {
     }
 }
 
-fn not_counts(dataset: &str, matrices: &[String]) -> String {
-    let others: Vec<String> = matrices.iter().filter(|name| *name != dataset).cloned().collect();
-    if others.is_empty() {
-        "the models need raw counts (UMIs or reads, not normalised, not logarithmised): \
-         write the file with counts in X or in layers[\"counts\"]"
-            .to_owned()
-    } else {
-        format!(
-            "the models need raw counts. If another matrix of the file holds them, name it, \
-             for example `counts: {}`; the file has: {}",
-            others[0],
-            list(matrices)
-        )
+fn not_counts(others: &[String]) -> String {
+    match others {
+        [] => "the models need raw counts (UMIs or reads, not normalised, not logarithmised), and no other matrix of \
+               the file holds them: write the file with counts in X or in layers[\"counts\"]"
+            .to_owned(),
+        [one] => format!("the models need raw counts, and `{one}` seems to hold them: name it with `counts: {one}`"),
+        [first, ..] => format!(
+            "the models need raw counts, and these matrices seem to hold them: {}. Name one, \
+             for example with `counts: {first}`",
+            list(others)
+        ),
     }
 }

@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5::Group;
 use tempfile::TempPath;
 
 use crate::{Csr, DataError, Table};
@@ -13,8 +12,10 @@ use crate::{Csr, DataError, Table};
 mod frame;
 mod matrix;
 mod parts;
+mod target;
 
 use matrix::MatrixWriter;
+use target::Target;
 
 /// How datasets of numbers are packed. Both forms are read by h5py, R and Julia without plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +57,7 @@ pub struct H5adWriter {
     options: WriteOptions,
     n_cells: usize,
     n_genes: usize,
-    matrix: Option<MatrixWriter>,
-    root: Group,
+    target: Target,
     // Last, so that the file is closed before its temporary name is removed.
     temporary: TempPath,
 }
@@ -75,18 +75,19 @@ impl H5adWriter {
     ) -> Result<Self, DataError> {
         let path = path.as_ref().to_owned();
         let temporary = temporary_beside(&path).map_err(|source| DataError::io(&path, source))?;
-        let fail = |error: hdf5::Error| DataError::write(&path, "/", error);
-        let root = hdf5::File::create(&temporary).and_then(|file| file.group("/")).map_err(fail)?;
+        let mut target =
+            Target::create(&temporary).map_err(|problem| DataError::write(&path, "/", problem))?;
         for (name, table) in [("obs", obs), ("var", var)] {
             table.check().map_err(|error| DataError::write(&path, name, error))?;
-            frame::write(&root, name, table, options)
-                .map_err(|error| DataError::write(&path, name, error))?;
+            let written = frame::write(target.root(), name, table, options);
+            target.note(written).map_err(|problem| DataError::write(&path, name, problem))?;
         }
         for name in ["layers", "obsm", "obsp", "uns", "varm", "varp"] {
-            parts::dict(&root, name).map_err(|error| DataError::write(&path, name, error))?;
+            let written = parts::dict(target.root(), name);
+            target.note(written).map_err(|problem| DataError::write(&path, name, problem))?;
         }
         let (n_cells, n_genes) = (obs.len(), var.len());
-        Ok(Self { path, options: *options, n_cells, n_genes, matrix: None, root, temporary })
+        Ok(Self { path, options: *options, n_cells, n_genes, target, temporary })
     }
 
     /// Begins the matrix `X` or `layers/NAME`; rows follow by [`H5adWriter::append`].
@@ -100,8 +101,10 @@ impl H5adWriter {
         if name != "X" && !layer {
             return Err(DataError::write(&self.path, name, "a matrix is called X or layers/NAME"));
         }
-        let matrix = MatrixWriter::create(&self.root, name, self.n_genes, dtype, &self.options);
-        self.matrix = Some(matrix.map_err(|error| DataError::write(&self.path, name, error))?);
+        let matrix = MatrixWriter::create(self.target.root(), name, self.n_genes, dtype, &self.options);
+        let matrix =
+            self.target.note(matrix).map_err(|problem| DataError::write(&self.path, name, problem))?;
+        self.target.matrix = Some(matrix);
         Ok(())
     }
 
@@ -110,7 +113,7 @@ impl H5adWriter {
     /// # Errors
     /// When none was begun, the columns do not fit or there are more rows than cells.
     pub fn append(&mut self, rows: &Csr) -> Result<(), DataError> {
-        let Some(matrix) = &mut self.matrix else {
+        let Some(matrix) = &mut self.target.matrix else {
             return Err(DataError::write(&self.path, "X", "no matrix was begun"));
         };
         if rows.n_cols() != self.n_genes {
@@ -121,7 +124,8 @@ impl H5adWriter {
             let problem = format!("more rows than the {} cells in obs", self.n_cells);
             return Err(DataError::write(&self.path, matrix.name(), problem));
         }
-        matrix.append(rows).map_err(|problem| DataError::write(&self.path, matrix.name(), problem))
+        let (name, appended) = (matrix.name().to_owned(), matrix.append(rows));
+        self.target.note(appended).map_err(|problem| DataError::write(&self.path, name, problem))
     }
 
     /// Writes an embedding: `dim` values per cell, cell after cell.
@@ -134,8 +138,8 @@ impl H5adWriter {
             let problem = format!("{} values for {} cells × {dim}", values.len(), self.n_cells);
             return Err(DataError::write(&self.path, dataset, problem));
         }
-        parts::dense(&self.root, &dataset, self.n_cells, dim, values, &self.options)
-            .map_err(|error| DataError::write(&self.path, dataset, error))
+        let written = parts::dense(self.target.root(), &dataset, self.n_cells, dim, values, &self.options);
+        self.target.note(written).map_err(|problem| DataError::write(&self.path, dataset, problem))
     }
 
     /// Writes a text into `uns`.
@@ -144,7 +148,8 @@ impl H5adWriter {
     /// When the name is taken or the text has zero bytes.
     pub fn uns_text(&mut self, name: &str, text: &str) -> Result<(), DataError> {
         let dataset = format!("uns/{name}");
-        parts::text(&self.root, &dataset, text).map_err(|error| DataError::write(&self.path, dataset, error))
+        let written = parts::text(self.target.root(), &dataset, text);
+        self.target.note(written).map_err(|problem| DataError::write(&self.path, dataset, problem))
     }
 
     /// Writes a JSON document into `uns`, as one text (`json.loads(adata.uns[name])` in Python): AnnData has no form
@@ -162,24 +167,28 @@ impl H5adWriter {
     /// When a matrix lacks rows or the disk refuses.
     pub fn finish(mut self) -> Result<(), DataError> {
         self.end_matrix()?;
-        let Self { path, root, temporary, .. } = self;
-        parts::encoding(&root, "anndata", "0.1.0")
-            .and_then(|()| root.file()?.flush())
-            .map_err(|error| DataError::write(&path, "/", error))?;
-        drop(root);
+        let Self { path, mut target, temporary, .. } = self;
+        let marked = parts::encoding(target.root(), "anndata", "0.1.0");
+        target
+            .note(marked)
+            .and_then(|()| target.close())
+            .map_err(|problem| DataError::write(&path, "/", problem))?;
         let sync = fs_err::File::open(&temporary).and_then(|file| file.sync_all());
         sync.map_err(|source| DataError::io(&path, source))?;
         temporary.persist(&path).map_err(|error| DataError::io(&path, error.error))
     }
 
     fn end_matrix(&mut self) -> Result<(), DataError> {
-        let Some(matrix) = self.matrix.take() else { return Ok(()) };
+        let Some(matrix) = &self.target.matrix else { return Ok(()) };
         let name = matrix.name().to_owned();
         if matrix.rows() != self.n_cells {
             let problem = format!("{} rows were written for {} cells", matrix.rows(), self.n_cells);
             return Err(DataError::write(&self.path, name, problem));
         }
-        matrix.finish().map_err(|error| DataError::write(&self.path, name, error))
+        let finished = matrix.finish();
+        self.target.note(finished).map_err(|problem| DataError::write(&self.path, name, problem))?;
+        self.target.matrix = None;
+        Ok(())
     }
 }
 

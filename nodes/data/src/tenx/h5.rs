@@ -80,7 +80,11 @@ fn choose_genome(h5: &H5File, options: &OpenOptions) -> Result<String, DataError
         None => Err(DataError::Ambiguous {
             path: h5.path().to_owned(),
             problem: format!("the file holds {} genomes: {}", genomes.len(), genomes.join(", ")),
-            remedy: format!("name the genome to take, for example `genome: {}`", genomes[0]),
+            remedy: format!(
+                "write one genome's matrix to a file of its own, in Python with \
+                 `scanpy.read_10x_h5(FILE, genome=\"{}\").write_h5ad(NEW)`",
+                genomes[0]
+            ),
         }),
     }
 }

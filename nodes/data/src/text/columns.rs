@@ -54,6 +54,8 @@ const ANNOTATIONS: [&str; 40] = [
 pub(super) struct Columns {
     pub(super) genes: Vec<usize>,
     pub(super) annotations: Vec<usize>,
+    /// Annotations for no other reason than that their first value is a text.
+    pub(super) by_value: Vec<usize>,
 }
 
 impl Columns {
@@ -63,14 +65,16 @@ impl Columns {
         if let Some(unknown) = options.obs_columns.iter().find(|wanted| !names.contains(wanted)) {
             return Err(DataError::missing(path, unknown, names.to_vec()));
         }
-        let mut columns = Self { genes: Vec::new(), annotations: Vec::new() };
+        let mut columns = Self { genes: Vec::new(), annotations: Vec::new(), by_value: Vec::new() };
         for (column, name) in names.iter().enumerate().skip(1) {
             let first = table.first().and_then(|row| row.get(column)).map(<[u8]>::trim_ascii);
             let text = first.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or("0");
             // An empty first value in a gene's column is reported with its place when the row is read.
             let is_number = text.is_empty() || text == "NA" || text.parse::<f64>().is_ok();
-            let plain = name.to_lowercase().replace(['.', ' ', '-'], "_");
-            let annotates = ANNOTATIONS.contains(&plain.as_str()) || options.obs_columns.contains(name);
+            let annotates = annotates(name) || options.obs_columns.contains(name);
+            if !annotates && !is_number {
+                columns.by_value.push(column);
+            }
             (if annotates || !is_number { &mut columns.annotations } else { &mut columns.genes })
                 .push(column);
         }
@@ -100,6 +104,11 @@ impl Columns {
         }
         Ok(())
     }
+}
+
+/// Whether annotations carry this name.
+pub(super) fn annotates(name: &str) -> bool {
+    ANNOTATIONS.contains(&name.to_lowercase().replace(['.', ' ', '-'], "_").as_str())
 }
 
 /// Twelve or more nucleotides, then nothing, `-1` or `.1`.

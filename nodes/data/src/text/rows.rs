@@ -106,15 +106,15 @@ impl<'a> Row<'a> {
                     self.names[column],
                     self.line()
                 ),
-                remedy: format!(
-                    "if the column annotates cells, list it under `obs_columns: [\"{}\"]`; if it is a gene, correct the value",
-                    self.names[column]
-                ),
+                remedy: "if the column is a gene, correct the value; if it annotates cells, write all its values as text \
+                         (`d10` for 10)"
+                    .to_owned(),
             }),
         }
     }
 
-    fn line(&self) -> u64 {
+    /// Its line in the file, counted from 1.
+    pub(super) fn line(&self) -> u64 {
         self.record.position().map_or(0, csv::Position::line)
     }
 

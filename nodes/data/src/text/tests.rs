@@ -77,3 +77,32 @@ fn the_user_can_name_annotations() {
     let error = CellsFile::open_with(&path, &options).unwrap_err();
     assert!(error.to_string().contains("did you mean `score`"), "{error}");
 }
+
+#[test]
+fn doubtful_columns_are_spoken_of() {
+    let open = |content: &str| {
+        let (_folder, path) = file("t.csv", content.as_bytes());
+        CellsFile::open(&path)
+    };
+    let cells = open("Cell_barcode,Condition,TP53,EGFR\nc1,a,1,0\nc2,b,0,2\n").unwrap();
+    let [only] = cells.warnings() else { panic!("{:?}", cells.warnings()) };
+    assert!(only.ends_with(": Condition"), "{only}");
+    let cells = open("id,plate,TP53,EGFR,ENSG00000000003\nc1,7,1,0,1\nc2,8,0,2,1\n").unwrap();
+    assert!(cells.warnings()[0].contains("plate") && cells.n_genes() == 4, "{:?}", cells.warnings());
+    // Names that are no human symbols say nothing, and neither do odd genes behind clear ones.
+    for quiet in ["id,Tp53,Egfr,Kit\nc1,7,1,0\n", "id,TP53,EGFR,odd\nc1,7,1,0\n"] {
+        assert_eq!(open(quiet).unwrap().warnings(), [""; 0]);
+    }
+
+    let error = open("id,TP53,EGFR\nc1,x,1\nc2,3,1\nc3,0,1\n").unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("`TP53`") && text.contains("`x` in line 2") && text.contains("2 of the 2"),
+        "{text}"
+    );
+    assert!(open("id,note,EGFR\nc1,x,1\nc2,3,1\nc3,y,1\n").is_ok(), "texts and numbers are a label");
+
+    let error = open("TP53,EGFR,KIT\n1,0,2\n3,1,1\n").unwrap_err();
+    assert!(matches!(error, DataError::Ambiguous { .. }) && error.help().contains("cell_id"), "{error}");
+    assert!(open("ID,EGFR,KIT\n1,0,2\n3,1,1\n").is_ok(), "cells may be called by numbers");
+}

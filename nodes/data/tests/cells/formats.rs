@@ -126,7 +126,7 @@ fn cell_ranger_files() {
     let several = folder.join("1.2.0_multiple_genomes.h5");
     let error = CellsFile::open(&several).unwrap_err();
     assert!(
-        matches!(error, DataError::Ambiguous { .. }) && error.help().contains("genome: another_genome"),
+        matches!(error, DataError::Ambiguous { .. }) && error.help().contains("genome=\"another_genome\""),
         "{error}"
     );
     let open = |genome: &str| {

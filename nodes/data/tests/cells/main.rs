@@ -6,5 +6,6 @@ mod bad;
 mod encodings;
 mod fixtures;
 mod formats;
+mod full;
 mod real;
 mod written;

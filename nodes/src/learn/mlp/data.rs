@@ -1,6 +1,6 @@
 //! Embeddings of cells, divided so that training code cannot hold a test cell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use celldag_data::CellsFile;
@@ -31,7 +31,8 @@ impl Embedding {
         Self { key, ids, dim, values, index }
     }
 
-    /// Reads `obsm[key]`; without a key the only array there is.
+    /// Reads `obsm[key]`; without a key the only array there is. Vectors may be NaN (cells without a known gene); see
+    /// [`Embedding::require_finite`].
     ///
     /// # Errors
     /// A data error when the file cannot be read, a parameter error when the key is unknown or must be named.
@@ -66,16 +67,6 @@ impl Embedding {
             }
         };
         let (_, dim, values) = file.obsm(&key).map_err(failure::data)?;
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(NodeError::data(format!(
-                "{}: obsm/{key}: cell `{}`, dimension {} is {}",
-                path.display(),
-                file.obs().index[at / dim.max(1)],
-                at % dim.max(1),
-                values[at]
-            ))
-            .help("an embedding holds finite numbers; run the step that made it again"));
-        }
         Ok(Self::new(key, file.obs().index.clone(), dim, values))
     }
 
@@ -89,6 +80,38 @@ impl Embedding {
     #[must_use]
     pub fn vector(&self, row: usize) -> &[f32] {
         &self.values[row * self.dim..(row + 1) * self.dim]
+    }
+
+    /// Whether all values of a row are finite numbers.
+    #[must_use]
+    pub fn is_finite(&self, row: usize) -> bool {
+        self.vector(row).iter().all(|v| v.is_finite())
+    }
+
+    /// Makes sure that the named cells have finite vectors. Cells that are not in the embedding are not looked at, nor
+    /// is any other cell.
+    ///
+    /// # Errors
+    /// A data error that counts such cells and names the first three.
+    pub fn require_finite<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), NodeError> {
+        let ids: BTreeSet<&str> = ids.into_iter().collect();
+        let bad: Vec<String> = ids
+            .iter()
+            .filter(|id| self.row_of(id).is_some_and(|row| !self.is_finite(row)))
+            .map(|id| format!("`{id}`"))
+            .collect();
+        if bad.is_empty() {
+            return Ok(());
+        }
+        Err(NodeError::data(format!(
+            "obsm/{}: {} of {} cells of the split have an embedding that is NaN or infinite: {}{}",
+            self.key,
+            bad.len(),
+            ids.len(),
+            bad[..bad.len().min(3)].join(", "),
+            if bad.len() > 3 { ", ..." } else { "" }
+        ))
+        .help("cells without a gene that the model knows have no embedding; leave such cells out: `min_genes` of `qc`"))
     }
 
     /// Vectors of the named cells.

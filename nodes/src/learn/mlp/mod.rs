@@ -9,6 +9,7 @@ mod kind;
 mod network;
 mod objective;
 mod run;
+mod size;
 mod standardize;
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,12 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         .chain(options.hidden.iter().copied())
         .chain([kind.outputs(classes.len())])
         .collect();
+    embedding.require_finite(wanted.iter().flat_map(|(_, rows)| rows.iter().map(|r| r.cell_id.as_str())))?;
+    let copies = match options.optimizer.as_str() {
+        "sgd" => 1,
+        _ => 2,
+    };
+    super::size::check(&widths, copies, device.info().backend == "cpu")?;
     step.progress.total((wanted.len() * options.epochs) as u64, "epochs");
     let (mut heads, mut history, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for ((repeat, fold), members) in wanted {

@@ -42,7 +42,7 @@ impl Kind for Split {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "split",
-            epoch: 1,
+            epoch: 2,
             about: "divides labelled cells into training, validation and test cells and looks for leaks",
             inputs: vec![
                 InPort {
@@ -73,12 +73,12 @@ impl Kind for Split {
                 },
             ],
             params: vec![
-                Param::choice("kind", KINDS, "how cells are divided; with `group`, holdout takes whole groups")
+                Param::choice("kind", KINDS, "how cells are divided; only the kinds with group in their name, and holdout, keep the values of `group` together")
                     .default("stratified-k-fold"),
                 Param::text("label", "column of obs with the labels"),
                 Param::text("positive", "the positive class; needed unless the labels are 0/1, false/true or resistant/sensitive")
                     .optional(),
-                Param::text("group", "column of obs whose values stay together (sample, patient, study)").optional(),
+                Param::text("group", "column of obs that says where a cell comes from (sample, patient, study); kept together by group-k-fold, stratified-group-k-fold, leave-group-out and holdout, checked for all others").optional(),
                 Param::list("exclude_labels", ParamType::Text, "labels whose cells are left out")
                     .default(serde_json::json!([])),
                 Param::int("folds", "number of folds; leave-group-out has one for each group").range(2, 1000).default(5),

@@ -122,9 +122,13 @@ fn classes(names: Vec<String>, wanted: &LabelRequest<'_>) -> Result<Classes, Nod
         ))
         .help("a classifier needs cells of at least two classes; choose another `label` column or add data")),
         2 => {
-            let positive = match wanted.positive {
-                Some(p) if names.iter().any(|n| n == p) => p.to_owned(),
-                Some(p) => {
+            let named = wanted.positive.map(|p| {
+                let exact = names.iter().find(|n| *n == p);
+                (p, exact.or_else(|| names.iter().find(|n| same_value(n, p))))
+            });
+            let positive = match named {
+                Some((_, Some(name))) => name.clone(),
+                Some((p, None)) => {
                     return Err(NodeError::parameter(format!(
                         "positive class `{p}` does not occur in column `{label}`, which holds `{}` and `{}`",
                         names[0], names[1]
@@ -151,6 +155,13 @@ fn classes(names: Vec<String>, wanted: &LabelRequest<'_>) -> Result<Classes, Nod
             None => Ok(Classes { names, positive: None }),
         },
     }
+}
+
+/// Whether two spellings mean one truth value or one number (`True` and `true`, `1.0` and `1`).
+fn same_value(a: &str, b: &str) -> bool {
+    let truth = |t: &str| t.trim().to_lowercase().parse::<bool>().ok();
+    let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    (truth(a).is_some() && truth(a) == truth(b)) || (number(a).is_some() && number(a) == number(b))
 }
 
 /// Pairs whose meaning the field agrees on. Sorted names come in.

@@ -19,7 +19,8 @@ pub struct FoldRoles {
 }
 
 /// Validation cells are drawn from the training cells of each fold: stratified by label, or whole groups when
-/// `by_group`, but never the last training group of a class.
+/// `by_group`, but never the last training group of a class. When every group is larger than the fraction, the smallest
+/// one that holds every class is taken, if each class has another training group.
 ///
 /// # Errors
 /// When cells have no groups although `by_group` asks for them.
@@ -105,10 +106,27 @@ fn validate_groups(
     pool.extend(keepers.first());
     let order: Vec<usize> =
         shuffled(&groups.names, seed, purpose, repeat).into_iter().filter(|g| !keepers.contains(g)).collect();
-    let taken = nearest(&groups.sizes, &order, target, &pool, false);
+    let mut taken = nearest(&groups.sizes, &order, target, &pool, false);
+    if !taken.contains(&true)
+        && let Some(group) = spare(groups, &candidates)
+    {
+        taken[group] = true;
+    }
     for (cell, role) in roles.iter_mut().enumerate() {
         if *role == Some(Role::Train) && taken[groups.of_cell[cell]] {
             *role = Some(Role::Validation);
         }
     }
+}
+
+/// The smallest of the groups that hold every class, when each class is held by another group too. A group with one
+/// class only is not taken where none was asked for: early stopping on one class prefers the model that always says it.
+fn spare(groups: &Groups, candidates: &[usize]) -> Option<usize> {
+    let holds = |group: usize, class: usize| groups.classes[group][class] > 0;
+    let classes = groups.classes.first().map_or(0, Vec::len);
+    candidates
+        .iter()
+        .copied()
+        .filter(|&g| (0..classes).all(|c| holds(g, c) && candidates.iter().any(|&o| o != g && holds(o, c))))
+        .min_by_key(|&g| (groups.sizes[g], g))
 }

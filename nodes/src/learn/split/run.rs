@@ -8,8 +8,8 @@ use celldag_engine::{NodeError, Step};
 use super::kind::Options;
 use super::{
     Assignment, Fingerprints, FoldCounts, FoldRoles, LabelRequest, LabelledCells, Role, Scheme, SplitInfo,
-    SplitRow, SplitTable, assign, label_fixed_by_group, missing_classes, read_assignment, read_labels, roles,
-    same_cell_on_both_sides,
+    SplitRow, SplitTable, assign, groups_on_both_sides, label_fixed_by_group, missing_classes,
+    read_assignment, read_labels, roles, same_cell_on_both_sides,
 };
 use crate::learn::failure::data;
 
@@ -34,7 +34,7 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     if options.validation_fraction > 0.0 {
         warn_of_no_validation(&folds, &mut warnings);
     }
-    let leaks = leaks(step, &file, &cells, &folds, options)?;
+    let leaks = leaks(step, &file, &cells, &folds, options, &mut warnings)?;
     if options.strict && !leaks.is_empty() {
         return Err(NodeError::data(format!("the split leaks or lacks classes:\n- {}", leaks.join("\n- ")))
             .help("divide by group, remove copies, use fewer folds, or set `strict: false` to go on with warnings"));
@@ -155,22 +155,28 @@ fn warn_of_no_validation(folds: &[FoldRoles], warnings: &mut Vec<String>) {
         .collect();
     if !without.is_empty() {
         warnings.push(format!(
-            "there are no validation cells in fold {}: whole groups are larger than `validation_fraction` allows, or the \
-             file of folds gives none. Early stopping is off there",
+            "there are no validation cells in fold {}: no training group can be spared for validation that holds every \
+             class, or the file of folds gives none. Early stopping is off there",
             without.join(", ")
         ));
     }
 }
 
-/// Everything that strict mode refuses.
+/// Everything that strict mode refuses; what only the user can judge goes to the warnings.
 fn leaks(
     step: &Step<'_>,
     file: &CellsFile,
     cells: &LabelledCells,
     folds: &[FoldRoles],
     options: &Options,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<String>, NodeError> {
-    let mut found = label_fixed_by_group(file.obs(), cells, folds, &options.label);
+    let group = options.group.as_deref();
+    let mut found: Vec<String> =
+        group.and_then(|name| groups_on_both_sides(cells, folds, name, &options.kind)).into_iter().collect();
+    let origins = label_fixed_by_group(file.obs(), cells, folds, &options.label, group);
+    found.extend(origins.leaks);
+    warnings.extend(origins.doubts);
     let matrix = file.counts_matrix(&CountsSource::Auto).or_else(|_| file.matrix("X")).map_err(data)?;
     let mut prints = Fingerprints::default();
     step.progress.total(file.n_cells() as u64, "cells");

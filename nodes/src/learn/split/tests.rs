@@ -179,25 +179,88 @@ fn a_label_that_belongs_to_the_sample_is_found() {
     obs.insert("code", Column::Int(alias)).expect("length");
     obs.insert("noise", Column::Int((0..60).map(|i| Some(i % 4)).collect())).expect("length");
     let cells = read_labels(&obs, &request(None, Some("patient"))).expect("labels");
-    let find = |scheme| {
+    let folds_of = |scheme| {
         let test = assign(scheme, &cells, 2, 0.3, 5, 0).expect("folds");
-        label_fixed_by_group(
-            &obs,
-            &cells,
-            &roles(&cells, &test, 0.0, false, 5, 0).expect("roles"),
-            "response",
-        )
+        roles(&cells, &test, 0.0, false, 5, 0).expect("roles")
     };
-    let found = find(Scheme::StratifiedKFold);
-    assert_eq!(found.len(), 1, "`code` is the label itself, `noise` is not: {found:?}");
-    assert!(found[0].contains("column `patient`"));
-    assert_eq!(find(Scheme::GroupKFold), Vec::<String>::new(), "whole patients do not straddle");
-    // Two samples, one a class: only the name tells a sample from another spelling of the label.
+    let find = |obs: &Table, scheme| label_fixed_by_group(obs, &cells, &folds_of(scheme), "response", None);
+    let found = find(&obs, Scheme::StratifiedKFold);
+    assert_eq!(found.leaks.len(), 1, "`code` may be the label itself, `noise` is not: {found:?}");
+    assert!(found.leaks[0].contains("column `patient`") && found.leaks[0].contains("leave-group-out"));
+    assert_eq!(found.doubts.len(), 1, "{found:?}");
+    assert!(found.doubts[0].starts_with("column `code` says the same as the label"));
+    assert_eq!(find(&obs, Scheme::GroupKFold).leaks, Vec::<String>::new(), "whole patients do not straddle");
+    // One sample a class: the name tells a sample from another spelling of the label, and no split can help.
     let code = obs.column("code").expect("there").clone();
-    obs.insert("sample_id", code).expect("length");
-    let test = assign(Scheme::StratifiedKFold, &cells, 2, 0.3, 5, 0).expect("folds");
-    let folds = roles(&cells, &test, 0.0, false, 5, 0).expect("roles");
-    assert_eq!(label_fixed_by_group(&obs, &cells, &folds, "response").len(), 2);
+    for name in ["orig.ident", "GSM"] {
+        let mut with = obs.clone();
+        with.insert(name, code.clone()).expect("length");
+        let found = find(&with, Scheme::StratifiedKFold);
+        let leak = found.leaks.iter().find(|l| l.contains(&format!("column `{name}`"))).expect(name);
+        assert!(leak.contains("No split can separate") && !leak.contains("leave-group-out"), "{leak}");
+    }
+    let declared =
+        label_fixed_by_group(&obs, &cells, &folds_of(Scheme::StratifiedKFold), "response", Some("code"));
+    assert!(declared.leaks.iter().any(|l| l.contains("column `code`")), "declared: {declared:?}");
+    let itself =
+        label_fixed_by_group(&obs, &cells, &folds_of(Scheme::StratifiedKFold), "response", Some("response"));
+    assert!(itself.leaks[0].contains("is the label column itself"), "{itself:?}");
+    let upper = labels.iter().map(|l| Some(l.to_uppercase())).collect();
+    obs.insert("code", Column::Text(upper)).expect("length");
+    assert_eq!(find(&obs, Scheme::StratifiedKFold).doubts, Vec::<String>::new(), "a respelling");
+}
+
+#[test]
+fn declared_groups_that_are_torn_apart_are_reported() {
+    let cells = labelled(60, 6);
+    let torn = |scheme| {
+        let test = assign(scheme, &cells, 3, 0.3, 5, 0).expect("folds");
+        let folds = roles(&cells, &test, 0.1, scheme.by_group(true), 5, 0).expect("roles");
+        groups_on_both_sides(&cells, &folds, "patient", "the-kind")
+    };
+    for scheme in [Scheme::KFold, Scheme::StratifiedKFold] {
+        let message = torn(scheme).expect("torn");
+        assert!(message.contains("6 of 6") && message.contains("`stratified-group-k-fold`"), "{message}");
+    }
+    for scheme in [Scheme::GroupKFold, Scheme::StratifiedGroupKFold, Scheme::LeaveGroupOut, Scheme::Holdout] {
+        assert_eq!(torn(scheme), None, "{scheme:?}");
+    }
+}
+
+#[test]
+fn few_groups_still_give_one_for_validation() {
+    // Four groups of a dozen cells, each with both classes: a tenth of the training cells is less than any group.
+    let labels: Vec<&str> = (0..48).map(|i| if i % 3 == 0 { "sensitive" } else { "resistant" }).collect();
+    let groups: Vec<String> = (0..48).map(|i| format!("p{}", i / 12)).collect();
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let of = |labels: &[&str]| {
+        let cells = read_labels(&table(labels, &names), &request(None, Some("patient"))).expect("labels");
+        let test = assign(Scheme::LeaveGroupOut, &cells, 4, 0.2, 7, 0).expect("folds");
+        (cells.clone(), roles(&cells, &test, 0.1, true, 7, 0).expect("roles"))
+    };
+    let (cells, folds) = of(&labels);
+    assert_eq!(folds.len(), 4);
+    for fold in &folds {
+        let validation: std::collections::BTreeSet<&String> =
+            (0..48).filter(|&c| fold.roles[c] == Some(Role::Validation)).map(|c| &cells.group[c]).collect();
+        assert_eq!(validation.len(), 1, "one whole group validates in fold {}", fold.fold);
+        assert_eq!(fold.roles.iter().filter(|r| **r == Some(Role::Train)).count(), 24);
+    }
+    // Labels that belong to the group: no group can stand for both classes, so none is forced.
+    let lines: Vec<&str> = (0..48).map(|i| if i / 12 % 2 == 0 { "sensitive" } else { "resistant" }).collect();
+    assert!(of(&lines).1.iter().all(|f| !f.roles.contains(&Some(Role::Validation))));
+}
+
+#[test]
+fn truth_values_and_numbers_are_compared_by_meaning() {
+    let positive = |labels: &[&str], name| {
+        let groups = vec!["p"; labels.len()];
+        read_labels(&table(labels, &groups), &request(Some(name), None)).map(|c| c.classes.positive)
+    };
+    assert_eq!(positive(&["true", "false"], "True").expect("truth"), Some("true".into()));
+    assert_eq!(positive(&["0", "1"], "1.0").expect("number"), Some("1".into()));
+    assert_eq!(positive(&["1", "1.0"], "1.0").expect("exact first"), Some("1.0".into()));
+    assert!(positive(&["Stim", "ctrl"], "stim").is_err(), "other text is compared as written");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use hdf5::{Dataset, Group, H5Type};
 use ndarray::ArrayView1;
 
+use super::target::{fill, flush};
 use super::{Dtype, WriteOptions, parts};
 use crate::Csr;
 
@@ -47,42 +48,50 @@ impl MatrixWriter {
         self.indptr.len() - 1
     }
 
-    pub(super) fn append(&mut self, rows: &Csr) -> Result<(), String> {
+    pub(super) fn append(&mut self, rows: &Csr) -> hdf5::Result<()> {
         let base = self.indptr[self.rows()];
-        let text = |error: hdf5::Error| error.to_string();
         let indices: Vec<i32> = rows.indices().iter().map(|&column| column as i32).collect();
         match self.dtype {
-            Dtype::F32 => extend(&self.data, base, rows.values()).map_err(text)?,
+            Dtype::F32 => extend(&self.data, base, rows.values())?,
             Dtype::F64 => {
                 let values: Vec<f64> = rows.values().iter().map(|&value| f64::from(value)).collect();
-                extend(&self.data, base, &values).map_err(text)?;
+                extend(&self.data, base, &values)?;
             }
             Dtype::I32 => {
                 if let Some(value) = rows.values().iter().find(|&&v| f64::from(v as i32) != f64::from(v)) {
-                    return Err(format!("{value} is no 32-bit integer"));
+                    return Err(hdf5::Error::from(format!("{value} is no 32-bit integer")));
                 }
                 let values: Vec<i32> = rows.values().iter().map(|&value| value as i32).collect();
-                extend(&self.data, base, &values).map_err(text)?;
+                extend(&self.data, base, &values)?;
             }
         }
-        extend(&self.indices, base, &indices).map_err(text)?;
+        extend(&self.indices, base, &indices)?;
         self.indptr.extend(rows.indptr()[1..].iter().map(|&end| base + end as i64));
         Ok(())
     }
 
-    pub(super) fn finish(self) -> hdf5::Result<()> {
+    /// Writes what is missing; closing the datasets writes nothing any more.
+    pub(super) fn finish(&self) -> hdf5::Result<()> {
         let shape = [self.rows() as i64, self.n_genes as i64];
         self.group.new_attr::<i64>().shape(2).create("shape")?.write_raw(&shape)?;
         // SciPy keeps both index arrays in 32 bits as long as they fit.
         match self.indptr.iter().map(|&end| i32::try_from(end)).collect::<Result<Vec<i32>, _>>() {
             Ok(narrow) => store(&self.group, &narrow, &self.options),
             Err(_) => store(&self.group, &self.indptr, &self.options),
-        }
+        }?;
+        flush(&self.data)?;
+        flush(&self.indices)
+    }
+
+    /// Leaves the datasets open for good.
+    pub(super) fn keep_open(&self) {
+        std::mem::forget((self.data.clone(), self.indices.clone(), self.group.clone()));
     }
 }
 
 fn store<T: H5Type>(group: &Group, indptr: &[T], options: &WriteOptions) -> hdf5::Result<()> {
-    parts::create::<T>(group, "indptr", &[indptr.len()], false, options)?.write(ArrayView1::from(indptr))
+    let dataset = parts::create::<T>(group, "indptr", &[indptr.len()], false, options)?;
+    fill(dataset, |dataset| dataset.write(ArrayView1::from(indptr)))
 }
 
 /// Writes `values` behind the first `length` elements.

@@ -4,6 +4,7 @@ use hdf5::types::VarLenUnicode;
 use hdf5::{Dataset, Group, H5Type, Location, Result, SimpleExtents};
 use ndarray::{ArrayView1, ArrayView2};
 
+use super::target::fill;
 use super::{Compression, WriteOptions};
 
 /// Elements of a chunk: 256 KiB of f32, below the default chunk cache, large enough to pack well.
@@ -28,9 +29,12 @@ pub(super) fn dict(root: &Group, name: &str) -> Result<Group> {
 
 /// A single text.
 pub(super) fn text(root: &Group, name: &str, text: &str) -> Result<()> {
+    let value = unicode(text)?;
     let dataset = root.new_dataset::<VarLenUnicode>().obj_track_times(false).create(name)?;
-    dataset.write_scalar(&unicode(text)?)?;
-    encoding(&dataset, "string", "0.2.0")
+    fill(dataset, |dataset| {
+        dataset.write_scalar(&value)?;
+        encoding(dataset, "string", "0.2.0")
+    })
 }
 
 /// A list of texts.
@@ -38,19 +42,23 @@ pub(super) fn texts<S: AsRef<str>>(group: &Group, name: &str, texts: &[S]) -> Re
     let values = texts.iter().map(|text| unicode(text.as_ref())).collect::<Result<Vec<_>>>()?;
     let builder = group.new_dataset::<VarLenUnicode>().shape(values.len()).obj_track_times(false);
     let dataset = builder.create(name)?;
-    if !values.is_empty() {
-        dataset.write_raw(&values)?;
-    }
-    encoding(&dataset, "string-array", "0.2.0")
+    fill(dataset, |dataset| {
+        if !values.is_empty() {
+            dataset.write_raw(&values)?;
+        }
+        encoding(dataset, "string-array", "0.2.0")
+    })
 }
 
 /// A list of numbers or truth values.
 pub(super) fn list<T: H5Type>(group: &Group, name: &str, values: &[T], options: &WriteOptions) -> Result<()> {
     let dataset = create::<T>(group, name, &[values.len()], false, options)?;
-    if !values.is_empty() {
-        dataset.write(ArrayView1::from(values))?;
-    }
-    encoding(&dataset, "array", "0.2.0")
+    fill(dataset, |dataset| {
+        if !values.is_empty() {
+            dataset.write(ArrayView1::from(values))?;
+        }
+        encoding(dataset, "array", "0.2.0")
+    })
 }
 
 /// A table of numbers.
@@ -63,10 +71,12 @@ pub(super) fn dense(
     options: &WriteOptions,
 ) -> Result<()> {
     let dataset = create::<f32>(root, name, &[rows, columns], false, options)?;
-    if !values.is_empty() {
-        dataset.write(ArrayView2::from_shape((rows, columns), values)?)?;
-    }
-    encoding(&dataset, "array", "0.2.0")
+    fill(dataset, |dataset| {
+        if !values.is_empty() {
+            dataset.write(ArrayView2::from_shape((rows, columns), values)?)?;
+        }
+        encoding(dataset, "array", "0.2.0")
+    })
 }
 
 /// A dataset without time stamps; packed unless it is empty, since chunks have at least one element.

@@ -1,0 +1,90 @@
+//! Values of arguments that clap does not know: `NAME=VALUE`, `PORT:LABEL=PATH`, sizes.
+
+use std::path::PathBuf;
+
+pub(super) fn name_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))?;
+    if name.is_empty() {
+        return Err(format!("`{text}` has no name before `=`"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// One `--in`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LabelledInput {
+    /// Port name.
+    pub(crate) port: String,
+    /// Label; empty when none was given.
+    pub(crate) label: String,
+    /// File or folder as given.
+    pub(crate) path: PathBuf,
+}
+
+/// `PORT=PATH` or `PORT:LABEL=PATH`. A label may hold `=` (`fold=3`), and so may a path: of the places where the label can
+/// end, the last one after which a file exists is taken, else the last.
+pub(super) fn labelled_input(text: &str) -> Result<LabelledInput, String> {
+    let form = || format!("`{text}` is not of the form PORT=PATH or PORT:LABEL=PATH");
+    let end = text.find([':', '=']).filter(|end| *end > 0).ok_or_else(form)?;
+    let (port, rest) = (&text[..end], &text[end + 1..]);
+    let (label, path) = if text[end..].starts_with('=') {
+        ("", rest)
+    } else {
+        let ends: Vec<usize> = rest.match_indices('=').map(|(at, _)| at).collect();
+        let exists = |at: &&usize| std::path::Path::new(&rest[**at + 1..]).exists();
+        let at = *ends.iter().rev().find(exists).or(ends.last()).ok_or_else(form)?;
+        (&rest[..at], &rest[at + 1..])
+    };
+    if path.is_empty() {
+        return Err(form());
+    }
+    Ok(LabelledInput { port: port.to_owned(), label: label.to_owned(), path: path.into() })
+}
+
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "t" | "tb" | "tib" => 1024.0_f64.powi(4),
+        unit => return Err(format!("unknown unit `{unit}`: use K, M, G or T")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("`{digits}` is not a number"))?;
+    if !(number >= 0.0 && number.is_finite()) {
+        return Err(format!("`{text}` is not a size"));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be finite and not negative"
+    )]
+    Ok((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_with_and_without_labels() {
+        let input = |port: &str, label: &str, path: &str| {
+            Ok(LabelledInput { port: port.into(), label: label.into(), path: path.into() })
+        };
+        assert_eq!(labelled_input("cells=a.h5ad"), input("cells", "", "a.h5ad"));
+        assert_eq!(labelled_input("cells=a=b:c.h5ad"), input("cells", "", "a=b:c.h5ad"));
+        assert_eq!(labelled_input("predictions:fold=3=p.csv"), input("predictions", "fold=3", "p.csv"));
+        for bad in ["cells", "=a", "cells=", "predictions:fold"] {
+            assert!(labelled_input(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("20G"), Ok(20 << 30));
+        assert_eq!(size("1.5k"), Ok(1536));
+        assert!(size("-1").is_err() && size("many").is_err() && size("3 parsecs").is_err());
+    }
+}
