@@ -7,6 +7,7 @@ pub mod artifacts;
 mod device;
 pub mod embed;
 pub mod evaluate;
+mod failure;
 pub mod learn;
 pub mod prep;
 

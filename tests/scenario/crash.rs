@@ -66,3 +66,24 @@ fn two_runs_at_once_compute_each_node_once() {
     assert_eq!(before, computed, "a node was computed twice");
     assert_eq!(computed.len(), 8);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_written_is_a_failure_with_a_reason() {
+    let sandbox = Sandbox::new();
+    let binary = env!("CARGO_BIN_EXE_celldag");
+    let cells = crate::sandbox::quickstart_data()[0].clone();
+    // Files of at most 100 blocks stand for a full disk: the output of this step is larger.
+    let script = format!(
+        "ulimit -f 100; exec '{binary}' step normalize --in '{cells}' --out cells=out.h5ad --cache store"
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(sandbox.path())
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write"), "{said}");
+    assert!(!sandbox.join("out.h5ad").exists(), "half an output");
+}

@@ -23,7 +23,7 @@ impl From<Failure> for NodeError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Node(error) => error,
-            Failure::Data(error) => Self::data(error.to_string()).help(error.help()),
+            Failure::Data(error) => crate::failure::data(error),
             Failure::Tokens(error) => Self::data(error.to_string()),
             Failure::Model(error) => model(&error),
         }

@@ -1,14 +1,9 @@
 //! Errors of the crates below as failures of a node.
 
-use celldag_data::DataError;
 use celldag_engine::NodeError;
 use celldag_shaders::Error as DeviceError;
 
-/// A file that cannot be used: exit 3, with the way out.
-#[expect(clippy::needless_pass_by_value, reason = "used as `map_err(data)`")]
-pub(crate) fn data(error: DataError) -> NodeError {
-    NodeError::data(error.to_string()).help(error.help())
-}
+pub(crate) use crate::failure::data;
 
 /// A device that failed: exit 4.
 #[expect(clippy::needless_pass_by_value, reason = "used as `map_err(device)`")]

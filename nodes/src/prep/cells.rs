@@ -2,19 +2,14 @@
 
 use std::cell::Cell;
 
-use celldag_data::{CellsFile, Csr, DataError, Dtype, GeneIds, H5adWriter, MatrixRef, Table};
+use celldag_data::{CellsFile, Csr, Dtype, GeneIds, H5adWriter, MatrixRef, Table};
 use celldag_engine::{NodeError, Step};
 
+pub(super) use crate::failure::data;
 use crate::prep::{Rows, Visit};
 
 /// Cells read at once: a few megabytes of a usual matrix, so that memory does not depend on the number of cells.
 const CHUNK: usize = 1024;
-
-/// A file that cannot be read or written: exit 3, with the way out.
-#[expect(clippy::needless_pass_by_value, reason = "used as `map_err(data)`")]
-pub(super) fn data(error: DataError) -> NodeError {
-    NodeError::data(error.to_string()).help(error.help())
-}
 
 /// Opens the cells on port `cells` and passes the reader's warnings on.
 pub(super) fn open(step: &Step<'_>) -> Result<CellsFile, NodeError> {
