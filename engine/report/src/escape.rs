@@ -18,6 +18,19 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// Escapes a sentence; what stands between backticks is set as code.
+pub(crate) fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd number of backticks is no markup.
+    if parts.len().is_multiple_of(2) {
+        return escape(text);
+    }
+    let set = |(i, part): (usize, &&str)| {
+        if i % 2 == 1 { format!("<code>{}</code>", escape(part)) } else { escape(part) }
+    };
+    parts.iter().enumerate().map(set).collect()
+}
+
 /// A number as people read it: whole numbers plainly, others with about four significant digits.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -69,6 +82,12 @@ mod tests {
     #[test]
     fn text_cannot_break_out() {
         assert_eq!(escape("<b a=\"1\">'&"), "&lt;b a=&quot;1&quot;&gt;&#39;&amp;");
+    }
+
+    #[test]
+    fn code_is_marked_up_and_still_escaped() {
+        assert_eq!(prose("use `a<b` & go"), "use <code>a&lt;b</code> &amp; go");
+        assert_eq!(prose("one ` only"), "one ` only");
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Kind for ReportKind {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "report",
-            epoch: 1,
+            epoch: 2,
             about: "one self-contained HTML page: pipeline, counts at each step, metrics with baselines, figures, warnings",
             inputs: vec![InPort {
                 name: "metrics",

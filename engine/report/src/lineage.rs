@@ -15,12 +15,18 @@ pub(crate) fn warnings(page: &mut Page, lineage: &Value, known: &[&str]) {
         .iter()
         .flat_map(|node| {
             let list = node["warnings"].as_array().into_iter().flatten();
-            let new =
-                list.filter_map(Value::as_str).filter(|w| !known.iter().any(|known| known.ends_with(w)));
+            let new = list
+                .filter_map(Value::as_str)
+                .filter(|w| !known.iter().any(|known| plain(known).ends_with(&plain(w))));
             new.filter_map(move |w| Some(format!("{}: {w}", node["node"].as_str()?)))
         })
         .collect();
     page.warnings(warnings.iter().map(String::as_str));
+}
+
+/// A sentence without its quotation marks, which documents may set differently.
+fn plain(text: &str) -> String {
+    text.replace(['`', '“', '”'], "")
 }
 
 /// Adds the section; nothing when the lineage is empty, as for a single step outside of a pipeline.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::escape::{cell, escape};
+use crate::escape::{cell, escape, prose};
 
 const STYLE: &str = include_str!("../assets/page.css");
 
@@ -37,12 +37,12 @@ impl Page {
 
     /// A paragraph of plain text.
     pub fn paragraph(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<p>{}</p>", escape(text));
+        let _ = writeln!(self.body, "<p>{}</p>", prose(text));
     }
 
     /// Warnings, set apart; nothing when there are none.
     pub fn warnings<'a>(&mut self, warnings: impl IntoIterator<Item = &'a str>) {
-        let items: String = warnings.into_iter().map(|w| format!("<li>{}</li>", escape(w))).collect();
+        let items: String = warnings.into_iter().map(|w| format!("<li>{}</li>", prose(w))).collect();
         if !items.is_empty() {
             let _ = writeln!(
                 self.body,

@@ -8,6 +8,7 @@ mod measure;
 pub mod metrics;
 mod models;
 mod page;
+mod provenance;
 mod reference;
 mod run;
 mod table;

@@ -10,7 +10,7 @@ use super::kind::Options;
 use super::measure::{Measured, deciding, measure};
 use super::metrics::MetricError;
 use super::models::{self, Gathered, ScoredModel};
-use super::{page, reference, table, warnings};
+use super::{page, provenance, reference, table, warnings};
 use crate::learn::failure::{data, io};
 use crate::learn::mlp::Embedding;
 use crate::learn::split::{SplitInfo, SplitTable};
@@ -223,6 +223,7 @@ fn document(step: &Step<'_>, options: &Options, study: &Study) -> Result<ReportD
         document.figures.extend(figures::calibration(&drawn, options.calibration_bins).map_err(failed)?);
     }
     document.tables.extend(page::complete(&all));
+    document.tables.push(provenance::table(step)?);
     if let (Some(input), Some((model, _))) = (step.optional_input("embedding"), study.models.first()) {
         let embedding = Embedding::read(&input.path, options.key.as_deref())?;
         match figures::map(model, classes, &embedding) {
