@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use celldag_engine::events::{Observer, RunEvent};
-use celldag_engine::plan::{JobState, duration};
+use celldag_engine::plan::duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
@@ -136,7 +136,6 @@ impl Observer for Bars {
 /// The event as a line; `None` for events that only matter to bars.
 fn line(event: &RunEvent) -> Option<String> {
     Some(match event {
-        RunEvent::Decided { job, state: state @ JobState::Cached { .. }, .. } => format!("{job:24} {state}"),
         RunEvent::Decided { job, state, .. } => format!("{job:24} {state}"),
         RunEvent::Finished { job, seconds, facts, .. } => {
             format!("{job:24} done in {}{}", duration(*seconds), told(facts))

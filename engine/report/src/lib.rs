@@ -17,7 +17,7 @@ mod page;
 mod run;
 
 pub use kind::ReportKind;
-pub use page::Page;
+use page::Page;
 
 use celldag_engine::document::ReportDocument;
 use celldag_engine::{Registry, RunRecord};

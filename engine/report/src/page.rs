@@ -10,7 +10,7 @@ const STYLE: &str = include_str!("../assets/page.css");
 
 /// A page under construction.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     title: String,
     body: String,
     contents: Vec<(String, String)>,
@@ -18,30 +18,24 @@ pub struct Page {
 
 impl Page {
     /// A page with a title and nothing else.
-    #[must_use]
-    pub fn new(title: &str) -> Self {
+    pub(crate) fn new(title: &str) -> Self {
         Self { title: title.to_owned(), body: String::new(), contents: Vec::new() }
     }
 
     /// A section heading, listed in the table of contents.
-    pub fn section(&mut self, heading: &str) {
+    pub(crate) fn section(&mut self, heading: &str) {
         let anchor = format!("section-{}", self.contents.len() + 1);
         let _ = writeln!(self.body, "<h2 id=\"{anchor}\">{}</h2>", escape(heading));
         self.contents.push((anchor, heading.to_owned()));
     }
 
-    /// A smaller heading.
-    pub fn heading(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<h3>{}</h3>", escape(text));
-    }
-
     /// A paragraph of plain text.
-    pub fn paragraph(&mut self, text: &str) {
+    pub(crate) fn paragraph(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p>{}</p>", prose(text));
     }
 
     /// Warnings, set apart; nothing when there are none.
-    pub fn warnings<'a>(&mut self, warnings: impl IntoIterator<Item = &'a str>) {
+    pub(crate) fn warnings<'a>(&mut self, warnings: impl IntoIterator<Item = &'a str>) {
         let items: String = warnings.into_iter().map(|w| format!("<li>{}</li>", prose(w))).collect();
         if !items.is_empty() {
             let _ = writeln!(
@@ -52,7 +46,7 @@ impl Page {
     }
 
     /// The headline: big numbers with their names.
-    pub fn headline(&mut self, numbers: &[(String, Option<f64>)]) {
+    pub(crate) fn headline(&mut self, numbers: &[(String, Option<f64>)]) {
         if numbers.is_empty() {
             return;
         }
@@ -65,7 +59,7 @@ impl Page {
     }
 
     /// A table with a caption.
-    pub fn table(&mut self, caption: &str, columns: &[String], rows: &[Vec<Value>], note: &str) {
+    pub(crate) fn table(&mut self, caption: &str, columns: &[String], rows: &[Vec<Value>], note: &str) {
         self.body.push_str("<figure class=\"table\">");
         if !caption.is_empty() {
             let _ = write!(self.body, "<figcaption>{}</figcaption>", escape(caption));
@@ -96,7 +90,7 @@ impl Page {
     }
 
     /// A picture made by this program: `svg` is inserted as it is.
-    pub fn picture(&mut self, caption: &str, svg: &str, note: &str) {
+    pub(crate) fn picture(&mut self, caption: &str, svg: &str, note: &str) {
         let _ = write!(self.body, "<figure><figcaption>{}</figcaption>{svg}", escape(caption));
         if !note.is_empty() {
             let _ = write!(self.body, "<p class=\"note\">{}</p>", escape(note));
@@ -105,18 +99,17 @@ impl Page {
     }
 
     /// Starts a row of figures that stand side by side where there is room.
-    pub fn open_row(&mut self) {
+    pub(crate) fn open_row(&mut self) {
         self.body.push_str("<div class=\"row\">\n");
     }
 
     /// Ends a row of figures.
-    pub fn close_row(&mut self) {
+    pub(crate) fn close_row(&mut self) {
         self.body.push_str("</div>\n");
     }
 
     /// The whole file.
-    #[must_use]
-    pub fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let title = escape(&self.title);
         let contents = if self.contents.len() > 2 {
             let items: String = self

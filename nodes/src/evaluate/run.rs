@@ -223,10 +223,13 @@ fn document(step: &Step<'_>, options: &Options, study: &Study) -> Result<ReportD
         document.figures.extend(figures::calibration(&drawn, options.calibration_bins).map_err(failed)?);
     }
     document.tables.extend(page::complete(&all));
-    document.tables.push(provenance::table(step)?);
-    if let (Some(input), Some((model, _))) = (step.optional_input("embedding"), study.models.first()) {
-        let embedding = Embedding::read(&input.path, options.key.as_deref())?;
-        match figures::map(model, classes, &embedding) {
+    let embedding = step
+        .optional_input("embedding")
+        .map(|input| Embedding::read(&input.path, options.key.as_deref()))
+        .transpose()?;
+    document.tables.push(provenance::table(step, embedding.as_ref()));
+    if let (Some(embedding), Some((model, _))) = (&embedding, study.models.first()) {
+        match figures::map(model, classes, embedding) {
             Some((figure, shown, of)) => {
                 document.figures.push(figure);
                 if shown < of {

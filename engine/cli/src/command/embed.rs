@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use celldag_engine::LoadOptions;
 use serde_json::{Value, json};
 
-use super::shared::{Execution, execute, load_text};
+use super::shared::{Execution, check, execute};
 use crate::args::EmbedArgs;
 use crate::failure::Failure;
 use crate::kinds::registry;
@@ -19,19 +20,8 @@ pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
     }
     let text = pipeline(args)?;
     let folder = PathBuf::from("celldag-embed.yaml");
-    let pipeline = load_text(&folder, &text, output)?;
-    execute(
-        &pipeline,
-        &Execution {
-            compute: &args.compute,
-            store: &args.store,
-            out: None,
-            only: &[],
-            force: &[],
-            keep_going: false,
-        },
-        output,
-    )
+    let pipeline = check(&folder, Some(&text), &LoadOptions::default(), output)?;
+    execute(&pipeline, &Execution::whole(&args.compute, &args.store), output)
 }
 
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.

@@ -4,7 +4,7 @@ use celldag_engine::{KindSpec, Multiplicity, Param, ParamClass, ParamType};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::kinds::registry;
+use crate::kinds::{find, registry};
 use crate::output::Output;
 use crate::text::table;
 
@@ -29,10 +29,7 @@ pub(crate) fn run(kind: Option<&str>, output: &Output) -> Result<(), Failure> {
             .collect();
         return output.result(&table(&["kind", "in", "out", "what it does"], &rows));
     };
-    let found = registry.get(name).ok_or_else(|| Failure::Usage {
-        message: format!("there is no kind `{name}`"),
-        help: Some(format!("kinds are: {}", registry.names().collect::<Vec<_>>().join(", "))),
-    })?;
+    let found = find(&registry, name)?;
     if output.json { output.json_result(&to_json(&found.spec)) } else { output.result(&explain(&found.spec)) }
 }
 

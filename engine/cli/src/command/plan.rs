@@ -10,7 +10,7 @@ use crate::text::table;
 
 pub(crate) fn run(args: &PlanArgs, output: &Output) -> Result<(), Failure> {
     let pipeline = load(&args.pipeline, output)?;
-    let store = open_store(&args.store, Some(&pipeline.root))?;
+    let store = open_store(&args.store, &pipeline.root)?;
     let options = PlanOptions {
         only: args.select.only.clone(),
         force: args.select.force.clone(),

@@ -16,37 +16,37 @@ use crate::{interrupt, progress, text};
 /// Loads and checks a pipeline file; warnings are shown.
 pub(crate) fn load(args: &PipelineArgs, output: &Output) -> Result<Pipeline, Failure> {
     let options = LoadOptions { set: args.set.clone(), profile: args.profile.clone() };
-    let pipeline = celldag_engine::load(&args.pipeline, None, &registry(), &options)?;
-    warn(&pipeline, output);
-    Ok(pipeline)
+    check(&args.pipeline, None, &options, output)
 }
 
-/// Loads a pipeline that this program wrote itself; `file` only serves to name it and to find relative paths.
-pub(crate) fn load_text(file: &Path, text: &str, output: &Output) -> Result<Pipeline, Failure> {
-    let pipeline = celldag_engine::load(file, Some(text), &registry(), &LoadOptions::default())?;
-    warn(&pipeline, output);
-    Ok(pipeline)
-}
-
-fn warn(pipeline: &Pipeline, output: &Output) {
+/// Checks a pipeline; `text` stands in for the content of `file`, which then only names it and says where paths start.
+pub(crate) fn check(
+    file: &Path,
+    text: Option<&str>,
+    options: &LoadOptions,
+    output: &Output,
+) -> Result<Pipeline, Failure> {
+    let pipeline = celldag_engine::load(file, text, &registry(), options)?;
     if !output.quiet && !pipeline.warnings.is_empty() {
         show_diagnostics(&celldag_engine::Diagnostics { items: pipeline.warnings.clone() }, output);
     }
+    Ok(pipeline)
 }
 
-/// Opens the store that the user named, or the one beside the pipeline (`root`), or in the current folder.
-pub(crate) fn open_store(args: &StoreArgs, root: Option<&Path>) -> Result<Store, Failure> {
-    let folder = match (&args.cache, root) {
-        (Some(folder), _) => folder.clone(),
-        (None, Some(root)) => root.join(".celldag"),
-        (None, None) => PathBuf::from(".celldag"),
-    };
-    Ok(Store::open(&folder, Options::default())?)
+/// The store that the user named, or the one in `root`.
+fn store_folder(args: &StoreArgs, root: &Path) -> PathBuf {
+    args.cache.clone().unwrap_or_else(|| root.join(".celldag"))
+}
+
+/// Opens the store that the user named, or the one beside the pipeline (`root`); makes it if need be.
+pub(crate) fn open_store(args: &StoreArgs, root: &Path) -> Result<Store, Failure> {
+    Ok(Store::open(&store_folder(args, root), Options::default())?)
 }
 
 /// Opens a store to look at: one that is not there is not made, since the user probably stands in another folder.
 pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
-    let folder = args.cache.clone().unwrap_or_else(|| PathBuf::from(".celldag"));
+    let here = Path::new("");
+    let folder = store_folder(args, here);
     if !folder.is_dir() {
         return Err(Failure::Usage {
             message: format!("there is no store at {}", folder.display()),
@@ -55,7 +55,7 @@ pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
             ),
         });
     }
-    open_store(args, None)
+    open_store(args, here)
 }
 
 /// The device's identity where it is part of the keys; opening a device takes time, so not otherwise.
@@ -72,12 +72,14 @@ pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<Devic
     }))
 }
 
-/// A device that is named and does not exist should be told at once, not when the first node needs it.
-fn check_device(pipeline: &Pipeline, device: &str) -> Result<(), Failure> {
-    if matches!(device, "auto" | "cpu") || !pipeline.jobs.iter().any(|job| job.uses_device) {
-        return Ok(());
+/// [`identity`] for a run: a device that is named and does not exist is told at once, not when the first node needs it.
+fn identity_for_run(pipeline: &Pipeline, device: &str) -> Result<Option<DeviceIdentity>, Failure> {
+    let known = identity(pipeline, device)?;
+    let named = !matches!(device, "auto" | "cpu") && pipeline.jobs.iter().any(|job| job.uses_device);
+    if named && known.is_none() {
+        Device::open(device, 1).map_err(|e| Failure::Device(e.to_string()))?;
     }
-    Device::open(device, 1).map(|_| ()).map_err(|e| Failure::Device(e.to_string()))
+    Ok(known)
 }
 
 /// Everything about a run besides the pipeline.
@@ -90,18 +92,25 @@ pub(crate) struct Execution<'a> {
     pub(crate) keep_going: bool,
 }
 
+impl<'a> Execution<'a> {
+    /// All of the pipeline, nothing forced.
+    pub(crate) fn whole(compute: &'a ComputeArgs, store: &'a StoreArgs) -> Self {
+        Self { compute, store, out: None, only: &[], force: &[], keep_going: false }
+    }
+}
+
 /// Runs a pipeline, shows how it goes, and prints what came out.
 pub(crate) fn execute(
     pipeline: &Pipeline,
     execution: &Execution<'_>,
     output: &Output,
 ) -> Result<(), Failure> {
-    check_device(pipeline, &execution.compute.device)?;
-    let store = open_store(execution.store, Some(&pipeline.root))?;
+    let identity = identity_for_run(pipeline, &execution.compute.device)?;
+    let store = open_store(execution.store, &pipeline.root)?;
     let cancel = interrupt::cancel_on_signals(*output)?;
     let mut options = RunOptions {
         device: execution.compute.device.clone(),
-        identity: identity(pipeline, &execution.compute.device)?,
+        identity,
         // What a user types starts at where they are.
         out: execution.out.map(std::path::absolute).transpose()?,
         only: execution.only.to_vec(),
@@ -110,8 +119,8 @@ pub(crate) fn execute(
         ..RunOptions::default()
     };
     if let Some(jobs) = execution.compute.jobs {
-        options.jobs = jobs.max(1);
-        options.threads = jobs.max(1);
+        options.jobs = jobs;
+        options.threads = jobs;
     }
     let observer = progress::observer(output);
     let record = celldag_engine::run(pipeline, &store, &options, observer.as_ref(), &cancel)?;

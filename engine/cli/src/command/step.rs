@@ -7,15 +7,12 @@ use celldag_engine::{JobOutput, Multiplicity, Pipeline};
 use super::shared::{Execution, execute};
 use crate::args::{LabelledInput, StepArgs};
 use crate::failure::Failure;
-use crate::kinds::registry;
+use crate::kinds::{find, registry};
 use crate::output::Output;
 
 pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
     let registry = registry();
-    let kind = registry.get(&args.kind).cloned().ok_or_else(|| Failure::Usage {
-        message: format!("there is no kind `{}`", args.kind),
-        help: Some(format!("kinds are: {}", registry.names().collect::<Vec<_>>().join(", "))),
-    })?;
+    let kind = find(&registry, &args.kind)?.clone();
     let spec = kind.spec.clone();
     let mut inputs = Vec::new();
     for LabelledInput { port, label, path } in &args.inputs {
@@ -51,13 +48,5 @@ pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
         let path: PathBuf = std::path::absolute(path)?;
         pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
     }
-    let execution = Execution {
-        compute: &args.compute,
-        store: &args.store,
-        out: None,
-        only: &[],
-        force: &[],
-        keep_going: false,
-    };
-    execute(&pipeline, &execution, output)
+    execute(&pipeline, &Execution::whole(&args.compute, &args.store), output)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use celldag_data::CellsFile;
 use celldag_engine::NodeError;
+use serde_json::Value;
 
 use crate::learn::failure;
 use crate::learn::split::{Role, SplitRow};
@@ -20,6 +21,8 @@ pub struct Embedding {
     pub dim: usize,
     /// Vectors cell after cell.
     pub values: Vec<f32>,
+    /// What made the vectors (`uns["celldag"]`); `Null` when the file does not say.
+    pub provenance: Value,
     index: BTreeMap<String, usize>,
 }
 
@@ -28,7 +31,7 @@ impl Embedding {
     #[must_use]
     pub fn new(key: String, ids: Vec<String>, dim: usize, values: Vec<f32>) -> Self {
         let index = ids.iter().enumerate().map(|(row, id)| (id.clone(), row)).collect();
-        Self { key, ids, dim, values, index }
+        Self { key, ids, dim, values, provenance: Value::Null, index }
     }
 
     /// Reads `obsm[key]`; without a key the only array there is. Vectors may be NaN (cells without a known gene); see
@@ -67,7 +70,11 @@ impl Embedding {
             }
         };
         let (_, dim, values) = file.obsm(&key).map_err(failure::data)?;
-        Ok(Self::new(key, file.obs().index.clone(), dim, values))
+        let provenance = match file.uns("celldag").map_err(failure::data)? {
+            Some(Value::String(text)) => serde_json::from_str(&text).unwrap_or(Value::Null),
+            other => other.unwrap_or(Value::Null),
+        };
+        Ok(Self { provenance, ..Self::new(key, file.obs().index.clone(), dim, values) })
     }
 
     /// Row of a cell.

@@ -1,7 +1,7 @@
 //! Reads Python pickles without ever executing anything.
 //!
 //! A pickle is a program for a small stack machine; Python's own reader lets that program call any function. This reader
-//! knows the opcodes that build plain data and a fixed list of callables ([`globals`]), each of which it imitates itself.
+//! knows the opcodes that build plain data and a fixed list of callables (`globals.rs`), each of which it imitates itself.
 //! Everything else is an error that names the refused global and where it stands.
 //!
 //! A hostile file cannot make the reader work or allocate much beyond its own size: values live in an arena with at
