@@ -1,7 +1,7 @@
 //! The table of WGSL kernels: which files there are, and which variants (values of their template constants) the
 //! launchers use.
 
-use crate::ops::{Activation, attention_kernel, product_kernel};
+use crate::ops;
 use crate::source;
 
 /// A kernel file with values for its constants. Equal kernels compile to one pipeline.
@@ -69,31 +69,7 @@ impl Kernel {
 
 /// Every kernel with every combination of constants that the launchers can ask for (attention: typical head widths).
 pub fn kernel_instances() -> Vec<KernelInstance> {
-    let mut kernels: Vec<Kernel> =
-        ["bce_with_logits", "embed", "relu_backward", "scale", "sgd", "softmax_cross_entropy", "sum_blocks"]
-            .into_iter()
-            .map(|name| Kernel::new(name, if name == "bce_with_logits" { &[("WEIGHTED", 0)] } else { &[] }))
-            .collect();
-    kernels.push(Kernel::new("bce_with_logits", &[("WEIGHTED", 1)]));
-    kernels.push(Kernel::new("adam", &[]));
-    kernels.extend([0, 1].map(|row| Kernel::new("add", &[("ROW", row)])));
-    kernels.extend([0, 1].map(|residual| Kernel::new("layer_norm", &[("RESIDUAL", residual)])));
-    kernels.extend([0, 1, 2].map(|kind| Kernel::new("pool", &[("KIND", kind)])));
-    for activation in Activation::ALL {
-        kernels.push(Kernel::new("activate", &[("ACTIVATION", activation.code())]));
-        for bias in [false, true] {
-            for file in ["matmul_register", "matmul_tile"] {
-                kernels.push(product_kernel(file, bias, activation));
-            }
-        }
-    }
-    for head_width in [4, 10, 16, 20, 32, 64, 80, 96, 127, 128] {
-        for causal in [0, 1] {
-            for file in ["attention_direct", "attention_tile"] {
-                kernels.push(attention_kernel(file, head_width, causal == 1));
-            }
-        }
-    }
+    let kernels = ops::kernels();
     kernels.iter().map(|kernel| KernelInstance { label: kernel.label(), source: kernel.source() }).collect()
 }
 

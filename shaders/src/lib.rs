@@ -19,6 +19,7 @@ mod measure;
 pub mod ops;
 mod segments;
 mod source;
+mod tape;
 mod tensor;
 
 pub use device::{AdapterSummary, Device, DeviceInfo, list_adapters};
@@ -26,4 +27,5 @@ pub use error::{DeviceError, Error, Result};
 pub use kernels::{KernelInstance, kernel_instances};
 pub use measure::{Measurement, measure};
 pub use segments::{Ids, Segments};
+pub use tape::{Gradients, Tape, segment};
 pub use tensor::Tensor;

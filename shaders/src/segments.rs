@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::device::{Backend, Device};
-use crate::error::Result;
-use crate::gpu::GpuBuffer;
+use crate::error::{Error, Result};
+use crate::gpu::{Binding, GpuBuffer};
 
 /// Non-negative integers on a device: token ids, class labels, row numbers.
 #[derive(Clone)]
@@ -57,8 +57,9 @@ impl Ids {
         &self.device
     }
 
-    pub(crate) fn buffer(&self) -> Option<&GpuBuffer> {
-        self.buffer.as_deref()
+    /// The values as a kernel sees them, on the GPU backend.
+    pub(crate) fn binding(&self, op: &'static str) -> Result<Binding<'_>> {
+        self.buffer.as_deref().map(Binding::whole).ok_or(Error::MixedDevices { op })
     }
 }
 
@@ -128,13 +129,14 @@ impl Segments {
         self.device_offsets.device()
     }
 
-    pub(crate) fn offsets_buffer(&self) -> Option<&GpuBuffer> {
-        self.device_offsets.buffer()
+    /// The offsets as a kernel sees them.
+    pub(crate) fn offsets(&self, op: &'static str) -> Result<Binding<'_>> {
+        self.device_offsets.binding(op)
     }
 
-    /// Buffer of (first row, segment) pairs and their number.
-    pub(crate) fn tiles(&self) -> Option<(&GpuBuffer, usize)> {
-        self.tiles.buffer().map(|buffer| (buffer, self.tiles.len() / 2))
+    /// Pairs (first row, segment) of the tiles of the attention kernels, and their number.
+    pub(crate) fn tiles(&self, op: &'static str) -> Result<(Binding<'_>, usize)> {
+        Ok((self.tiles.binding(op)?, self.tiles.len() / 2))
     }
 }
 

@@ -1,12 +1,14 @@
 //! Dense f32 tensors: row-major, immutable, cheap to clone, on one device.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::cpu::CpuBuffer;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::gpu::GpuBuffer;
+use crate::gpu::{Binding, GpuBuffer};
+use crate::tape::{self, Trace};
 
 /// Bytes of a tensor on its device.
 #[derive(Clone)]
@@ -21,11 +23,13 @@ pub struct Tensor {
     device: Device,
     shape: Arc<[usize]>,
     storage: Storage,
+    /// Where it stands on a tape, if it depends on something that is watched.
+    trace: Option<Trace>,
 }
 
 impl Tensor {
     pub(crate) fn new(device: &Device, shape: &[usize], storage: Storage) -> Tensor {
-        Tensor { device: device.clone(), shape: shape.into(), storage }
+        Tensor { device: device.clone(), shape: shape.into(), storage, trace: None }
     }
 
     pub(crate) fn from_cpu(device: &Device, shape: &[usize], buffer: CpuBuffer) -> Tensor {
@@ -81,7 +85,27 @@ impl Tensor {
                 format!("{:?} does not hold as many values as {shape:?}", self.shape),
             ));
         }
-        Ok(Tensor { shape: shape.into(), ..self.clone() })
+        let out = Tensor { shape: shape.into(), ..self.detach() };
+        let before = self.shape.clone();
+        Ok(tape::record(out, [self], |_| move |gradient: &Tensor| Ok([Some(gradient.reshape(&before)?)])))
+    }
+
+    /// The same values, not traced by any [`Tape`](crate::Tape).
+    pub fn detach(&self) -> Tensor {
+        Tensor { trace: None, ..self.clone() }
+    }
+
+    /// Whether a [`Tape`](crate::Tape) watches this tensor or something that it was computed from.
+    pub fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    pub(crate) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    pub(crate) fn with_trace(self, trace: Trace) -> Tensor {
+        Tensor { trace: Some(trace), ..self }
     }
 
     /// The two sizes of a matrix.
@@ -122,6 +146,18 @@ impl Tensor {
             Storage::Gpu(buffer) => Ok(buffer),
             Storage::Cpu(_) => Err(Error::MixedDevices { op }),
         }
+    }
+
+    /// The whole buffer of a tensor of the GPU backend, as a kernel sees it.
+    pub(crate) fn binding(&self, op: &'static str) -> Result<Binding<'_>> {
+        self.buffer(op).map(|buffer| buffer.rows(&(0..self.len()), 1))
+    }
+
+    /// Rows `rows` of a tensor of the GPU backend, a row being everything but the first axis. The first row must be aligned:
+    /// those of [`Gpu::windows`](crate::gpu::Gpu::windows) are.
+    pub(crate) fn window(&self, op: &'static str, rows: &Range<usize>) -> Result<Binding<'_>> {
+        let width = self.shape.iter().skip(1).product::<usize>();
+        self.buffer(op).map(|buffer| buffer.rows(rows, width))
     }
 
     /// The bytes, for the in-place updates of [`crate::ops::Parameter`].

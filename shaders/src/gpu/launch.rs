@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Gpu, GpuBuffer, lock};
+use super::{Binding, Gpu, lock};
 use crate::error::DeviceError;
 use crate::kernels::Kernel;
 
@@ -38,7 +38,7 @@ pub(crate) struct Launch<'a> {
     /// Words after the two that every kernel has (`base`, `groups`).
     pub(crate) parameters: &'a [u32],
     /// Storage buffers in binding order, from binding 1.
-    pub(crate) buffers: &'a [&'a GpuBuffer],
+    pub(crate) buffers: &'a [Binding<'a>],
     /// Number of workgroups.
     pub(crate) groups: u64,
     /// Work of the whole launch.
@@ -66,6 +66,11 @@ impl Gpu {
         self.faults.check()?;
         if launch.groups == 0 {
             return Ok(());
+        }
+        let limit = self.largest_binding();
+        if let Some(buffer) = launch.buffers.iter().find(|buffer| buffer.bytes() > limit) {
+            let device = self.info.name.clone();
+            return Err(DeviceError::TooLarge { device, bytes: buffer.bytes(), limit });
         }
         let pipeline = self.pipeline(&launch.kernel)?;
         let seconds = launch.cost.flops / self.speed.flops + launch.cost.bytes / self.speed.bytes;
@@ -103,10 +108,13 @@ impl Gpu {
         };
         let mut entries =
             vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
-        entries.extend(launch.buffers.iter().zip(1..).map(|(buffer, binding)| wgpu::BindGroupEntry {
-            binding,
-            resource: buffer.raw().as_entire_binding(),
-        }));
+        entries.extend(
+            launch
+                .buffers
+                .iter()
+                .zip(1..)
+                .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.resource() }),
+        );
         let bindings = self.faults.scoped(&self.device, || {
             self.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(launch.kernel.name),

@@ -26,6 +26,11 @@ pub(crate) struct GpuBuffer {
 }
 
 impl GpuBuffer {
+    /// Bytes that were allocated, at least those that were asked for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.class
+    }
+
     pub(crate) fn raw(&self) -> &wgpu::Buffer {
         match &self.raw {
             Some(raw) => raw,
@@ -83,9 +88,9 @@ impl Memory {
         bytes: u64,
         host_writes: bool,
     ) -> Result<GpuBuffer, DeviceError> {
-        if bytes > self.largest_binding {
+        if bytes > self.largest_buffer {
             let device = self.faults.device();
-            return Err(DeviceError::TooLarge { device, bytes, limit: self.largest_binding });
+            return Err(DeviceError::TooLarge { device, bytes, limit: self.largest_buffer });
         }
         let class = size_class(bytes).min(self.largest_buffer / 16 * 16);
         if let Some(raw) = self.reuse(class, host_writes) {

@@ -1,6 +1,7 @@
 //! The GPU backend: adapters, memory, recording of dispatches, and readback, all through wgpu.
 
 mod adapter;
+mod binding;
 mod faults;
 mod launch;
 mod memory;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use adapter::AdapterSummary;
 pub(crate) use adapter::{adapters, find_adapter, hardware_adapter};
+pub(crate) use binding::Binding;
 pub(crate) use launch::{Cost, Launch};
 pub(crate) use memory::GpuBuffer;
 

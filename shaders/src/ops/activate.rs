@@ -53,7 +53,12 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
         }
         Backend::Gpu(gpu) => {
             let kernel = Kernel::new("activate", &[("ACTIVATION", activation.code())]);
-            elementwise(gpu, OP, x.shape(), kernel, &[], &[x])
+            elementwise(gpu, OP, &kernel, &[], &[x], &[])
         }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    Activation::ALL.map(|activation| Kernel::new("activate", &[("ACTIVATION", activation.code())])).to_vec()
 }

@@ -4,7 +4,7 @@ use super::cpu_tensor;
 use crate::cpu::attention::Attention;
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Launch};
+use crate::gpu::{Binding, Cost, Launch};
 use crate::kernels::Kernel;
 use crate::segments::Segments;
 use crate::tensor::Tensor;
@@ -51,14 +51,21 @@ pub fn attention(
         }
         Backend::Gpu(gpu) => {
             let out = gpu.buffer(q.len())?;
-            let offsets = segments.offsets_buffer().ok_or(Error::MixedDevices { op: OP })?;
-            let (tiles, count) = segments.tiles().ok_or(Error::MixedDevices { op: OP })?;
+            let offsets = segments.offsets(OP)?;
+            let (tiles, count) = segments.tiles(OP)?;
             let file = if gpu.tiled() { "attention_tile" } else { "attention_direct" };
             let pairs: f64 = segments.ranges().map(|range| (range.len() as f64).powi(2)).sum();
             gpu.launch(&Launch {
                 kernel: attention_kernel(file, width / heads, causal),
                 parameters: &[width as u32, heads as u32, (1.0 / ((width / heads) as f32).sqrt()).to_bits()],
-                buffers: &[q.buffer(OP)?, k.buffer(OP)?, v.buffer(OP)?, offsets, tiles, &out],
+                buffers: &[
+                    q.binding(OP)?,
+                    k.binding(OP)?,
+                    v.binding(OP)?,
+                    offsets,
+                    tiles,
+                    Binding::whole(&out),
+                ],
                 groups: count as u64 * heads as u64,
                 cost: Cost { flops: 4.0 * pairs * width as f64, bytes: 16.0 * q.len() as f64 },
             })?;
@@ -68,7 +75,7 @@ pub fn attention(
 }
 
 /// The attention kernel for heads of `head_width` columns: registers hold them as vectors of four.
-pub(crate) fn attention_kernel(file: &'static str, head_width: usize, causal: bool) -> Kernel {
+fn attention_kernel(file: &'static str, head_width: usize, causal: bool) -> Kernel {
     let constants = [
         ("HEAD", head_width as u32),
         ("VECTORS", head_width.div_ceil(4) as u32),
@@ -89,4 +96,17 @@ pub(crate) fn attention_kernel(file: &'static str, head_width: usize, causal: bo
         ("CAUSAL", u32::from(causal)),
     ];
     Kernel::new(file, &constants)
+}
+
+/// The kernels of this file, in all variants for typical head widths.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for head_width in [4, 10, 16, 20, 32, 64, 80, 96, 127, 128] {
+        for causal in [false, true] {
+            for file in ["attention_direct", "attention_tile"] {
+                kernels.push(attention_kernel(file, head_width, causal));
+            }
+        }
+    }
+    kernels
 }

@@ -4,7 +4,7 @@ use super::cpu_tensor;
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Launch};
+use crate::gpu::{Binding, Cost, Launch};
 use crate::kernels::Kernel;
 use crate::segments::Ids;
 use crate::tensor::Tensor;
@@ -32,15 +32,20 @@ pub fn embed(table: &Tensor, ids: &Ids) -> Result<Tensor> {
         Backend::Gpu(gpu) => {
             let count = ids.len() * columns;
             let out = gpu.buffer(count)?;
-            let index = ids.buffer().ok_or(Error::MixedDevices { op: OP })?;
+            let index = ids.binding(OP)?;
             gpu.launch(&Launch {
                 kernel: Kernel::new("embed", &[]),
                 parameters: &[count as u32, columns as u32],
-                buffers: &[table.buffer(OP)?, index, &out],
+                buffers: &[table.binding(OP)?, index, Binding::whole(&out)],
                 groups: (count as u64).div_ceil(super::ELEMENTS),
                 cost: Cost { flops: count as f64, bytes: 8.0 * count as f64 },
             })?;
             Ok(Tensor::from_gpu(table.device(), &shape, out))
         }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    vec![Kernel::new("embed", &[])]
 }

@@ -4,7 +4,7 @@ use super::cpu_tensor;
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Launch};
+use crate::gpu::{Binding, Cost, Launch};
 use crate::kernels::Kernel;
 use crate::tensor::Tensor;
 
@@ -42,9 +42,10 @@ pub fn layer_norm(
                 return Err(Error::shape(OP, "`x` has no columns"));
             }
             let out = gpu.buffer(x.len())?;
-            let mut buffers = vec![x.buffer(OP)?, gamma.buffer(OP)?, beta.buffer(OP)?, &out];
+            let mut buffers =
+                vec![x.binding(OP)?, gamma.binding(OP)?, beta.binding(OP)?, Binding::whole(&out)];
             if let Some(residual) = residual {
-                buffers.push(residual.buffer(OP)?);
+                buffers.push(residual.binding(OP)?);
             }
             gpu.launch(&Launch {
                 kernel: Kernel::new("layer_norm", &[("RESIDUAL", u32::from(residual.is_some()))]),
@@ -56,4 +57,9 @@ pub fn layer_norm(
             Ok(Tensor::from_gpu(x.device(), x.shape(), out))
         }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    [0, 1].map(|residual| Kernel::new("layer_norm", &[("RESIDUAL", residual)])).to_vec()
 }

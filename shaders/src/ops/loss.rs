@@ -4,7 +4,7 @@ use super::cpu_tensor;
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Launch};
+use crate::gpu::{Binding, Cost, Launch};
 use crate::kernels::Kernel;
 use crate::segments::Ids;
 use crate::tensor::Tensor;
@@ -60,9 +60,14 @@ pub fn bce_with_logits(logits: &Tensor, targets: &Tensor, pos_weight: Option<&Te
         }
         Backend::Gpu(gpu) => {
             let (losses, gradient) = (gpu.buffer(rows)?, gpu.buffer(logits.len())?);
-            let mut buffers = vec![logits.buffer(OP)?, targets.buffer(OP)?, &losses, &gradient];
+            let mut buffers = vec![
+                logits.binding(OP)?,
+                targets.binding(OP)?,
+                Binding::whole(&losses),
+                Binding::whole(&gradient),
+            ];
             if let Some(weight) = pos_weight {
-                buffers.push(weight.buffer(OP)?);
+                buffers.push(weight.binding(OP)?);
             }
             gpu.launch(&Launch {
                 kernel: Kernel::new(OP, &[("WEIGHTED", u32::from(pos_weight.is_some()))]),
@@ -107,11 +112,16 @@ pub fn softmax_cross_entropy(logits: &Tensor, labels: &Ids) -> Result<Loss> {
         }
         Backend::Gpu(gpu) => {
             let (losses, gradient) = (gpu.buffer(rows)?, gpu.buffer(logits.len())?);
-            let label_buffer = labels.buffer().ok_or(Error::MixedDevices { op: OP })?;
+            let label_buffer = labels.binding(OP)?;
             gpu.launch(&Launch {
                 kernel: Kernel::new(OP, &[]),
                 parameters: &[rows as u32, columns as u32],
-                buffers: &[logits.buffer(OP)?, label_buffer, &losses, &gradient],
+                buffers: &[
+                    logits.binding(OP)?,
+                    label_buffer,
+                    Binding::whole(&losses),
+                    Binding::whole(&gradient),
+                ],
                 groups: (rows as u64).div_ceil(super::ELEMENTS),
                 cost: Cost { flops: 100.0 * logits.len() as f64, bytes: 16.0 * logits.len() as f64 },
             })?;
@@ -119,4 +129,11 @@ pub fn softmax_cross_entropy(logits: &Tensor, labels: &Ids) -> Result<Loss> {
             Ok(Loss { rows, gradient: Tensor::from_gpu(device, logits.shape(), gradient) })
         }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    let mut kernels = vec![Kernel::new("softmax_cross_entropy", &[])];
+    kernels.extend([0, 1].map(|weighted| Kernel::new("bce_with_logits", &[("WEIGHTED", weighted)])));
+    kernels
 }

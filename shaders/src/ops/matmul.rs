@@ -1,11 +1,12 @@
 //! Matrix products and the linear layer.
 
-use super::{Activation, cpu_tensor};
+use super::{Activation, activate, column_sum, cpu_tensor};
 use crate::cpu::matmul::{Product, multiply};
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Gpu, Launch};
+use crate::gpu::{Binding, Cost, Gpu, Launch};
 use crate::kernels::Kernel;
+use crate::tape::record;
 use crate::tensor::Tensor;
 
 /// Which operand is stored transposed.
@@ -24,7 +25,24 @@ pub enum Layout {
 /// # Errors
 /// Shapes or devices do not fit; the device's errors.
 pub fn matmul(a: &Tensor, b: &Tensor, layout: Layout) -> Result<Tensor> {
-    product("matmul", a, b, layout, None, Activation::None)
+    let out = product("matmul", a, b, layout, None, Activation::None)?;
+    Ok(record(out, [a, b], |[da, db]| {
+        // What the other operand's gradient needs.
+        let (a, b) = (db.then(|| a.detach()), da.then(|| b.detach()));
+        move |gradient: &Tensor| {
+            let at_a = b.map(|b| match layout {
+                Layout::NN => matmul(gradient, &b, Layout::NT),
+                Layout::NT => matmul(gradient, &b, Layout::NN),
+                Layout::TN => matmul(&b, gradient, Layout::NT),
+            });
+            let at_b = a.map(|a| match layout {
+                Layout::NN => matmul(&a, gradient, Layout::TN),
+                Layout::NT => matmul(gradient, &a, Layout::TN),
+                Layout::TN => matmul(&a, gradient, Layout::NN),
+            });
+            Ok([at_a.transpose()?, at_b.transpose()?])
+        }
+    }))
 }
 
 /// activation(x weightᵀ + bias): `x` `[rows, inputs]`, `weight` `[outputs, inputs]` (as torch stores it), `bias`
@@ -33,7 +51,20 @@ pub fn matmul(a: &Tensor, b: &Tensor, layout: Layout) -> Result<Tensor> {
 /// # Errors
 /// Shapes or devices do not fit; the device's errors.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Activation) -> Result<Tensor> {
-    product("linear", x, weight, Layout::NT, bias, activation)
+    let inputs = [Some(x), Some(weight), bias];
+    if inputs.iter().flatten().any(|input| input.is_traced()) && activation != Activation::None {
+        // The backward pass needs the values before the activation.
+        return activate(&linear(x, weight, bias, Activation::None)?, activation);
+    }
+    let out = product("linear", x, weight, Layout::NT, bias, activation)?;
+    Ok(record(out, inputs, |[dx, dw, db]| {
+        let (x, weight) = (dw.then(|| x.detach()), dx.then(|| weight.detach()));
+        move |gradient: &Tensor| {
+            let at_x = weight.map(|weight| matmul(gradient, &weight, Layout::NN)).transpose()?;
+            let at_weight = x.map(|x| matmul(gradient, &x, Layout::TN)).transpose()?;
+            Ok([at_x, at_weight, db.then(|| column_sum(gradient)).transpose()?])
+        }
+    }))
 }
 
 fn product(
@@ -69,9 +100,9 @@ fn product(
         }
         Backend::Gpu(gpu) => {
             let out = gpu.buffer(m * n)?;
-            let mut buffers = vec![a.buffer(op)?, b.buffer(op)?, &out];
+            let mut buffers = vec![a.binding(op)?, b.binding(op)?, Binding::whole(&out)];
             if let Some(bias) = bias {
-                buffers.push(bias.buffer(op)?);
+                buffers.push(bias.binding(op)?);
             }
             let (name, tile) = variant(gpu);
             let strides = match layout {
@@ -99,11 +130,24 @@ fn variant(gpu: &Gpu) -> (&'static str, [usize; 2]) {
 }
 
 /// A matrix product with this epilogue.
-pub(crate) fn product_kernel(name: &'static str, bias: bool, activation: Activation) -> Kernel {
+fn product_kernel(name: &'static str, bias: bool, activation: Activation) -> Kernel {
     let constants = [
         ("ACTIVATION", activation.code()),
         ("BIAS", u32::from(bias)),
         ("EPILOGUE", u32::from(bias || activation != Activation::None)),
     ];
     Kernel::new(name, &constants)
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for activation in Activation::ALL {
+        for bias in [false, true] {
+            for file in ["matmul_register", "matmul_tile"] {
+                kernels.push(product_kernel(file, bias, activation));
+            }
+        }
+    }
+    kernels
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::Result;
-use crate::gpu::{Cost, Gpu, GpuBuffer, Launch};
+use crate::gpu::{Binding, Cost, Gpu, Launch};
 use crate::kernels::Kernel;
 use crate::tensor::{Storage, Tensor};
 
@@ -230,10 +230,10 @@ fn launch_step<const N: usize>(
         }
         Ok(&*tensor)
     });
-    let mut buffers: Vec<&GpuBuffer> = vec![gradient.buffer(op)?];
+    let mut buffers: Vec<Binding<'_>> = vec![gradient.binding(op)?];
     for tensor in state {
         let tensor: Result<&Tensor> = tensor;
-        buffers.push(tensor?.buffer(op)?);
+        buffers.push(tensor?.binding(op)?);
     }
     let mut parameters = vec![count as u32];
     parameters.extend(words.iter().map(|word| word.to_bits()));
@@ -245,4 +245,9 @@ fn launch_step<const N: usize>(
         cost: Cost { flops: 20.0 * count as f64, bytes: 28.0 * count as f64 },
     })?;
     Ok(())
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    vec![Kernel::new("adam", &[]), Kernel::new("sgd", &[])]
 }

@@ -4,7 +4,7 @@ use super::cpu_tensor;
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Cost, Launch};
+use crate::gpu::{Binding, Cost, Launch};
 use crate::kernels::Kernel;
 use crate::segments::Segments;
 use crate::tensor::Tensor;
@@ -49,7 +49,7 @@ pub fn pool(x: &Tensor, segments: &Segments, kind: Pool) -> Result<Tensor> {
         Backend::Gpu(gpu) => {
             let count = segments.len() * columns;
             let out = gpu.buffer(count)?;
-            let offsets = segments.offsets_buffer().ok_or(Error::MixedDevices { op: OP })?;
+            let offsets = segments.offsets(OP)?;
             let (code, skip_first, skip_last) = match kind {
                 Pool::Mean { skip_first, skip_last } => (0, skip_first, skip_last),
                 Pool::First => (1, 0, 0),
@@ -64,11 +64,16 @@ pub fn pool(x: &Tensor, segments: &Segments, kind: Pool) -> Result<Tensor> {
                     skip_last as u32,
                     f32::NAN.to_bits(),
                 ],
-                buffers: &[x.buffer(OP)?, offsets, &out],
+                buffers: &[x.binding(OP)?, offsets, Binding::whole(&out)],
                 groups: (count as u64).div_ceil(super::ELEMENTS),
                 cost: Cost { flops: x.len() as f64, bytes: 4.0 * (x.len() + count) as f64 },
             })?;
             Ok(Tensor::from_gpu(x.device(), &shape, out))
         }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    [0, 1, 2].map(|kind| Kernel::new("pool", &[("KIND", kind)])).to_vec()
 }

@@ -4,7 +4,7 @@ use super::cpu_tensor;
 use crate::cpu::reduce::{BLOCK, sum_blocks};
 use crate::device::Backend;
 use crate::error::Result;
-use crate::gpu::{Cost, Launch};
+use crate::gpu::{Binding, Cost, Launch};
 use crate::kernels::Kernel;
 use crate::tensor::Tensor;
 
@@ -46,11 +46,16 @@ fn sum_step(x: &Tensor, rows: usize, columns: usize) -> Result<Tensor> {
             gpu.launch(&Launch {
                 kernel: Kernel::new("sum_blocks", &[]),
                 parameters: &[count as u32, rows as u32, columns as u32, BLOCK as u32],
-                buffers: &[x.buffer(OP)?, &out],
+                buffers: &[x.binding(OP)?, Binding::whole(&out)],
                 groups: (count as u64).div_ceil(super::ELEMENTS),
                 cost: Cost { flops: x.len() as f64, bytes: 4.0 * (x.len() + count) as f64 },
             })?;
             Ok(Tensor::from_gpu(x.device(), &shape, out))
         }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    vec![Kernel::new("sum_blocks", &[])]
 }

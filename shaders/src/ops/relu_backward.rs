@@ -21,13 +21,13 @@ pub fn relu_backward(gradient: &Tensor, output: &Tensor) -> Result<Tensor> {
             let fill = |out: &mut [f32]| cpu::elementwise::relu_backward(cpu, slope, y, out);
             Ok(cpu_tensor(gradient.device(), cpu, gradient.shape(), fill))
         }
-        Backend::Gpu(gpu) => elementwise(
-            gpu,
-            OP,
-            gradient.shape(),
-            Kernel::new("relu_backward", &[]),
-            &[],
-            &[gradient, output],
-        ),
+        Backend::Gpu(gpu) => {
+            elementwise(gpu, OP, &Kernel::new("relu_backward", &[]), &[], &[gradient, output], &[])
+        }
     }
+}
+
+/// The kernels of this file, in all variants that it launches.
+pub(crate) fn kernels() -> Vec<Kernel> {
+    vec![Kernel::new("relu_backward", &[])]
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(unreachable_pub, reason = "shared by inclusion")]
 
+pub mod gradient;
 pub mod reference;
 
 use std::sync::OnceLock;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use celldag_shaders::ops::{self, Activation, Layout, Pool};
