@@ -1,11 +1,13 @@
 //! Matrix products and the linear layer.
 
+mod gpu;
+
+pub(super) use gpu::kernels;
+
 use super::{Activation, activate, column_sum, cpu_tensor};
-use crate::cpu::matmul::{Product, multiply};
+use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
-use crate::gpu::{Binding, Cost, Gpu, Launch};
-use crate::kernels::Kernel;
 use crate::tape::record;
 use crate::tensor::Tensor;
 
@@ -67,6 +69,16 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, activation: Ac
     }))
 }
 
+/// Operands of activation(op(a) op(b) + bias), checked: `size` is rows and columns of the result and the length of the sums.
+struct Product<'a> {
+    a: &'a Tensor,
+    b: &'a Tensor,
+    layout: Layout,
+    size: [usize; 3],
+    bias: Option<&'a Tensor>,
+    activation: Activation,
+}
+
 fn product(
     op: &'static str,
     a: &Tensor,
@@ -95,59 +107,12 @@ fn product(
         Backend::Cpu(cpu) => {
             let (left, right) = (a.host(op)?, b.host(op)?);
             let bias = bias.map(|bias| bias.host(op)).transpose()?;
-            let product = Product { layout, size: [m, n, k], a: left, b: right, bias, activation };
-            Ok(cpu_tensor(a.device(), cpu, &shape, |out| multiply(cpu, &product, out)))
+            let product =
+                cpu::matmul::Product { layout, size: [m, n, k], a: left, b: right, bias, activation };
+            Ok(cpu_tensor(a.device(), cpu, &shape, |out| cpu::matmul::multiply(cpu, &product, out)))
         }
         Backend::Gpu(gpu) => {
-            let out = gpu.buffer(m * n)?;
-            let mut buffers = vec![a.binding(op)?, b.binding(op)?, Binding::whole(&out)];
-            if let Some(bias) = bias {
-                buffers.push(bias.binding(op)?);
-            }
-            let (name, tile) = variant(gpu);
-            let strides = match layout {
-                Layout::NN => [k, 1, n, 1],
-                Layout::NT => [k, 1, 1, k],
-                Layout::TN => [1, m, n, 1],
-            };
-            let words: Vec<u32> = [m, n, k].into_iter().chain(strides).map(|word| word as u32).collect();
-            let work = m as f64 * n as f64 * k as f64;
-            gpu.launch(&Launch {
-                kernel: product_kernel(name, bias.is_some(), activation),
-                parameters: &words,
-                buffers: &buffers,
-                groups: m.div_ceil(tile[0]) as u64 * n.div_ceil(tile[1]) as u64,
-                cost: Cost { flops: 2.0 * work, bytes: 4.0 * (m * n) as f64 + work / 8.0 },
-            })?;
-            Ok(Tensor::from_gpu(a.device(), &shape, out))
+            gpu::product(gpu, op, &Product { a, b, layout, size: [m, n, k], bias, activation })
         }
     }
-}
-
-/// The kernel for this class of adapter, and the rows and columns of one workgroup. Both add up in the same order.
-fn variant(gpu: &Gpu) -> (&'static str, [usize; 2]) {
-    if gpu.tiled() { ("matmul_tile", [64, 64]) } else { ("matmul_register", [16, 64]) }
-}
-
-/// A matrix product with this epilogue.
-fn product_kernel(name: &'static str, bias: bool, activation: Activation) -> Kernel {
-    let constants = [
-        ("ACTIVATION", activation.code()),
-        ("BIAS", u32::from(bias)),
-        ("EPILOGUE", u32::from(bias || activation != Activation::None)),
-    ];
-    Kernel::new(name, &constants)
-}
-
-/// The kernels of this file, in all variants that it launches.
-pub(crate) fn kernels() -> Vec<Kernel> {
-    let mut kernels = Vec::new();
-    for activation in Activation::ALL {
-        for bias in [false, true] {
-            for file in ["matmul_register", "matmul_tile"] {
-                kernels.push(product_kernel(file, bias, activation));
-            }
-        }
-    }
-    kernels
 }
