@@ -64,6 +64,7 @@ pub fn run_alone(
         seed: [7; 32],
         device,
         threads: 2,
+        memory_limit: None,
         scratch: &scratch,
         lineage: &Value::Null,
         cancel: &Cancel::new(),

@@ -46,6 +46,8 @@ pub struct RunOptions {
     pub threads: usize,
     /// Compute device: `auto`, `gpu`, `cpu` or an adapter's name.
     pub device: String,
+    /// The most bytes that a node's tensors may take on the device; changes speed, never results.
+    pub memory_limit: Option<u64>,
     /// The device that was found; needed under `numerics: strict`, recorded otherwise.
     pub identity: Option<DeviceIdentity>,
     /// Folder that relative output paths start at; the pipeline's own when absent.
@@ -65,6 +67,7 @@ impl Default for RunOptions {
             jobs: threads,
             threads,
             device: "auto".to_owned(),
+            memory_limit: None,
             identity: None,
             out: None,
             only: Vec::new(),

@@ -140,6 +140,8 @@ pub struct Step<'a> {
     pub device: &'a str,
     /// Threads this node may use.
     pub threads: usize,
+    /// The most bytes of tensors on the device; no limit but the device's own if absent.
+    pub memory_limit: Option<u64>,
     /// Empty scratch folder, gone after the step.
     pub scratch: &'a Path,
     /// Upstream nodes, edges and facts for kinds with [`crate::KindSpec::wants_lineage`]; `Null` otherwise.

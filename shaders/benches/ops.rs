@@ -1,4 +1,6 @@
-//! Speed of the operations that carry the models: `cargo bench -p celldag-shaders --bench ops -- [DEVICE] [THREADS]`.
+//! Speed of the operations that carry the models:
+//! `cargo bench -p celldag-shaders --bench ops -- [DEVICE] [THREADS] [linear|attention|performer|rows] [--json]`.
+//! `CELLDAG_BENCH_PRECISION` chooses the precision of products.
 //! Prints one line per case: best time of several runs and GFLOP/s, and for the CPU the ratio to the bare `gemm` crate.
 //! With `CELLDAG_BENCH_CPU_TIME=1` (Linux) times are seconds of processor time divided by the threads, which other
 //! programs on the machine disturb less.
@@ -8,7 +10,7 @@
 use std::time::Instant;
 
 use celldag_shaders::ops::{self, Activation, Pool};
-use celldag_shaders::{Device, Segments, Tensor};
+use celldag_shaders::{Device, DeviceOptions, Segments, Tape, Tensor};
 
 /// Seconds of processor time of all threads of this process, from the scheduler's nanosecond counters.
 fn processor_seconds() -> f64 {
@@ -86,11 +88,48 @@ fn bare_gemm(pool: &rayon::ThreadPool, [m, n, k]: [usize; 3]) -> f64 {
     pool.install(|| best(threads, &mut run))
 }
 
+/// One line of JSON for each case that tests/python/torch_ops.py times in PyTorch under the same name.
+fn print_json(device: &Device, threads: usize) {
+    let print = |what: String, flops: f64, seconds: f64| {
+        println!("{{\"what\": \"{what}\", \"gflops\": {:.2}}}", flops / seconds / 1e9);
+    };
+    for [m, n, k] in [
+        [2048, 256, 256],
+        [2048, 512, 512],
+        [2048, 1536, 512],
+        [2048, 2048, 512],
+        [2048, 512, 2048],
+        [64, 512, 512],
+        [1024, 1024, 1024],
+    ] {
+        let (x, w, bias) = (tensor(device, &[m, k]), tensor(device, &[n, k]), tensor(device, &[n]));
+        let run = || finish(&ops::linear(&x, &w, Some(&bias), Activation::None).unwrap());
+        print(format!("linear {m} x {n} x {k}"), 2.0 * (m * n * k) as f64, best(threads, run));
+    }
+    for [tokens, heads, width] in [[1200, 4, 64], [1200, 8, 64], [2048, 4, 64], [2048, 8, 64]] {
+        let [q, k, v] = [(); 3].map(|()| tensor(device, &[tokens, heads * width]));
+        let segments = Segments::new(device, &[tokens]).unwrap();
+        let run = || finish(&ops::attention(&q, &k, &v, &segments, heads, false).unwrap());
+        let flops = 4.0 * (tokens * tokens * heads * width) as f64;
+        print(format!("attention {tokens} tokens, {heads} heads x {width}"), flops, best(threads, run));
+    }
+}
+
 fn main() {
+    let json = std::env::args().any(|argument| argument == "--json");
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let choice = arguments.next().unwrap_or_else(|| "cpu".to_owned());
     let threads = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(2);
-    let device = Device::open(&choice, threads).unwrap();
+    let family = arguments.next().unwrap_or_default();
+    let wanted = |name: &str| name.starts_with(&family);
+    let mut options = DeviceOptions::new(&choice, threads);
+    if let Ok(precision) = std::env::var("CELLDAG_BENCH_PRECISION") {
+        options.precision = precision.parse().unwrap();
+    }
+    let device = Device::open_with(&options).unwrap();
+    if json {
+        return print_json(&device, threads);
+    }
     let native = device.info().backend == "cpu";
     // Kept to the end: the time of threads that are gone would be missing from the counters.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -105,6 +144,9 @@ fn main() {
         [64, 512, 512],
         [1024, 1024, 1024],
     ] {
+        if !wanted("linear") {
+            continue;
+        }
         let (x, w, bias) = (tensor(&device, &[m, k]), tensor(&device, &[n, k]), tensor(&device, &[n]));
         let flops = 2.0 * (m * n * k) as f64;
         let plain = best(threads, || finish(&ops::linear(&x, &w, None, Activation::None).unwrap()));
@@ -124,16 +166,63 @@ fn main() {
         (vec![100, 400, 900, 1700, 300], 4, 64),
         (vec![500], 8, 32),
     ] {
+        if !wanted("attention") {
+            continue;
+        }
         let (rows, width) = (lengths.iter().sum(), heads * head_width);
         let [q, k, v] = [(); 3].map(|()| tensor(&device, &[rows, width]));
         let segments = Segments::new(&device, &lengths).unwrap();
         let flops = 4.0 * width as f64 * lengths.iter().map(|&n: &usize| (n * n) as f64).sum::<f64>();
         let seconds = best(threads, || finish(&ops::attention(&q, &k, &v, &segments, heads, false).unwrap()));
+        // The backward pass computes the scores again: five products where the forward pass has two.
+        let step = best(threads, || {
+            let tape = Tape::new();
+            let [q, k, v] = [&q, &k, &v].map(|operand| tape.watch(operand));
+            let out = ops::attention(&q, &k, &v, &segments, heads, false).unwrap();
+            let gradients = tape.gradients(&out, &out).unwrap();
+            [&q, &k, &v].into_iter().for_each(|operand| finish(gradients.of(operand).unwrap()));
+        });
         println!(
-            "attention {lengths:?} {heads} heads x {head_width}: {:.3} ms, {:.1} GFLOP/s",
+            "attention {lengths:?} {heads} heads x {head_width}: {:.3} ms, {:.1} GFLOP/s; with backward pass {:.1}",
             seconds * 1e3,
-            flops / seconds / 1e9
+            flops / seconds / 1e9,
+            3.5 * flops / step / 1e9
         );
+    }
+    for (lengths, heads, head_width, features) in
+        [(vec![8001], 10, 64, 266), (vec![1500; 4], 10, 64, 266), (vec![2002], 8, 64, 266)]
+    {
+        if !wanted("performer") {
+            continue;
+        }
+        let (rows, width) = (lengths.iter().sum(), heads * head_width);
+        let [q, k, v] = [(); 3].map(|()| tensor(&device, &[rows, width]));
+        let projection = tensor(&device, &[features, head_width]);
+        let segments = Segments::new(&device, &lengths).unwrap();
+        let settings = ops::PerformerSettings::default();
+        let run = |q: &Tensor, k: &Tensor, v: &Tensor| {
+            ops::performer_attention(q, k, v, &projection, &segments, heads, settings).unwrap()
+        };
+        // Projections of queries and keys, the sums over the keys, and the results.
+        let flops = 8.0 * (rows * width * features) as f64;
+        let seconds = best(threads, || finish(&run(&q, &k, &v)));
+        let step = best(threads, || {
+            let tape = Tape::new();
+            let [q, k, v] = [&q, &k, &v].map(|operand| tape.watch(operand));
+            let out = run(&q, &k, &v);
+            let gradients = tape.gradients(&out, &out).unwrap();
+            [&q, &k, &v].into_iter().for_each(|operand| finish(gradients.of(operand).unwrap()));
+        });
+        println!(
+            "performer {lengths:?} {heads} heads x {head_width}, {features} features: {:.1} ms, {:.1} GFLOP/s; with backward pass {:.1} ms, {:.1}",
+            seconds * 1e3,
+            flops / seconds / 1e9,
+            step * 1e3,
+            3.0 * flops / step / 1e9
+        );
+    }
+    if !wanted("rows") {
+        return;
     }
     let (x, row) = (tensor(&device, &[4096, 512]), tensor(&device, &[512]));
     let bytes = (4 * x.len()) as f64;

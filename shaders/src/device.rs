@@ -1,14 +1,19 @@
-//! Opening a device: which backend and adapter do the work.
+//! A device: which backend and adapter do the work, and what is in its memory.
+
+mod open;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::cpu::Cpu;
-use crate::error::{DeviceError, Error, Result};
+use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
+use crate::memory::MemoryReport;
+use crate::precision::Precision;
 use crate::tensor::Tensor;
 
 pub use crate::gpu::AdapterSummary;
+pub use open::DeviceOptions;
 
 /// Where tensors live and operations run. Clones are handles of the same device.
 #[derive(Clone)]
@@ -19,6 +24,7 @@ pub struct Device {
 struct Inner {
     backend: Backend,
     info: DeviceInfo,
+    options: DeviceOptions,
 }
 
 /// The two backends behind every operation.
@@ -40,52 +46,23 @@ pub struct DeviceInfo {
     pub api: String,
     /// Whether the adapter is a driver that runs shaders on the CPU: for tests, not for speed.
     pub software: bool,
+    /// Features that kernels can make use of, by their WebGPU names. Those of an open device were requested.
+    pub features: Vec<&'static str>,
+    /// Largest tensor in bytes.
+    pub largest_buffer: u64,
+    /// Largest part of a tensor that a kernel can bind, in bytes; larger tensors are worked on in parts.
+    pub largest_binding: u64,
 }
 
 impl Device {
-    /// Opens the device that `choice` names, with `threads` workers if it is the CPU (0: one per core).
-    ///
-    /// `auto` takes a hardware GPU if there is one and the native CPU backend otherwise, never a software driver;
-    /// `cpu` the native backend; `gpu` a hardware GPU; `software` a software driver (for tests); anything else is the
-    /// index of an adapter of [`list_adapters`] or a part of its name.
-    ///
-    /// # Errors
-    /// [`DeviceError::NotFound`] with what exists, or why the driver refused.
-    pub fn open(choice: &str, threads: usize) -> Result<Device, DeviceError> {
-        match choice.trim().to_ascii_lowercase().as_str() {
-            "cpu" => Device::cpu(threads),
-            "auto" | "" => match gpu::hardware_adapter() {
-                Some(adapter) => match Gpu::open(&adapter) {
-                    Ok(gpu) => Ok(Device::with_gpu(gpu)),
-                    Err(error) => {
-                        tracing::warn!(%error, "the GPU cannot be opened; using the native CPU backend");
-                        Device::cpu(threads)
-                    }
-                },
-                None => Device::cpu(threads),
-            },
-            name => Gpu::open(&gpu::find_adapter(name)?).map(Device::with_gpu),
-        }
-    }
-
-    /// The native CPU backend with `threads` workers (0: one per core).
-    ///
-    /// # Errors
-    /// [`DeviceError::Threads`] when the system cannot start them.
-    pub fn cpu(threads: usize) -> Result<Device, DeviceError> {
-        let cpu = Cpu::new(threads)?;
-        let info = cpu.info();
-        Ok(Device { inner: Arc::new(Inner { backend: Backend::Cpu(cpu), info }) })
-    }
-
-    fn with_gpu(gpu: Gpu) -> Device {
-        let info = gpu.info();
-        Device { inner: Arc::new(Inner { backend: Backend::Gpu(Box::new(gpu)), info }) }
-    }
-
     /// What this device is.
     pub fn info(&self) -> &DeviceInfo {
         &self.inner.info
+    }
+
+    /// Arithmetic of matrix products.
+    pub fn precision(&self) -> Precision {
+        self.inner.options.precision
     }
 
     /// Copies `values` (row-major) to the device.
@@ -99,8 +76,11 @@ impl Device {
         }
         match self.backend() {
             Backend::Cpu(cpu) => {
-                let mut buffer = cpu.buffer(values.len());
-                buffer.values_mut().copy_from_slice(values);
+                let mut buffer = cpu.result(values.len());
+                if buffer.has_memory() {
+                    buffer.values_mut().copy_from_slice(values);
+                }
+                buffer.check()?;
                 Ok(Tensor::from_cpu(self, shape, buffer))
             }
             Backend::Gpu(gpu) => Ok(Tensor::from_gpu(self, shape, gpu.upload(bytemuck::cast_slice(values))?)),
@@ -120,11 +100,45 @@ impl Device {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The most bytes that one tensor may have.
+    /// The most bytes of a tensor that a kernel can bind at once.
     pub fn largest_tensor_bytes(&self) -> u64 {
         match self.backend() {
             Backend::Cpu(_) => isize::MAX as u64,
             Backend::Gpu(gpu) => gpu.largest_binding(),
+        }
+    }
+
+    /// The memory of the tensors of this device.
+    pub fn memory(&self) -> MemoryReport {
+        match self.backend() {
+            Backend::Cpu(cpu) => cpu.memory(),
+            Backend::Gpu(gpu) => gpu.memory(),
+        }
+    }
+
+    /// Starts the peak of [`Device::memory`] again at what is live now.
+    pub fn reset_peak(&self) {
+        self.account().reset_peak();
+    }
+
+    /// The peak of live bytes that `work` would reach, without doing it: on this thread and until `work` returns, new
+    /// tensors of this device are only counted, operations do nothing, and [`Tensor::read`] gives zeros. What is live
+    /// now is included. The memory limit does not apply, so the answer may be above it.
+    ///
+    /// `work` must not depend on the values of results, must not step optimisers, and should not keep tensors: using
+    /// one afterwards is an error.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn rehearse<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<u64, E> {
+        let (result, peak) = self.account().rehearse(|| work().map(drop));
+        result.map(|()| peak)
+    }
+
+    fn account(&self) -> &Arc<crate::memory::Account> {
+        match self.backend() {
+            Backend::Cpu(cpu) => cpu.account(),
+            Backend::Gpu(gpu) => gpu.account(),
         }
     }
 
@@ -134,6 +148,21 @@ impl Device {
     pub fn use_tiled_kernels(&self, tiled: bool) {
         if let Backend::Gpu(gpu) = self.backend() {
             gpu.set_tiled(tiled);
+        }
+    }
+
+    /// Names of the kernel files that this device has compiled so far, for tests of coverage. None on the CPU.
+    pub fn compiled_kernels(&self) -> Vec<&'static str> {
+        match self.backend() {
+            Backend::Cpu(_) => Vec::new(),
+            Backend::Gpu(gpu) => gpu.compiled(),
+        }
+    }
+
+    /// Loses the device on purpose, as a driver reset would, for tests of what happens then. Does nothing on the CPU.
+    pub fn destroy(&self) {
+        if let Backend::Gpu(gpu) = self.backend() {
+            gpu.destroy();
         }
     }
 

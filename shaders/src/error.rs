@@ -1,5 +1,9 @@
 //! What can go wrong on a device or in an operation, as types that callers can tell apart.
 
+use crate::element::Element;
+
+use crate::precision::Precision;
+
 /// Result of an operation on tensors.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,6 +24,16 @@ pub enum Error {
     MixedDevices {
         /// Operation that was called.
         op: &'static str,
+    },
+    /// An operand is stored in 16 bits where the operation computes with f32.
+    #[error(
+        "{op}: takes f32 values, not {element}; only weights of linear layers and embedding tables may be stored in 16 bits"
+    )]
+    Element {
+        /// Operation that was called.
+        op: &'static str,
+        /// How the operand is stored.
+        element: Element,
     },
     /// The device failed.
     #[error(transparent)]
@@ -62,7 +76,20 @@ pub enum DeviceError {
         /// The driver's message.
         message: String,
     },
-    /// The device is gone (driver reset, unplugged, watchdog). Open it again and restart from the last artifact.
+    /// The device cannot compute in the precision that was asked for.
+    #[error(
+        "{device}: no matrix products in {precision}: {why}. Use `--precision f32`, which every device can, or another \
+         device"
+    )]
+    Precision {
+        /// Adapter name.
+        device: String,
+        /// What was asked for.
+        precision: Precision,
+        /// What is missing.
+        why: String,
+    },
+    /// The device is gone (driver reset, unplugged, watchdog). [`Device::reopen`](crate::Device::reopen) and repeat the work.
     #[error("{device}: the device was lost: {message}")]
     Lost {
         /// Adapter name.
@@ -70,7 +97,7 @@ pub enum DeviceError {
         /// The driver's message.
         message: String,
     },
-    /// The device's memory is full. A smaller batch needs less.
+    /// The device's memory, or what the memory limit left of it, is full. A smaller batch needs less.
     #[error("{device}: out of memory while allocating {bytes} bytes; use smaller batches")]
     OutOfMemory {
         /// Adapter name.

@@ -20,7 +20,17 @@ pub struct KernelInstance {
     pub label: String,
     /// WGSL after expansion.
     pub source: String,
+    /// What it needs beyond the WebGPU baseline: `subgroups`, `shader-f16`, `cooperative-matrix`. Launched only where the
+    /// adapter has all of it.
+    pub needs: Vec<&'static str>,
 }
+
+/// Marks in a source of what a kernel needs.
+const NEEDS: &[(&str, &str)] = &[
+    ("subgroup", "subgroups"),
+    ("enable f16;", "shader-f16"),
+    ("enable wgpu_cooperative_matrix;", "cooperative-matrix"),
+];
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -31,19 +41,54 @@ macro_rules! files {
 
 files!(
     "activate",
+    "activate_backward",
+    "adagrad",
     "adam",
     "add",
+    "attention_backward_kv",
+    "attention_backward_q",
     "attention_direct",
+    "attention_stats",
     "attention_tile",
     "bce_with_logits",
+    "broadcast",
+    "clip",
+    "columns",
+    "csr_dots",
+    "csr_matmul",
+    "dropout",
     "embed",
-    "layer_norm",
+    "embed_backward",
+    "flow_curve",
+    "gated",
+    "linear_attention_features",
+    "linear_attention_join",
+    "linear_attention_product",
+    "linear_attention_slopes",
+    "mask",
+    "matmul_cooperative",
     "matmul_register",
     "matmul_tile",
+    "multiply",
+    "norm",
+    "norm_backward",
+    "mean_squared_error",
+    "performer_finish",
+    "performer_maxima",
+    "performer_maximum_slopes",
+    "performer_offsets",
+    "performer_statistics",
     "pool",
-    "relu_backward",
+    "pool_max_backward",
+    "pool_spread",
+    "rotary",
+    "row_dot",
     "scale",
+    "scale_by",
+    "segment_shares",
     "sgd",
+    "softmax",
+    "softmax_backward",
     "softmax_cross_entropy",
     "sum_blocks",
 );
@@ -69,8 +114,15 @@ impl Kernel {
 
 /// Every kernel with every combination of constants that the launchers can ask for (attention: typical head widths).
 pub fn kernel_instances() -> Vec<KernelInstance> {
-    let kernels = ops::kernels();
-    kernels.iter().map(|kernel| KernelInstance { label: kernel.label(), source: kernel.source() }).collect()
+    let instance = |kernel: &Kernel| {
+        let source = kernel.source();
+        // Comments may speak of what the code does not use.
+        let code = || source.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let has = |mark: &str| code().any(|line| line.contains(mark));
+        let needs = NEEDS.iter().filter(|(mark, _)| has(mark)).map(|(_, name)| *name).collect();
+        KernelInstance { label: kernel.label(), source, needs }
+    };
+    ops::kernels().iter().map(instance).collect()
 }
 
 #[cfg(test)]

@@ -12,20 +12,29 @@
 
 mod cpu;
 mod device;
+mod element;
 mod error;
 mod gpu;
 mod kernels;
 mod measure;
+mod memory;
 pub mod ops;
+mod precision;
+mod readback;
 mod segments;
 mod source;
 mod tape;
 mod tensor;
 
-pub use device::{AdapterSummary, Device, DeviceInfo, list_adapters};
+pub use device::{AdapterSummary, Device, DeviceInfo, DeviceOptions, list_adapters};
+pub use element::Element;
 pub use error::{DeviceError, Error, Result};
+pub use gpu::CooperativeShape;
 pub use kernels::{KernelInstance, kernel_instances};
 pub use measure::{Measurement, measure};
+pub use memory::MemoryReport;
+pub use precision::{Precision, UnknownPrecision};
+pub use readback::Reading;
 pub use segments::{Ids, Segments};
 pub use tape::{Gradients, Tape, segment};
 pub use tensor::Tensor;

@@ -35,18 +35,12 @@ pub fn measure(device: &Device) -> Result<Vec<Measurement>> {
     let attention = best(|| ops::attention(&x, &x, &x, &segments, heads, false))?;
     let add = best(|| ops::add(&x, &x))?;
     let (rows, width) = (rows as f64, width as f64);
+    let flops = |what, flops: f64| Measurement { what, value: flops / 1e9, unit: "GFLOP/s" };
+    let bandwidth = 12.0 * rows * width / add / 1e9;
     Ok(vec![
-        Measurement {
-            what: "linear layer 2048 x 512 x 512",
-            value: 2.0 * rows * width * width / linear / 1e9,
-            unit: "GFLOP/s",
-        },
-        Measurement {
-            what: "attention, 2048 tokens, 8 heads of 64",
-            value: 4.0 * rows * rows * width / attention / 1e9,
-            unit: "GFLOP/s",
-        },
-        Measurement { what: "addition of 4 MiB", value: 12.0 * rows * width / add / 1e9, unit: "GB/s" },
+        flops("linear layer 2048 x 512 x 512", 2.0 * rows * width * width / linear),
+        flops("attention, 2048 tokens, 8 heads of 64", 4.0 * rows * rows * width / attention),
+        Measurement { what: "addition of 4 MiB", value: bandwidth, unit: "GB/s" },
     ])
 }
 

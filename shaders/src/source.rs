@@ -7,8 +7,18 @@
 /// Files of `wgsl/shared`.
 const SHARED: &[(&str, &str)] = &[
     ("activation", include_str!("../wgsl/shared/activation.wgsl")),
+    ("activation_backward", include_str!("../wgsl/shared/activation_backward.wgsl")),
     ("attention", include_str!("../wgsl/shared/attention.wgsl")),
+    ("attention_backward", include_str!("../wgsl/shared/attention_backward.wgsl")),
+    ("attention_forward", include_str!("../wgsl/shared/attention_forward.wgsl")),
+    ("attention_products", include_str!("../wgsl/shared/attention_products.wgsl")),
     ("grid", include_str!("../wgsl/shared/grid.wgsl")),
+    ("half", include_str!("../wgsl/shared/half.wgsl")),
+    ("philox", include_str!("../wgsl/shared/philox.wgsl")),
+    ("product", include_str!("../wgsl/shared/product.wgsl")),
+    ("product_read", include_str!("../wgsl/shared/product_read.wgsl")),
+    ("workgroup_max", include_str!("../wgsl/shared/workgroup_max.wgsl")),
+    ("workgroup_sum", include_str!("../wgsl/shared/workgroup_sum.wgsl")),
 ];
 
 /// A mistake in a kernel file.

@@ -5,7 +5,7 @@
 mod common;
 
 use celldag_shaders::ops::{self, Activation};
-use celldag_shaders::{Device, DeviceError, Error, Segments, list_adapters};
+use celldag_shaders::{Device, DeviceError, DeviceOptions, Error, Precision, Segments, list_adapters};
 use common::{cpu, gpu, noise, upload};
 
 #[test]
@@ -46,7 +46,7 @@ fn operands_must_fit_and_share_a_device() {
     let x = upload(&device, &[3, 4], &noise(1, 12));
     let weight = upload(&device, &[5, 3], &noise(2, 15));
     let error = ops::linear(&x, &weight, None, Activation::None).unwrap_err();
-    assert_eq!(error.to_string(), "linear: [3, 4] and [5, 3] do not share an inner size (NT)");
+    assert_eq!(error.to_string(), "linear: [3, 4] and [5, 3] do not fit together (NT)");
     let elsewhere = upload(&cpu(1), &[3, 4], &noise(3, 12));
     assert_eq!(ops::add(&x, &elsewhere).unwrap_err(), Error::MixedDevices { op: "add" });
     let segments = Segments::new(&device, &[2]).unwrap();
@@ -59,10 +59,10 @@ fn operands_must_fit_and_share_a_device() {
 }
 
 #[test]
-fn a_tensor_above_the_binding_limit_is_a_typed_error_and_the_device_goes_on() {
+fn a_tensor_above_the_buffer_limit_is_a_typed_error_and_the_device_goes_on() {
     let Some(device) = gpu() else { return };
-    let limit = device.largest_tensor_bytes();
-    if limit > 1 << 30 {
+    let limit = device.info().largest_buffer;
+    if limit > 1 << 40 {
         return;
     }
     // A product of two thin matrices that is larger than the limit.
@@ -86,4 +86,117 @@ fn results_that_wait_on_the_device_survive_reuse_of_memory() {
     for (round, tensor) in kept.iter().enumerate() {
         assert!(tensor.read().unwrap().iter().all(|&value| value == round as f32), "round {round}");
     }
+}
+
+/// The device of [`gpu`], opened once more with other options.
+fn another(options: DeviceOptions) -> Option<Device> {
+    gpu()?;
+    let choice = std::env::var("CELLDAG_TEST_DEVICE").unwrap_or_else(|_| "software".to_owned());
+    Some(Device::open_with(&DeviceOptions { choice, ..options }).unwrap())
+}
+
+#[test]
+fn a_reduced_precision_is_refused_where_it_cannot_be_had() {
+    for precision in [Precision::F32x3, Precision::F16] {
+        let options = DeviceOptions { precision, ..DeviceOptions::new("cpu", 1) };
+        let error = Device::open_with(&options).unwrap_err();
+        assert!(matches!(error, DeviceError::Precision { .. }), "{error}");
+        assert!(error.to_string().contains("--precision f32"), "{error}");
+        for adapter in list_adapters() {
+            let able = adapter.cooperative.iter().any(|shape| shape.f16_factors && !shape.f16_sums);
+            let options = DeviceOptions { choice: adapter.index.to_string(), ..options.clone() };
+            match Device::open_with(&options) {
+                Ok(device) => assert!(able && device.precision() == precision, "{device:?}"),
+                Err(DeviceError::Precision { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    assert_eq!(cpu(1).precision(), Precision::F32);
+    assert_eq!("f32x3".parse(), Ok(Precision::F32x3));
+    assert!("bf16".parse::<Precision>().unwrap_err().to_string().contains("f32x3"));
+}
+
+#[test]
+fn an_open_device_has_the_features_and_limits_of_its_adapter() {
+    let Some(device) = gpu() else { return };
+    let info = device.info();
+    let adapters = list_adapters();
+    let adapter = adapters.iter().find(|adapter| adapter.name == info.name).unwrap();
+    for feature in &info.features {
+        assert!(adapter.features.contains(feature), "{feature}");
+    }
+    assert!(!info.features.contains(&"cooperative-matrix"), "only a precision that needs it asks for it");
+    assert_eq!(
+        (info.largest_buffer, info.largest_binding),
+        (adapter.largest_buffer, adapter.largest_binding)
+    );
+}
+
+#[test]
+fn a_lost_device_is_a_typed_error_and_the_work_can_be_repeated() {
+    let Some(device) = another(DeviceOptions::default()) else { return };
+    let work = |device: &Device| {
+        let x = device.upload(&[37, 53], &noise(1, 37 * 53))?;
+        ops::linear(&x, &device.upload(&[29, 53], &noise(2, 29 * 53))?, None, Activation::Gelu)?.read()
+    };
+    let before = work(&device).unwrap();
+    let kept = upload(&device, &[4], &[1.0; 4]);
+    device.destroy();
+    for _ in 0..2 {
+        let error = work(&device).unwrap_err();
+        assert!(matches!(error, Error::Device(DeviceError::Lost { .. })), "{error}");
+    }
+    assert!(matches!(kept.read(), Err(Error::Device(DeviceError::Lost { .. }))));
+    let again = device.reopen().unwrap();
+    assert!(!again.same(&device) && again.info() == device.info());
+    assert_eq!(work(&again).unwrap(), before);
+}
+
+#[test]
+fn a_device_lost_between_recording_and_reading_is_found() {
+    let Some(device) = another(DeviceOptions::default()) else { return };
+    let x = upload(&device, &[1000], &noise(1, 1000));
+    let sum = ops::add(&x, &x).unwrap();
+    let reading = ops::scale(&sum, 2.0).unwrap().read_later().unwrap();
+    let later = ops::scale(&sum, 3.0).unwrap();
+    device.destroy();
+    assert!(matches!(later.read(), Err(Error::Device(DeviceError::Lost { .. }))));
+    // The copy was under way: it ends one way or the other, but it ends.
+    match reading.finish() {
+        Ok(values) => assert_eq!(values.len(), 1000),
+        Err(error) => assert!(matches!(error, Error::Device(DeviceError::Lost { .. })), "{error}"),
+    }
+}
+
+#[test]
+fn pipelines_are_kept_in_files_and_damaged_files_are_harmless() {
+    let folder = std::env::temp_dir().join(format!("celldag-pipelines-{}", std::process::id()));
+    let options = || DeviceOptions { driver_folder: Some(folder.clone()), ..DeviceOptions::default() };
+    let run = || {
+        let device = another(options())?;
+        if !device.info().features.contains(&"pipeline-cache") {
+            eprintln!("SKIP: the driver keeps no pipelines");
+            return None;
+        }
+        let x = upload(&device, &[100], &noise(1, 100));
+        Some(ops::add(&x, &x).unwrap().read().unwrap())
+    };
+    let Some(first) = run() else { return };
+    let files = || {
+        let entries = fs_err::read_dir(&folder).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let [file] = &files()[..] else { panic!("{:?}", files()) };
+    assert!(file.file_name().unwrap().to_string_lossy().starts_with("wgpu_pipeline_cache_vulkan"));
+    let whole = fs_err::read(file).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for damaged in [&b""[..], b"nonsense", &whole[..whole.len() - 1], &flipped, &whole] {
+        fs_err::write(file, damaged).unwrap();
+        assert_eq!(run().unwrap(), first);
+        assert_eq!(files().len(), 1, "nothing half written stays");
+        assert_eq!(fs_err::read(file).unwrap(), whole, "the file is written anew");
+    }
+    fs_err::remove_dir_all(&folder).unwrap();
 }

@@ -1,14 +1,28 @@
 //! Every variant of every kernel parses, passes naga's validator with default WebGPU limits, and translates to SPIR-V,
 //! MSL and HLSL, so that nothing works on one driver only by accident. Needs no device.
 
-use celldag_shaders::kernel_instances;
+use celldag_shaders::{KernelInstance, kernel_instances};
 use naga::back::{hlsl, msl, spv};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
-fn validated(label: &str, source: &str) -> (naga::Module, ModuleInfo) {
+/// Parsed and validated with the WebGPU baseline and what the kernel says it needs, so that launchers can rely on that.
+fn validated(KernelInstance { label, source, needs, .. }: &KernelInstance) -> (naga::Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(source)
         .unwrap_or_else(|error| panic!("{label}:\n{}", error.emit_to_string_with_path(source, label)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let mut capabilities = Capabilities::empty();
+    for need in needs {
+        capabilities |= match *need {
+            "subgroups" => Capabilities::SUBGROUP,
+            "shader-f16" => Capabilities::SHADER_FLOAT16,
+            "cooperative-matrix" => Capabilities::COOPERATIVE_MATRIX,
+            other => panic!("{label}: {other} is unknown"),
+        };
+    }
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    if needs.contains(&"subgroups") {
+        validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
+    }
+    let info = validator
         .validate(&module)
         .unwrap_or_else(|error| panic!("{label}:\n{}", error.emit_to_string_with_path(source, label)));
     (module, info)
@@ -17,7 +31,7 @@ fn validated(label: &str, source: &str) -> (naga::Module, ModuleInfo) {
 #[test]
 fn every_kernel_is_valid_wgsl_within_the_guaranteed_limits() {
     for instance in kernel_instances() {
-        let (module, _) = validated(&instance.label, &instance.source);
+        let (module, _) = validated(&instance);
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let workgroup: u32 = module
@@ -43,13 +57,19 @@ fn every_kernel_is_valid_wgsl_within_the_guaranteed_limits() {
 fn every_kernel_translates_to_every_shader_language() {
     for instance in kernel_instances() {
         let label = &instance.label;
-        let (module, info) = validated(label, &instance.source);
+        let (module, info) = validated(&instance);
         let words = spv::write_vec(&module, &info, &spv::Options::default(), None);
         assert!(words.unwrap_or_else(|error| panic!("{label}: SPIR-V: {error}")).len() > 100);
-        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+        let cooperative = instance.needs.contains(&"cooperative-matrix");
+        let lang_version = if cooperative { (2, 3) } else { msl::Options::default().lang_version };
+        let options = msl::Options { fake_missing_bindings: true, lang_version, ..Default::default() };
         let metal = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default());
         let (metal, _) = metal.unwrap_or_else(|error| panic!("{label}: MSL: {error}"));
         assert!(metal.contains("kernel void"), "{label}: MSL has no kernel");
+        if cooperative {
+            // naga 30 cannot write them in HLSL; wgpu does not offer them on DX12.
+            continue;
+        }
         let mut text = String::new();
         let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
         let pipeline = hlsl::PipelineOptions::default();
@@ -57,5 +77,27 @@ fn every_kernel_translates_to_every_shader_language() {
             .write(&module, &info, None)
             .unwrap_or_else(|error| panic!("{label}: HLSL: {error}"));
         assert!(text.contains("numthreads"), "{label}: HLSL has no kernel");
+    }
+}
+
+/// `docs/kernels.md` is the table of the kernels: none may be missing from it, and none be in it that is gone.
+#[test]
+fn the_table_of_kernels_is_complete() {
+    let table = include_str!("../../docs/kernels.md");
+    let named: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .flat_map(|line| line.split(" |").next().unwrap_or_default().split(", "))
+        .map(|name| name.trim_matches('`'))
+        .collect();
+    let files: std::collections::BTreeSet<String> = kernel_instances()
+        .iter()
+        .map(|instance| instance.label.split('[').next().unwrap_or_default().to_owned())
+        .collect();
+    for file in &files {
+        assert!(named.contains(&file.as_str()), "docs/kernels.md does not mention {file}");
+    }
+    for name in named {
+        assert!(files.contains(name), "docs/kernels.md mentions {name}, which is gone");
     }
 }

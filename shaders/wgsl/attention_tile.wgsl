@@ -2,6 +2,7 @@
 // walks over the keys in tiles of KEYS that the workgroup loads together. Online softmax: a new largest score scales
 // what was summed so far. Same order of operations per query as attention_direct.wgsl: both give the same bits.
 #import attention
+#import attention_forward
 
 const KEYS: u32 = ${KEYS}u;
 const VECTORS: u32 = ${VECTORS}u;
@@ -18,14 +19,17 @@ fn main(
     if number >= p.groups {
         return;
     }
-    let tile = tiles[(p.base + number) / p.heads];
-    let head = ((p.base + number) % p.heads) * ${HEAD}u;
-    let start = offsets[tile.y];
-    let end = offsets[tile.y + 1u];
-    let present = tile.x + lane < end;
+    let tile = (p.base + number) / p.heads * 3u;
+    let head = (p.base + number) % p.heads;
+    let head_at = head * ${HEAD}u;
+    let kv_at = head / p.share * ${HEAD}u;
+    let tile_first = tiles[tile];
+    let start = tiles[tile + 1u];
+    let end = tiles[tile + 2u];
+    let present = tile_first + lane < end;
     // Invocations past the end work on the last row and store nothing: all must reach the barriers.
-    let row = min(tile.x + lane, end - 1u);
-    let my_row = row * p.width + head;
+    let row = min(tile_first + lane, end - 1u);
+    let my_row = row * p.width + head_at;
 #repeat c VECTORS
     let q${c} = load_q(my_row, ${c}u);
     var sum${c} = vec4<f32>(0.0);
@@ -33,14 +37,14 @@ fn main(
     var largest = LOWEST;
     var total = 0.0;
 #if CAUSAL
-    let stop = min(end, tile.x + ROWS);
+    let stop = min(end, tile_first + ROWS);
 #else
     let stop = end;
 #end
     for (var first = start; first < stop; first += KEYS) {
         let count = min(KEYS, stop - first);
         for (var e = lane; e < count * VECTORS; e += 64u) {
-            let at = (first + e / VECTORS) * p.width + head;
+            let at = (first + e / VECTORS) * p.kv_width + kv_at;
             k_tile[e] = load_k(at, e % VECTORS);
             v_tile[e] = load_v(at, e % VECTORS);
         }
@@ -58,14 +62,14 @@ fn main(
 #end
             let score = ((product.x + product.y) + (product.z + product.w)) * p.scale;
             if score > largest {
-                let correction = exp(largest - score);
+                let correction = exp2(largest - score);
                 largest = score;
                 total *= correction;
 #repeat c VECTORS
                 sum${c} *= correction;
 #end
             }
-            let weight = exp(score - largest);
+            let weight = exp2(score - largest);
             total += weight;
 #repeat c VECTORS
             sum${c} = fma(vec4<f32>(weight), v_tile[at + ${c}u], sum${c});
@@ -77,6 +81,9 @@ fn main(
         let scale = 1.0 / total;
 #repeat c VECTORS
         store(my_row, ${c}u, sum${c} * scale);
+#end
+#if LSE
+        lse[row * p.heads + head] = largest + log2(total);
 #end
     }
 }

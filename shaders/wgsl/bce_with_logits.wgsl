@@ -1,5 +1,5 @@
 // Binary cross entropy: mean loss of each row, gradient of the mean over all values. One invocation a row.
-struct Parameters { base: u32, groups: u32, count: u32, columns: u32 }
+struct Parameters { base: u32, groups: u32, count: u32, columns: u32, first_row: u32, share: f32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
@@ -36,7 +36,6 @@ fn main(
     if i == NO_WORK {
         return;
     }
-    let share = 1.0 / f32(p.count * p.columns);
     var total = 0.0;
     for (var column = 0u; column < p.columns; column++) {
         let at = i * p.columns + column;
@@ -57,7 +56,7 @@ fn main(
         let sigmoid = select(large, small, x < 0.0);
         let other = select(small, large, x < 0.0);
         total += weight * y * down + (1.0 - y) * up;
-        gradient[at] = ((1.0 - y) * sigmoid - weight * y * other) * share;
+        gradient[at] = ((1.0 - y) * sigmoid - weight * y * other) * p.share;
     }
     loss[i] = total / f32(p.columns);
 }

@@ -1,19 +1,8 @@
 // c = activation(a b + bias) for drivers that run shaders on a CPU: no workgroup memory, one vector of 8 invocations, each
-// with 16 x 8 values in registers, because loads are dear there and arithmetic is cheap. A value is one chain of
-// multiply-adds over k in order, as in matmul_tile.wgsl: both give the same bits.
-struct Parameters {
-    base: u32, groups: u32,
-    m: u32, n: u32, k: u32,
-    a_row: u32, a_k: u32, b_k: u32, b_column: u32,
-}
-@group(0) @binding(0) var<uniform> p: Parameters;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-#if BIAS
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-#end
-
+// with 8 G rows x 4 columns in registers. Loads are dear there (one scalar load for each invocation and component) and
+// arithmetic is cheap: with SUBGROUP, each invocation loads 1/8 of the rows' values and the vector shares them by
+// broadcast. A value is one chain of multiply-adds over k in order, as in matmul_tile.wgsl: both give the same bits.
+#import product
 #import activation
 
 @compute @workgroup_size(8)
@@ -26,55 +15,151 @@ fn main(
     if number >= p.groups {
         return;
     }
-    let across = (p.n + 63u) / 64u;
-    let first_row = ((p.base + number) / across) * 16u;
-    let first_column = ((p.base + number) % across) * 64u + lane * 8u;
+    let batch = (p.base + number) / p.batch_groups;
+    let tile = (p.base + number) % p.batch_groups;
+    let across = (p.n + 31u) / 32u;
+    let first_row = tile / across * ${ROWS}u;
+    let first_column = tile % across * 32u + lane * 4u;
     // Rows and columns past the edge repeat the last one; their sums are not stored.
-#repeat i 16
-    var a${i} = min(first_row + ${i}u, p.m - 1u) * p.a_row;
-    var low${i} = vec4<f32>(0.0);
-    var high${i} = vec4<f32>(0.0);
-#end
-#repeat j 8
-    var b${j} = min(first_column + ${j}u, p.n - 1u) * p.b_column;
-#end
-    for (var step = 0u; step < p.k; step++) {
-        let low = vec4<f32>(b[b0], b[b1], b[b2], b[b3]);
-        let high = vec4<f32>(b[b4], b[b5], b[b6], b[b7]);
-#repeat i 16
-        {
-            let left = vec4<f32>(a[a${i}]);
-            low${i} = fma(left, low, low${i});
-            high${i} = fma(left, high, high${i});
-            a${i} += p.a_k;
-        }
-#end
-#repeat j 8
-        b${j} += p.b_k;
-#end
-    }
-    let present = min(first_column + 8u, p.n);
-#repeat i 16
-    if first_row + ${i}u < p.m {
-        var values = array<f32, 8>(
-            low${i}.x, low${i}.y, low${i}.z, low${i}.w, high${i}.x, high${i}.y, high${i}.z, high${i}.w,
-        );
-        for (var column = first_column; column < present; column++) {
-            c[(first_row + ${i}u) * p.n + column] = values[column - first_column];
-        }
-    }
-#end
-#if EPILOGUE
-    // Once over this invocation's own values, so that the activation is compiled once and not for every register.
-    for (var row = first_row; row < min(first_row + 16u, p.m); row++) {
-        for (var column = first_column; column < present; column++) {
-            let at = row * p.n + column;
-#if BIAS
-            c[at] = activation(c[at] + bias[column]);
+    let a_start = p.a_offset + batch * p.a_batch;
+    let b_start = p.b_offset + batch * p.b_batch;
+#if A_K
+    let a_side = p.a_stride;
 #else
-            c[at] = activation(c[at]);
+    let a_side = 1u;
 #end
+#repeat g G
+#if SUBGROUP
+    let a${g} = a_start + min(first_row + ${g}u * 8u + lane, p.m - 1u) * a_side;
+#else
+#repeat e 8
+    let a${g}_${e} = a_start + min(first_row + ${g}u * 8u + ${e}u, p.m - 1u) * a_side;
+#end
+#end
+#end
+#if B_K
+#repeat j 4
+    let b${j} = b_start + min(first_column + ${j}u, p.n - 1u) * p.b_stride;
+#end
+#else
+#if B_VEC
+    let b0 = b_start + min(first_column, p.n - 4u);
+#else
+#repeat j 4
+    let b${j} = b_start + min(first_column + ${j}u, p.n - 1u);
+#end
+#end
+#end
+    let c_start = p.c_offset + batch * p.c_batch + first_column * p.c_column;
+    let present = min(first_column + 4u, p.n) - min(first_column, p.n);
+#if CONTINUED
+    // c holds the sums over an earlier part of k.
+    var sums = array<vec4<f32>, ${ROWS}>();
+    for (var row = first_row; row < min(first_row + ${ROWS}u, p.m); row++) {
+        for (var column = 0u; column < present; column++) {
+            sums[row - first_row][column] = c[c_start + row * p.c_row + column * p.c_column];
         }
     }
 #end
+#repeat g G
+#repeat e 8
+#if CONTINUED
+    var s${g}_${e} = sums[${g}u * 8u + ${e}u];
+#else
+    var s${g}_${e} = vec4<f32>(0.0);
+#end
+#end
+#end
+    for (var step = 0u; step < p.k; step += ${STEPS}u) {
+#if A_VEC
+#repeat g G
+#if SUBGROUP
+        let l${g} = a_four(a${g} + step);
+#else
+#repeat e 8
+        let l${g}_${e} = a_four(a${g}_${e} + step);
+#end
+#end
+#end
+#end
+#if B_K
+#if B_VEC
+#repeat j 4
+        let r${j} = b_four(b${j} + step);
+#end
+#end
+#end
+#repeat t STEPS
+        {
+#if B_K
+#if B_VEC
+            let right = vec4<f32>(r0[${t}], r1[${t}], r2[${t}], r3[${t}]);
+#else
+            let at = step + ${t}u;
+            let right = vec4<f32>(b_one(b0 + at), b_one(b1 + at), b_one(b2 + at), b_one(b3 + at));
+#end
+#else
+            let at = (step + ${t}u) * p.b_stride;
+#if B_VEC
+            let right = b_four(b0 + at);
+#else
+            let right = vec4<f32>(b_one(b0 + at), b_one(b1 + at), b_one(b2 + at), b_one(b3 + at));
+#end
+#end
+#repeat g G
+#if SUBGROUP
+#if A_VEC
+            let mine${g} = l${g}[${t}];
+#else
+#if A_K
+            let mine${g} = a_one(a${g} + step + ${t}u);
+#else
+            let mine${g} = a_one(a${g} + (step + ${t}u) * p.a_stride);
+#end
+#end
+#end
+#repeat e 8
+            {
+#if SUBGROUP
+                let left = subgroupBroadcast(mine${g}, ${e}u);
+#else
+#if A_VEC
+                let left = l${g}_${e}[${t}];
+#else
+#if A_K
+                let left = a_one(a${g}_${e} + step + ${t}u);
+#else
+                let left = a_one(a${g}_${e} + (step + ${t}u) * p.a_stride);
+#end
+#end
+#end
+                s${g}_${e} = fma(vec4<f32>(left), right, s${g}_${e});
+            }
+#end
+#end
+        }
+#end
+    }
+    // A loop over copies, so that the store and the activation are compiled once and not for every register.
+    var values = array<vec4<f32>, ${ROWS}>(
+#repeat g G
+#repeat e 8
+        s${g}_${e},
+#end
+#end
+    );
+    for (var row = first_row; row < min(first_row + ${ROWS}u, p.m); row++) {
+        for (var column = 0u; column < present; column++) {
+#if BIAS
+#if SWAPPED
+            let value = values[row - first_row][column] + bias[p.bias_offset + row];
+#else
+            let value = values[row - first_row][column] + bias[p.bias_offset + first_column + column];
+#end
+#else
+            let value = values[row - first_row][column];
+#end
+            c[c_start + row * p.c_row + column * p.c_column] = activation(value);
+        }
+    }
 }

@@ -1,27 +1,69 @@
-// c = activation(a b + bias) for GPUs: a workgroup of 16 x 16 invocations makes a tile of 64 x 64, 4 x 4 values each,
-// from slices of 16 along k in workgroup memory. Strides give the layout (NN, NT, TN). A value is one chain of
-// multiply-adds over k in order, as in matmul_register.wgsl: both give the same bits.
-struct Parameters {
-    base: u32, groups: u32,
-    m: u32, n: u32, k: u32,
-    a_row: u32, a_k: u32, b_k: u32, b_column: u32,
-}
-@group(0) @binding(0) var<uniform> p: Parameters;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-#if BIAS
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-#end
-
+// c = activation(a b + bias) for GPUs: a workgroup of X x Y invocations makes a tile of ROWS x COLUMNS values from slices
+// of DEPTH along k in workgroup memory; an invocation makes 4 A_BLOCKS x 4 B_BLOCKS of them in registers, and reads its
+// part of the next slice while it works on this one. A value is one chain of multiply-adds over k in order, as in
+// matmul_register.wgsl: all variants give the same bits.
+#import product
+#import product_read
 #import activation
 
-// 64 values along one side per step of k, as vectors; one vector of padding against bank conflicts.
-const STRIDE: u32 = 17u;
-var<workgroup> a_slice: array<vec4<f32>, 272>;
-var<workgroup> b_slice: array<vec4<f32>, 272>;
+// Per step of k the values along one side, as vectors; one vector of padding against bank conflicts.
+var<workgroup> a_slice: array<vec4<f32>, ${A_SLICE}>;
+var<workgroup> b_slice: array<vec4<f32>, ${B_SLICE}>;
 
-@compute @workgroup_size(256)
+// Which part of a slice load `e` is: neighbouring invocations read neighbouring addresses, whichever way the operand is
+// stored; and where it goes.
+#if A_K
+fn a_side(e: u32) -> u32 {
+    return e / ${DEPTH_FOURS}u;
+}
+fn a_depth(e: u32) -> u32 {
+    return e % ${DEPTH_FOURS}u * 4u;
+}
+fn a_keep(e: u32, four: vec4<f32>) {
+    let side = a_side(e);
+    let at = a_depth(e) * ${A_ROW}u + side / 4u;
+#repeat i 4
+    a_slice[at + ${i}u * ${A_ROW}u][side % 4u] = four[${i}];
+#end
+}
+#else
+fn a_side(e: u32) -> u32 {
+    return e % ${A_FOURS}u * 4u;
+}
+fn a_depth(e: u32) -> u32 {
+    return e / ${A_FOURS}u;
+}
+fn a_keep(e: u32, four: vec4<f32>) {
+    a_slice[a_depth(e) * ${A_ROW}u + e % ${A_FOURS}u] = four;
+}
+#end
+#if B_K
+fn b_side(e: u32) -> u32 {
+    return e / ${DEPTH_FOURS}u;
+}
+fn b_depth(e: u32) -> u32 {
+    return e % ${DEPTH_FOURS}u * 4u;
+}
+fn b_keep(e: u32, four: vec4<f32>) {
+    let side = b_side(e);
+    let at = b_depth(e) * ${B_ROW}u + side / 4u;
+#repeat i 4
+    b_slice[at + ${i}u * ${B_ROW}u][side % 4u] = four[${i}];
+#end
+}
+#else
+fn b_side(e: u32) -> u32 {
+    return e % ${B_FOURS}u * 4u;
+}
+fn b_depth(e: u32) -> u32 {
+    return e / ${B_FOURS}u;
+}
+fn b_keep(e: u32, four: vec4<f32>) {
+    b_slice[b_depth(e) * ${B_ROW}u + e % ${B_FOURS}u] = four;
+}
+#end
+
+@compute @workgroup_size(${THREADS})
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
@@ -31,70 +73,131 @@ fn main(
     if number >= p.groups {
         return;
     }
-    let across = (p.n + 63u) / 64u;
-    let first_row = ((p.base + number) / across) * 64u;
-    let first_column = ((p.base + number) % across) * 64u;
-    let my_row = lane / 16u;
-    let my_column = lane % 16u;
+    let batch = (p.base + number) / p.batch_groups;
+    let tile = (p.base + number) % p.batch_groups;
+    let across = (p.n + ${COLUMNS}u - 1u) / ${COLUMNS}u;
+    let first_row = tile / across * ${ROWS}u;
+    let first_column = tile % across * ${COLUMNS}u;
+    let a_start = p.a_offset + batch * p.a_batch;
+    let b_start = p.b_offset + batch * p.b_batch;
+    // 32 neighbouring invocations read few different vectors of the slices: WARP of b, 32 / WARP of a.
+    let my_column = lane % ${WARP}u + ${WARP}u * (lane / 32u % ${X_WARPS}u);
+    let my_row = lane / ${WARP}u % ${WARP_ROWS}u + ${WARP_ROWS}u * (lane / ${WARPS}u);
+#repeat r A_BLOCKS
 #repeat i 4
-    var sum${i} = vec4<f32>(0.0);
+#repeat h B_BLOCKS
+    var s${r}_${i}_${h} = vec4<f32>(0.0);
 #end
-    for (var start = 0u; start < p.k; start += 16u) {
-        // Neighbouring invocations read neighbouring addresses, whichever way the operand is stored.
-#repeat load 4
-        {
-            let e = lane + ${load}u * 256u;
-            let side = select(e % 64u, e / 16u, p.a_k == 1u);
-            let depth = select(e / 64u, e % 16u, p.a_k == 1u);
-            let row = first_row + side;
-            let at = start + depth;
-            var value = 0.0;
-            if row < p.m && at < p.k {
-                value = a[row * p.a_row + at * p.a_k];
-            }
-            a_slice[depth * STRIDE + side / 4u][side % 4u] = value;
-        }
-        {
-            let e = lane + ${load}u * 256u;
-            let side = select(e % 64u, e / 16u, p.b_k == 1u);
-            let depth = select(e / 64u, e % 16u, p.b_k == 1u);
-            let column = first_column + side;
-            let at = start + depth;
-            var value = 0.0;
-            if column < p.n && at < p.k {
-                value = b[column * p.b_column + at * p.b_k];
-            }
-            b_slice[depth * STRIDE + side / 4u][side % 4u] = value;
-        }
 #end
-        workgroupBarrier();
-        // Past the end of k the slices hold zeros, which leave the sums as they are.
-#repeat d 16
-        {
-            let left = a_slice[${d}u * STRIDE + my_row];
-            let right = b_slice[${d}u * STRIDE + my_column];
+#end
+#if CONTINUED
+    // c holds the sums over an earlier part of k.
+#repeat r A_BLOCKS
 #repeat i 4
-            sum${i} = fma(vec4<f32>(left[${i}]), right, sum${i});
-#end
-        }
-#end
-        workgroupBarrier();
-    }
-#repeat i 4
+#repeat h B_BLOCKS
     {
-        let row = first_row + my_row * 4u + ${i}u;
-#repeat j 4
-        {
-            let column = first_column + my_column * 4u + ${j}u;
-            if row < p.m && column < p.n {
-#if BIAS
-                c[row * p.n + column] = activation(sum${i}[${j}] + bias[column]);
+        let row = first_row + ${r}u * ${A_BLOCK}u + my_row * 4u + ${i}u;
+        let column = first_column + ${h}u * ${B_BLOCK}u + my_column * 4u;
+        let at = p.c_offset + batch * p.c_batch + row * p.c_row + column;
+#if C_VEC
+        if row < p.m && column < p.n {
+            s${r}_${i}_${h} = c[at / 4u];
+        }
 #else
-                c[row * p.n + column] = activation(sum${i}[${j}]);
-#end
-            }
+#repeat j 4
+        if row < p.m && column + ${j}u < p.n {
+            s${r}_${i}_${h}[${j}] = c[at + ${j}u];
         }
 #end
+#end
     }
+#end
+#end
+#end
+#end
+#repeat l A_LOADS
+    let a_e${l} = lane + ${l}u * ${THREADS}u;
+    var a_next${l} = a_read(a_start, first_row + a_side(a_e${l}), a_depth(a_e${l}));
+#end
+#repeat l B_LOADS
+    let b_e${l} = lane + ${l}u * ${THREADS}u;
+    var b_next${l} = b_read(b_start, first_column + b_side(b_e${l}), b_depth(b_e${l}));
+#end
+    for (var start = 0u; start < p.k; start += ${DEPTH}u) {
+#repeat l A_LOADS
+#if A_PARTIAL
+        if a_e${l} < ${A_PARTS}u {
+            a_keep(a_e${l}, a_next${l});
+        }
+#else
+        a_keep(a_e${l}, a_next${l});
+#end
+#end
+#repeat l B_LOADS
+#if B_PARTIAL
+        if b_e${l} < ${B_PARTS}u {
+            b_keep(b_e${l}, b_next${l});
+        }
+#else
+        b_keep(b_e${l}, b_next${l});
+#end
+#end
+        workgroupBarrier();
+        // The next slice is on its way while this one is used; past the end of k these are zeros.
+#repeat l A_LOADS
+        a_next${l} = a_read(a_start, first_row + a_side(a_e${l}), start + ${DEPTH}u + a_depth(a_e${l}));
+#end
+#repeat l B_LOADS
+        b_next${l} = b_read(b_start, first_column + b_side(b_e${l}), start + ${DEPTH}u + b_depth(b_e${l}));
+#end
+#repeat d DEPTH
+        {
+#repeat r A_BLOCKS
+            let left${r} = a_slice[${d}u * ${A_ROW}u + ${r}u * ${Y}u + my_row];
+#end
+#repeat h B_BLOCKS
+            let right${h} = b_slice[${d}u * ${B_ROW}u + ${h}u * ${X}u + my_column];
+#end
+#repeat r A_BLOCKS
+#repeat i 4
+#repeat h B_BLOCKS
+            s${r}_${i}_${h} = fma(vec4<f32>(left${r}[${i}]), right${h}, s${r}_${i}_${h});
+#end
+#end
+#end
+        }
+#end
+        workgroupBarrier();
+    }
+#repeat r A_BLOCKS
+#repeat i 4
+#repeat h B_BLOCKS
+    {
+        let row = first_row + ${r}u * ${A_BLOCK}u + my_row * 4u + ${i}u;
+        let column = first_column + ${h}u * ${B_BLOCK}u + my_column * 4u;
+        let at = p.c_offset + batch * p.c_batch + row * p.c_row + column;
+#if C_VEC
+        if row < p.m && column < p.n {
+            var four = s${r}_${i}_${h};
+#if BIAS
+            let shift = p.bias_offset + column;
+            four += vec4<f32>(bias[shift], bias[shift + 1u], bias[shift + 2u], bias[shift + 3u]);
+#end
+            c[at / 4u] = vec4<f32>(activation(four.x), activation(four.y), activation(four.z), activation(four.w));
+        }
+#else
+#repeat j 4
+        if row < p.m && column + ${j}u < p.n {
+#if BIAS
+            c[at + ${j}u] = activation(s${r}_${i}_${h}[${j}] + bias[p.bias_offset + column + ${j}u]);
+#else
+            c[at + ${j}u] = activation(s${r}_${i}_${h}[${j}]);
+#end
+        }
+#end
+#end
+    }
+#end
+#end
 #end
 }

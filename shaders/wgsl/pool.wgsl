@@ -1,8 +1,12 @@
-// One row of y per segment of x. KIND: 0 mean, 1 first row, 2 largest value. One invocation a value.
-struct Parameters { base: u32, groups: u32, count: u32, columns: u32, skip_first: u32, skip_last: u32, none: f32 }
+// One row of y for each item: a range of rows of x, and the divisor of their sum (MAX 0) or 0 for nothing to pool (both).
+// Sums go by blocks of `block` rows. One invocation a value; neighbours read neighbours.
+struct Parameters {
+    base: u32, groups: u32, count: u32, columns: u32,
+    first_item: u32, first_row: u32, first_out: u32, block: u32, none: f32,
+}
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> offsets: array<u32>;
+@group(0) @binding(2) var<storage, read> items: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 #import grid
@@ -17,44 +21,39 @@ fn main(
     if i == NO_WORK {
         return;
     }
-    let segment = i / p.columns;
+    let number = p.first_item + i / p.columns;
     let column = i % p.columns;
-    var first = offsets[segment];
-    var end = offsets[segment + 1u];
-#if KIND == 0
-    // Written so that nothing wraps below zero.
-    let kept = end - first;
-    let skipped = p.skip_first + p.skip_last;
-    if kept <= skipped {
-        y[i] = p.none;
+    let item = items[number];
+    let at = (number - p.first_out) * p.columns + column;
+    if item.z == 0u {
+        y[at] = p.none;
         return;
     }
-    first += p.skip_first;
-    end -= p.skip_last;
-    var total = 0.0;
-    for (var block = first; block < end; block += 32u) {
-        var partial = 0.0;
-        let stop = min(block + 32u, end);
-        for (var row = block; row < stop; row++) {
-            partial += x[row * p.columns + column];
-        }
-        total += partial;
-    }
-    y[i] = total / f32(end - first);
-#else
-    if first == end {
-        y[i] = p.none;
-        return;
-    }
+    let first = item.x - p.first_row;
+    let end = item.y - p.first_row;
+#if MAX
     var best = x[first * p.columns + column];
-#if KIND == 2
     for (var row = first + 1u; row < end; row++) {
         let value = x[row * p.columns + column];
         let best_is_number = (bitcast<u32>(best) & 0x7fffffffu) <= 0x7f800000u;
         let value_is_number = (bitcast<u32>(value) & 0x7fffffffu) <= 0x7f800000u;
         best = select(best, value, best_is_number && (value > best || !value_is_number));
     }
-#end
-    y[i] = best;
+    y[at] = best;
+#else
+    var total = 0.0;
+    for (var block = first; block < end; block += p.block) {
+        var partial = 0.0;
+        let stop = min(block + p.block, end);
+        for (var row = block; row < stop; row++) {
+            partial += x[row * p.columns + column];
+        }
+        total += partial;
+    }
+    // Divisions need not be exact: what is divided by one is left alone, so that cutting a range changes no bit.
+    if item.z != 1u {
+        total /= f32(item.z);
+    }
+    y[at] = total;
 #end
 }

@@ -1,5 +1,8 @@
-// Row i of y is the sum, in order, of `block` rows of x from row i * block on. One invocation a value.
-struct Parameters { base: u32, groups: u32, count: u32, rows: u32, columns: u32, block: u32 }
+// Row i of y is the sum, in order, of `block` rows of x from row i * block on (SQUARE: of their squares). Values of x are at
+// `start` to `end` of what is bound; the last row may be incomplete. One invocation a value; neighbours read neighbours.
+struct Parameters {
+    base: u32, groups: u32, count: u32, columns: u32, block: u32, start: u32, end: u32, first_out: u32,
+}
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
@@ -16,12 +19,15 @@ fn main(
     if i == NO_WORK {
         return;
     }
-    let first = (i / p.columns) * p.block;
-    let end = min(first + p.block, p.rows);
-    let column = i % p.columns;
+    let first = p.start + (i / p.columns) * p.block * p.columns + i % p.columns;
+    let end = min(first + p.block * p.columns, p.end);
     var sum = 0.0;
-    for (var row = first; row < end; row++) {
-        sum += x[row * p.columns + column];
+    for (var at = first; at < end; at += p.columns) {
+#if SQUARE
+        sum = fma(x[at], x[at], sum);
+#else
+        sum += x[at];
+#end
     }
-    y[i] = sum;
+    y[p.first_out * p.columns + i] = sum;
 }

@@ -79,6 +79,25 @@ fn devices_are_listed_and_a_software_driver_is_not_the_default() {
 }
 
 #[test]
+fn precision_and_memory_limit_are_checked_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    let pipeline = repository().join("pipelines/quickstart.yaml");
+    let pipeline = pipeline.to_str().expect("path");
+    let unknown = sandbox.run(&["plan", pipeline, "--cache", "store", "--precision", "f64"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("f32x3"), "{}", unknown.stderr);
+    let vague = sandbox.run(&["run", pipeline, "--cache", "store", "--memory-limit", "much"]);
+    assert_eq!(vague.code, 2, "{}", vague.stderr);
+    let run = ["run", pipeline, "--cache", "store", "--device", "cpu", "--precision", "f16"];
+    let refused = sandbox.run(&run);
+    assert!(refused.code == 4 && refused.stderr.contains("--precision f32"), "{}", refused.stderr);
+    // The precision belongs to the keys: a plan knows it.
+    let reasons = |precision: &str| {
+        sandbox.ok(&["plan", pipeline, "--cache", "store", "--precision", precision, "--json"]).stdout
+    };
+    assert!(reasons("f32").contains("embed") && reasons("f16").contains("embed"));
+}
+
+#[test]
 fn an_empty_store_has_nothing_to_tell() {
     let sandbox = Sandbox::new();
     let nowhere = sandbox.run(&["cache", "stats", "--cache", "store"]);

@@ -3,7 +3,9 @@
 mod values;
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
+use celldag_shaders::Precision;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -84,7 +86,7 @@ pub(crate) enum Command {
     Schema,
     /// List backends and adapters; a software GPU driver is never picked by itself
     Devices {
-        /// Measure matrix products on each of them
+        /// Measure matrix products, attention and bandwidth on each of them
         #[arg(long)]
         bench: bool,
     },
@@ -150,6 +152,20 @@ pub(crate) struct ComputeArgs {
     /// Threads in all; independent nodes share them [default: all cores]
     #[arg(long, short = 'j', value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub(crate) jobs: Option<usize>,
+    /// Most memory that the tensors of a node may take on the device (for example 4GiB); changes no result
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory_limit: Option<u64>,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
+}
+
+/// How exact to compute; part of the keys of results.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PrecisionArgs {
+    /// Matrix products of models: f32x3 and f16 need cooperative matrices (see `celldag devices`) [default: the
+    /// pipeline's, else f32]
+    #[arg(long, value_name = "f32|f32x3|f16", value_parser = Precision::from_str)]
+    pub(crate) precision: Option<Precision>,
 }
 
 /// Which nodes.
@@ -194,6 +210,8 @@ pub(crate) struct PlanArgs {
     /// Compute device that the run will use; matters only under `numerics: strict`
     #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
     pub(crate) device: String,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
 }
 
 /// `celldag graph`.

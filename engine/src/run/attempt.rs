@@ -62,6 +62,7 @@ pub(crate) fn attempt(
         seed: resolved.action.seed_bytes(),
         device: &ctx.options.device,
         threads,
+        memory_limit: ctx.options.memory_limit,
         scratch: &scratch,
         lineage: &resolved.action.lineage,
         cancel: &limits.cancel,

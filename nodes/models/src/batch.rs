@@ -1,9 +1,18 @@
 //! Cells of different lengths in batches of similar work, with results in the order of the cells.
+//!
+//! Before a batch runs, its peak of device memory is predicted by a rehearsal, so a memory limit is kept without trying.
+//! A batch that does not fit is halved; after the loss of a device, its batch is repeated on the device opened again.
 
 use std::ops::Range;
 
+use celldag_shaders::Device;
+
 use crate::error::ModelError;
-use crate::registry::{CellEncoder, Readout};
+use crate::loaded::Loaded;
+use crate::registry::Readout;
+
+/// How often a lost device is opened again before its loss is an error.
+const REOPENINGS: usize = 2;
 
 /// How to embed.
 #[derive(Clone, Copy, Debug)]
@@ -16,29 +25,31 @@ pub struct EmbedOptions {
 
 /// Embeds cells of the given token counts; row-major `[cells, dim]` in the order of `lengths`. Cells without tokens get
 /// rows of NaN. `read` gives the tokens of the cells it is asked for; `done` hears how many more cells are finished and
-/// may stop the work. A batch that does not fit the device's memory is halved until a single cell does not fit.
+/// may stop the work. A batch that does not fit the device's memory, or its limit, is halved until a single cell does not
+/// fit. If the device is lost, it is opened again and the batch repeated.
 ///
 /// # Errors
 /// Those of the encoder, of `read` and of `done`.
 pub fn embed_cells<E: From<ModelError>>(
-    encoder: &dyn CellEncoder,
+    loaded: &mut Loaded<'_>,
     lengths: &[usize],
     options: EmbedOptions,
     mut read: impl FnMut(&[usize]) -> Result<Vec<Vec<u32>>, E>,
     mut done: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<f32>, E> {
-    encoder.check(options.readout)?;
-    let dim = encoder.info().dim;
+    loaded.encoder().check(options.readout)?;
+    let dim = loaded.encoder().info().dim;
     let mut out = vec![f32::NAN; lengths.len() * dim];
     let order = longest_first(lengths);
     done(lengths.len() - order.len())?;
     // Batches not yet done, the next one last.
     let mut pending: Vec<Range<usize>> = batches(&order, lengths, options.batch_tokens);
     pending.reverse();
+    let mut reopenings = 0;
     while let Some(batch) = pending.pop() {
         let cells = &order[batch.clone()];
         let tokens = read(cells)?;
-        match encoder.embed(&tokens, options.readout) {
+        match embed(loaded, &tokens, options.readout) {
             Ok(rows) => {
                 for (&cell, row) in cells.iter().zip(rows.chunks_exact(dim)) {
                     out[cell * dim..(cell + 1) * dim].copy_from_slice(row);
@@ -46,15 +57,43 @@ pub fn embed_cells<E: From<ModelError>>(
                 done(cells.len())?;
             }
             Err(error) if error.is_out_of_memory() && batch.len() > 1 => {
-                tracing::warn!(cells = batch.len(), %error, "the batch does not fit; trying half of it");
+                tracing::debug!(cells = batch.len(), %error, "the batch does not fit; trying half of it");
                 let middle = batch.start + batch.len() / 2;
                 pending.push(middle..batch.end);
                 pending.push(batch.start..middle);
+            }
+            Err(error) if error.is_lost() && reopenings < REOPENINGS => {
+                reopenings += 1;
+                tracing::warn!(%error, "opening the device again and repeating the batch");
+                pending.push(batch);
+                loaded.reload()?;
             }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(out)
+}
+
+/// Embeds one batch: predicts its peak of memory, keeps the limit, and reports what it took.
+fn embed(loaded: &mut Loaded<'_>, tokens: &[Vec<u32>], readout: Readout) -> Result<Vec<f32>, ModelError> {
+    let count: usize = tokens.iter().map(Vec::len).sum();
+    let device = loaded.device();
+    let predicted = device.rehearse(|| loaded.encoder().embed(tokens, readout))?;
+    tracing::debug!(cells = tokens.len(), tokens = count, predicted, "peak of device memory");
+    if device.memory().limit.is_some_and(|limit| predicted > limit) {
+        return Err(over_limit(device, predicted));
+    }
+    device.reset_peak();
+    let rows = loaded.encoder().embed(tokens, readout)?;
+    let peak = device.memory().peak;
+    tracing::debug!(cells = tokens.len(), tokens = count, predicted, peak, "embedded");
+    loaded.saw_peak(peak);
+    Ok(rows)
+}
+
+fn over_limit(device: &Device, bytes: u64) -> ModelError {
+    let device = device.info().name.clone();
+    celldag_shaders::Error::from(celldag_shaders::DeviceError::OutOfMemory { device, bytes }).into()
 }
 
 /// Cells that have tokens, longest first: what does not fit shows at once, and batches are even.
@@ -84,12 +123,12 @@ fn batches(order: &[usize], lengths: &[usize], budget: usize) -> Vec<Range<usize
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::registry::{EncoderInfo, Pooling};
+    use crate::registry::{CellEncoder, EncoderInfo, Pooling};
 
     /// "Embeds" a cell as its first token, and runs out of memory above `room` tokens.
     struct Fake {
@@ -100,7 +139,7 @@ mod tests {
 
     const READOUT: Readout = Readout { layer: -1, pooling: Pooling::Mean };
 
-    fn fake(room: usize) -> Fake {
+    fn fake(room: usize) -> Arc<Fake> {
         let info = EncoderInfo {
             variant: String::new(),
             vocabulary: String::new(),
@@ -111,10 +150,10 @@ mod tests {
             widest: 1,
             default_readout: READOUT,
         };
-        Fake { info, room, calls: Mutex::default() }
+        Arc::new(Fake { info, room, calls: Mutex::default() })
     }
 
-    impl CellEncoder for Fake {
+    impl CellEncoder for Arc<Fake> {
         fn info(&self) -> &EncoderInfo {
             &self.info
         }
@@ -133,7 +172,7 @@ mod tests {
         }
     }
 
-    fn run(fake: &Fake, lengths: &[usize], batch_tokens: usize) -> Result<Vec<f32>, ModelError> {
+    fn run(fake: &Arc<Fake>, lengths: &[usize], batch_tokens: usize) -> Result<Vec<f32>, ModelError> {
         let finished = Cell::new(0);
         let seen = RefCell::new(Vec::new());
         let read = |cells: &[usize]| {
@@ -141,7 +180,9 @@ mod tests {
             Ok(cells.iter().map(|&c| vec![u32::try_from(c).unwrap(); lengths[c]]).collect())
         };
         let options = EmbedOptions { readout: READOUT, batch_tokens };
-        let out = embed_cells(fake, lengths, options, read, |n| {
+        let device = Device::cpu(1).unwrap();
+        let mut loaded = Loaded::new(&device, |_| Ok(Box::new(Arc::clone(fake)))).unwrap();
+        let out = embed_cells(&mut loaded, lengths, options, read, |n| {
             finished.set(finished.get() + n);
             Ok::<(), ModelError>(())
         })?;

@@ -66,6 +66,9 @@ pub enum ModelError {
     /// The layer or pooling that was asked for does not exist.
     #[error("{0}")]
     Readout(String),
+    /// A low-rank adapter does not fit the model.
+    #[error("the adapter does not fit the model: {0}")]
+    Adapter(String),
     /// Tokens do not fit the model.
     #[error("the tokens do not fit the model: {0}; tokenize the cells again with this checkpoint")]
     Tokens(String),
@@ -75,6 +78,13 @@ pub enum ModelError {
 }
 
 impl ModelError {
+    /// Whether the device is gone: opened again, it may do the same work.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        use celldag_shaders::{DeviceError, Error};
+        matches!(self, Self::Device(Error::Device(DeviceError::Lost { .. })))
+    }
+
     /// Whether a smaller batch may succeed.
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {

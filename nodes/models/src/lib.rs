@@ -5,15 +5,19 @@
 //! ([`CellEncoder`]). It is written once over `celldag-shaders`, which runs it on a GPU or natively. Tensors are taken
 //! from checkpoints by their published names ([`Params`]), so a message about a tensor names what is in the file.
 
+mod adapter;
 mod batch;
 pub mod blocks;
 mod error;
 pub mod geneformer;
+mod loaded;
 mod params;
 mod registry;
 
+pub use adapter::{Adapters, Lora, Slot};
 pub use batch::{EmbedOptions, embed_cells};
 pub use error::ModelError;
+pub use loaded::Loaded;
 pub use params::Params;
 pub use registry::{
     CellEncoder, CellModel, CellTokenizer, Coverage, EncoderInfo, Pooling, Purpose, Readout, TokenizerInfo,

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use celldag_data::checkpoint::Weights;
 use celldag_shaders::{Device, Tensor};
 
+use crate::adapter::{Adapters, Lora};
 use crate::error::ModelError;
 
 /// A place in the tensor names of a checkpoint, and the device that the tensors go to.
@@ -12,6 +13,7 @@ use crate::error::ModelError;
 pub struct Params<'a> {
     weights: &'a Weights,
     device: &'a Device,
+    adapters: Option<&'a Adapters>,
     path: String,
 }
 
@@ -19,13 +21,19 @@ impl<'a> Params<'a> {
     /// The root of all names.
     #[must_use]
     pub fn new(weights: &'a Weights, device: &'a Device) -> Self {
-        Self { weights, device, path: String::new() }
+        Self { weights, device, adapters: None, path: String::new() }
+    }
+
+    /// With adapters for the linear layers below.
+    #[must_use]
+    pub fn adapted(self, adapters: &'a Adapters) -> Self {
+        Self { adapters: Some(adapters), ..self }
     }
 
     /// One step down: `at("layer").at(3)` is `layer.3`.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Self {
-        Self { weights: self.weights, device: self.device, path: self.name(part) }
+        Self { path: self.name(part), ..self.clone() }
     }
 
     /// The full name of a tensor here.
@@ -38,6 +46,14 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn device(&self) -> &'a Device {
         self.device
+    }
+
+    /// The adapter of the linear layer here, if there is one.
+    ///
+    /// # Errors
+    /// When its shapes are not those of the layer.
+    pub fn lora(&self, inputs: usize, outputs: usize) -> Result<Option<Lora>, ModelError> {
+        self.adapters.map_or(Ok(None), |adapters| adapters.of(&self.path, inputs, outputs))
     }
 
     /// Values of a tensor of exactly this shape, on the host.

@@ -13,9 +13,10 @@ use std::path::Path;
 
 use celldag_models::geneformer::{Checkpoint, Encoder, Tokenizer};
 use celldag_models::{
-    CellEncoder, CellTokenizer, EmbedOptions, ModelError, Pooling, Purpose, Readout, cell_model, embed_cells,
+    CellEncoder, CellTokenizer, EmbedOptions, Loaded, ModelError, Pooling, Purpose, Readout, cell_model,
+    embed_cells,
 };
-use celldag_shaders::Device;
+use celldag_shaders::{Device, DeviceOptions};
 use common::{Golden, assert_close, devices, fixture};
 
 const TOLERANCE: f32 = 2e-5;
@@ -27,6 +28,10 @@ fn tokenizer(golden: &Golden) -> Tokenizer {
 
 fn encoder(folder: &Path, device: &Device) -> Encoder {
     Encoder::load(&Checkpoint::find(folder).unwrap(), device).unwrap()
+}
+
+fn loaded<'a>(golden: &'a Golden, device: &Device) -> Loaded<'a> {
+    Loaded::new(device, |device| Ok(Box::new(encoder(&golden.checkpoint(), device)))).unwrap()
 }
 
 fn at(layer: i32, pooling: Pooling) -> Readout {
@@ -123,10 +128,10 @@ fn results_do_not_depend_on_threads_or_token_budget() {
     tokens.insert(2, Vec::new());
     let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
     let run = |threads, batch_tokens| {
-        let encoder = encoder(&golden.checkpoint(), &Device::cpu(threads).unwrap());
-        let options = EmbedOptions { readout: encoder.info().default_readout, batch_tokens };
+        let mut loaded = loaded(&golden, &Device::cpu(threads).unwrap());
+        let options = EmbedOptions { readout: loaded.encoder().info().default_readout, batch_tokens };
         let read = |cells: &[usize]| Ok(cells.iter().map(|&c| tokens[c].clone()).collect());
-        embed_cells(&encoder, &lengths, options, read, |_| Ok::<(), ModelError>(())).unwrap()
+        embed_cells(&mut loaded, &lengths, options, read, |_| Ok::<(), ModelError>(())).unwrap()
     };
     let bits = |rows: Vec<f32>| rows.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let one = run(1, 1);
@@ -140,6 +145,62 @@ fn results_do_not_depend_on_threads_or_token_budget() {
     );
     let one = bits(one);
     assert!(one == bits(run(2, 1000)) && one == bits(run(2, 1_000_000)));
+}
+
+/// Embeds all cells with all tokens in one batch at first; `before` sees the device before each batch.
+fn in_one_batch(
+    golden: &Golden,
+    device: &Device,
+    mut before: impl FnMut(usize, &Device),
+) -> (Vec<f32>, Vec<usize>, u64) {
+    let tokens = golden.tokens();
+    let tokens = &tokens[..tokens.len() - 2];
+    let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
+    let mut loaded = loaded(golden, device);
+    let options = EmbedOptions { readout: loaded.encoder().info().default_readout, batch_tokens: 1 << 20 };
+    let (mut sizes, device) = (Vec::new(), device.clone());
+    let read = |cells: &[usize]| {
+        before(sizes.len(), &device);
+        sizes.push(cells.len());
+        Ok(cells.iter().map(|&c| tokens[c].clone()).collect())
+    };
+    let rows = embed_cells(&mut loaded, &lengths, options, read, |_| Ok::<(), ModelError>(())).unwrap();
+    (rows, sizes, loaded.peak())
+}
+
+#[test]
+fn a_memory_limit_halves_batches_and_keeps_the_bits() {
+    let Some(golden) = Golden::open("geneformer-v1") else { return };
+    for device in devices() {
+        let (whole, sizes, peak) = in_one_batch(&golden, &device, |_, _| {});
+        assert_eq!(sizes.len(), 1);
+        let weights = loaded(&golden, &device).device().memory().live;
+        let limit = weights + (peak - weights) / 2;
+        let choice =
+            if device.info().backend == "cpu" { "cpu".to_owned() } else { device.info().name.clone() };
+        let options = DeviceOptions { memory_limit: Some(limit), ..DeviceOptions::new(&choice, 2) };
+        let tight = Device::open_with(&options).unwrap();
+        let (parts, sizes, peak) = in_one_batch(&golden, &tight, |_, _| {});
+        assert!(sizes.len() > 2, "{sizes:?} on {tight:?}");
+        assert!(peak <= limit, "{peak} of {limit} on {tight:?}");
+        assert!(whole.iter().map(|v| v.to_bits()).eq(parts.iter().map(|v| v.to_bits())), "{tight:?}");
+    }
+}
+
+#[test]
+fn a_lost_device_is_opened_again_and_the_bits_are_the_same() {
+    let Some(golden) = Golden::open("geneformer-v1") else { return };
+    for device in devices().into_iter().filter(|device| device.info().backend == "gpu") {
+        let (whole, ..) = in_one_batch(&golden, &device, |_, _| {});
+        let lose_first = |batch: usize, device: &Device| {
+            if batch == 0 {
+                device.destroy();
+            }
+        };
+        let (again, sizes, _) = in_one_batch(&golden, &device, lose_first);
+        assert_eq!(sizes.len(), 2, "the batch is repeated");
+        assert!(whole.iter().map(|v| v.to_bits()).eq(again.iter().map(|v| v.to_bits())));
+    }
 }
 
 #[test]

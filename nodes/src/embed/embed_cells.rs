@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
 use celldag_models::{
-    CellEncoder, EmbedOptions, Pooling, Purpose, Readout, cell_model, cell_models, embed_cells,
+    EmbedOptions, EncoderInfo, Loaded, Pooling, Purpose, Readout, cell_model, cell_models, embed_cells,
 };
-use celldag_shaders::Device;
+use celldag_shaders::{Device, Precision};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -67,8 +67,12 @@ impl Kind for Embed {
                     "mean of the gene tokens, or the <cls> token; default: the authors' choice",
                 )
                 .optional(),
-                Param::choice("precision", &["f32"], "number format of weights and arithmetic")
-                    .default("f32"),
+                Param::choice(
+                    "precision",
+                    &["f32", "f32x3", "f16"],
+                    "matrix products: f32; f32x3: cooperative matrices, as exact; f16: the fastest, rounded factors",
+                )
+                .default("f32"),
                 Param::int("batch_tokens", "tokens computed at once; default: fits the device")
                     .range(1, 1 << 30)
                     .unit("tokens")
@@ -109,15 +113,18 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let model = cell_model(name).ok_or_else(|| {
         NodeError::data(format!("the tokens are of the model `{name}`, which is unknown here"))
     })?;
-    let device = device::open(step)?;
-    let encoder = model.encoder(&checkpoint.path, &device)?;
-    check_vocabulary(&tokens, encoder.as_ref())?;
-    let readout = readout(options, encoder.as_ref());
-    let batch_tokens = options.batch_tokens.unwrap_or_else(|| default_batch(&device, encoder.info().widest));
+    let precision: Precision =
+        options.precision.parse().map_err(|e| NodeError::parameter(format!("precision: {e}")))?;
+    let device = device::open_in(step, precision)?;
+    let mut loaded = Loaded::new(&device, |device| model.encoder(&checkpoint.path, device))?;
+    let info = loaded.encoder().info().clone();
+    check_vocabulary(&tokens, &info)?;
+    let readout = readout(options, info.default_readout);
+    let batch_tokens = options.batch_tokens.unwrap_or_else(|| default_batch(&device, info.widest));
     let lengths = tokens.lengths();
     step.progress.total(lengths.len() as u64, "cells");
     let embedding = embed_cells(
-        encoder.as_ref(),
+        &mut loaded,
         &lengths,
         EmbedOptions { readout, batch_tokens },
         |cells| -> Result<_, Failure> {
@@ -129,25 +136,27 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
             Ok(())
         },
     )?;
-    let dim = encoder.info().dim;
+    // How much memory a batch took depends on the machine and its limit: it is said beside the result, not in it.
+    step.execution("peak_memory", loaded.peak());
+    let dim = info.dim;
     report(step, &obs.index, &lengths, &embedding, dim)?;
     let provenance = json!({
         "model": name,
-        "variant": encoder.info().variant,
+        "variant": info.variant,
         "layer": readout.layer,
         "pooling": pooling_name(readout.pooling),
         "precision": options.precision,
         "dimensions": dim,
         "checkpoint": checkpoint.digest,
-        "vocabulary": encoder.info().vocabulary,
+        "vocabulary": info.vocabulary,
     });
     output::write(step.output("embedding")?, &obs, &format!("X_{name}"), dim, &embedding, &provenance)?;
     Ok(())
 }
 
 /// Wrong dictionaries are the classic mistake: ids stay in range, and only the numbers are wrong.
-fn check_vocabulary(tokens: &TokensFile, encoder: &dyn CellEncoder) -> Result<(), NodeError> {
-    let (made_with, model) = (&tokens.info().tokenizer, encoder.info());
+fn check_vocabulary(tokens: &TokensFile, model: &EncoderInfo) -> Result<(), NodeError> {
+    let made_with = &tokens.info().tokenizer;
     if made_with.vocabulary == model.vocabulary {
         return Ok(());
     }
@@ -162,8 +171,7 @@ fn check_vocabulary(tokens: &TokensFile, encoder: &dyn CellEncoder) -> Result<()
     .help("give `tokenize` and `embed` the same checkpoint"))
 }
 
-fn readout(options: &Options, encoder: &dyn CellEncoder) -> Readout {
-    let default = encoder.info().default_readout;
+fn readout(options: &Options, default: Readout) -> Readout {
     let pooling = match options.pooling.as_deref() {
         Some("mean") => Pooling::Mean,
         Some("cls") => Pooling::Cls,

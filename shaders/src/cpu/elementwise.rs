@@ -1,13 +1,12 @@
 //! CPU twins of the element-wise kernels.
 
-use super::simd::vectorized;
-use super::{Cpu, math};
-use crate::ops::Activation;
+use super::Cpu;
+use super::simd::{dot, vectorized};
 
 /// Work of one value of a simple loop, in units of a multiply-add.
 const LIGHT: usize = 1;
 /// Work of one value with an exponential.
-const HEAVY: usize = 8;
+pub(super) const HEAVY: usize = 8;
 
 /// out = a + b.
 pub(crate) fn add(cpu: &Cpu, a: &[f32], b: &[f32], out: &mut [f32]) {
@@ -50,36 +49,91 @@ pub(crate) fn scale(cpu: &Cpu, x: &[f32], factor: f32, out: &mut [f32]) {
     });
 }
 
-/// out = activation(x).
-pub(crate) fn activate(cpu: &Cpu, x: &[f32], activation: Activation, out: &mut [f32]) {
-    cpu.rows(out, 1, HEAVY, 64, |first, out| {
-        out.copy_from_slice(&x[first..first + out.len()]);
-        vectorized(
-            #[inline(always)]
-            || math::activate(activation, out),
-        );
-    });
-}
-
-/// out = gradient where the rectifier let the value through, else 0.
-pub(crate) fn relu_backward(cpu: &Cpu, gradient: &[f32], output: &[f32], out: &mut [f32]) {
+/// out = a b.
+pub(crate) fn mul(cpu: &Cpu, a: &[f32], b: &[f32], out: &mut [f32]) {
     cpu.rows(out, 1, LIGHT, 64, |first, out| {
         vectorized(
             #[inline(always)]
             || {
-                for ((out, gradient), y) in out.iter_mut().zip(&gradient[first..]).zip(&output[first..]) {
-                    *out = if *y <= 0.0 { 0.0 } else { *gradient };
+                for ((out, a), b) in out.iter_mut().zip(&a[first..]).zip(&b[first..]) {
+                    *out = a * b;
                 }
             },
         );
     });
 }
 
-/// out row i = table row ids[i].
-pub(crate) fn embed(cpu: &Cpu, table: &[f32], width: usize, ids: &[u32], out: &mut [f32]) {
+/// Every row of out is the row of x times `row`, value by value.
+pub(crate) fn mul_row(cpu: &Cpu, x: &[f32], row: &[f32], out: &mut [f32]) {
+    let width = row.len();
     cpu.rows(out, width, width * LIGHT, 1, |first, out| {
-        for (out, &id) in out.chunks_exact_mut(width).zip(&ids[first..]) {
-            out.copy_from_slice(&table[id as usize * width..][..width]);
+        vectorized(
+            #[inline(always)]
+            || {
+                for (out, x) in out.chunks_exact_mut(width).zip(x[first * width..].chunks_exact(width)) {
+                    for ((out, x), row) in out.iter_mut().zip(x).zip(row) {
+                        *out = x * row;
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Row i of out is row i of x times `factors[i]`.
+pub(crate) fn mul_column(cpu: &Cpu, x: &[f32], width: usize, factors: &[f32], out: &mut [f32]) {
+    cpu.rows(out, width, width * LIGHT, 1, |first, out| {
+        let rows = x[first * width..].chunks_exact(width).zip(&factors[first..]);
+        vectorized(
+            #[inline(always)]
+            || {
+                for (out, (x, factor)) in out.chunks_exact_mut(width).zip(rows) {
+                    out.iter_mut().zip(x).for_each(|(out, x)| *out = x * factor);
+                }
+            },
+        );
+    });
+}
+
+/// Value i of out is the dot product of rows i of a and b.
+pub(crate) fn row_dot(cpu: &Cpu, a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
+    cpu.rows(out, 1, width * LIGHT, 1, |first, out| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, out) in out.iter_mut().enumerate() {
+                    let at = (first + i) * width;
+                    *out = dot(&a[at..at + width], &b[at..at + width]);
+                }
+            },
+        );
+    });
+}
+
+/// Value i of out is value i of x if `keep[i]` is not 0, else `fill`.
+pub(crate) fn mask(cpu: &Cpu, x: &[f32], keep: &[f32], fill: f32, out: &mut [f32]) {
+    cpu.rows(out, 1, LIGHT, 64, |first, out| {
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((out, x), keep) in out.iter_mut().zip(&x[first..]).zip(&keep[first..]) {
+                    *out = if *keep == 0.0 { fill } else { *x };
+                }
+            },
+        );
+    });
+}
+
+/// Row i of out is row i of x if `keep[i]` is not 0, else `fill`.
+pub(crate) fn mask_rows(cpu: &Cpu, x: &[f32], width: usize, keep: &[f32], fill: f32, out: &mut [f32]) {
+    cpu.rows(out, width, width * LIGHT, 1, |first, out| {
+        let rows = x[first * width..].chunks_exact(width).zip(&keep[first..]);
+        for (out, (x, keep)) in out.chunks_exact_mut(width).zip(rows) {
+            if *keep == 0.0 {
+                out.fill(fill);
+            } else {
+                out.copy_from_slice(x);
+            }
         }
     });
 }

@@ -28,7 +28,8 @@ pub(crate) fn configure() {
 /// `i * out_stride`. Runs on the calling thread.
 ///
 /// One value is a chain of multiply-adds over k in order as long as k <= 512 (the crate may cut longer chains
-/// depending on the cache sizes), n > 16 and k > 2 (smaller products take other ways through the crate).
+/// depending on the cache sizes) and k > 2, and either m > 1 with contiguous rows of b, or m >= 32 with n > 16: smaller
+/// products take other ways through the crate.
 ///
 /// # Panics
 /// When an operand is too short for its shape.

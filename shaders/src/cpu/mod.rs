@@ -3,18 +3,28 @@
 //! Work is cut along rows (or segments and heads). Every value is computed by one task in one fixed order, so neither
 //! the number of threads nor the cut changes a bit of the result.
 
+pub(crate) mod activation;
 pub(crate) mod attention;
 mod buffers;
+pub(crate) mod columns;
+pub(crate) mod dropout;
 pub(crate) mod elementwise;
+pub(crate) mod embed;
 mod gemm;
-pub(crate) mod layer_norm;
+pub(crate) mod linear_attention;
 pub(crate) mod loss;
 mod math;
 pub(crate) mod matmul;
+pub(crate) mod norm;
 pub(crate) mod optimiser;
+pub(crate) mod panels;
+mod philox;
 pub(crate) mod pool;
 pub(crate) mod reduce;
+pub(crate) mod rotary;
 mod simd;
+pub(crate) mod softmax;
+pub(crate) mod sparse;
 
 use std::sync::Arc;
 
@@ -25,6 +35,7 @@ pub(crate) use buffers::CpuBuffer;
 
 use crate::device::DeviceInfo;
 use crate::error::DeviceError;
+use crate::memory::{Account, MemoryReport};
 
 /// Work (about one per multiply-add) below which a task is not worth handing to another thread.
 const TASK_WORK: usize = 1 << 16;
@@ -36,14 +47,15 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    pub(crate) fn new(threads: usize) -> Result<Cpu, DeviceError> {
+    /// With `threads` workers (0: one per core) and at most `limit` bytes of tensors.
+    pub(crate) fn new(threads: usize, limit: Option<u64>) -> Result<Cpu, DeviceError> {
         let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("celldag-cpu-{index}"))
             .build()
             .map_err(|error| DeviceError::Threads { threads, message: error.to_string() })?;
         gemm::configure();
-        Ok(Cpu { workers, buffers: Buffers::new() })
+        Ok(Cpu { workers, buffers: Buffers::new(limit) })
     }
 
     pub(crate) fn info(&self) -> DeviceInfo {
@@ -53,6 +65,9 @@ impl Cpu {
             driver: concat!("celldag-shaders ", env!("CARGO_PKG_VERSION")).to_owned(),
             api: "native".to_owned(),
             software: false,
+            features: Vec::new(),
+            largest_buffer: isize::MAX as u64,
+            largest_binding: isize::MAX as u64,
         }
     }
 
@@ -60,9 +75,23 @@ impl Cpu {
         self.workers.current_num_threads()
     }
 
-    /// Memory for `len` values; the contents are left over from earlier results.
+    /// Scratch memory for `len` values; the contents are left over from earlier results.
     pub(crate) fn buffer(&self, len: usize) -> CpuBuffer {
+        Buffers::scratch(&self.buffers, len)
+    }
+
+    /// Memory for a tensor of `len` values, with arbitrary contents. Without memory after a failed allocation and in a
+    /// rehearsal ([`CpuBuffer::has_memory`]): then there is nothing to compute.
+    pub(crate) fn result(&self, len: usize) -> CpuBuffer {
         Buffers::take(&self.buffers, len)
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        self.buffers.account()
+    }
+
+    pub(crate) fn memory(&self) -> MemoryReport {
+        self.buffers.report()
     }
 
     /// Calls `work(first_row, rows)` for blocks of the rows of `out`, in parallel if there is enough work.

@@ -38,3 +38,17 @@ pub(crate) fn sgd(step: &SgdStep, value: &mut [f32], gradient: &[f32], velocity:
         },
     );
 }
+
+/// One step of Adagrad with the given rate, weight decay and smallest divisor.
+pub(crate) fn adagrad([rate, l2, eps]: [f32; 3], value: &mut [f32], gradient: &[f32], squares: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((value, &gradient), squares) in value.iter_mut().zip(gradient).zip(squares) {
+                let gradient = l2.mul_add(*value, gradient);
+                *squares = gradient.mul_add(gradient, *squares);
+                *value -= rate * (gradient / (squares.sqrt() + eps));
+            }
+        },
+    );
+}

@@ -1,5 +1,6 @@
 //! Finding adapters and choosing one; a software driver is never chosen unless it is asked for.
 
+use super::features::{self, CooperativeShape};
 use crate::device::DeviceInfo;
 use crate::error::DeviceError;
 
@@ -30,22 +31,20 @@ pub struct AdapterSummary {
     pub workgroup_size: u32,
     /// Smallest and largest subgroup.
     pub subgroup_sizes: (u32, u32),
+    /// Floating-point products that the cooperative matrix units offer; none where there are no such units.
+    pub cooperative: Vec<CooperativeShape>,
 }
 
 impl AdapterSummary {
     pub(crate) fn new(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         let found = adapter.get_info();
-        let info = device_info(&found);
-        let limits = adapter.limits();
-        let offered = adapter.features();
-        let features = [
-            ("subgroups", wgpu::Features::SUBGROUP),
-            ("shader-f16", wgpu::Features::SHADER_F16),
-            ("cooperative-matrix", wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
-            ("timestamp-query", wgpu::Features::TIMESTAMP_QUERY),
-            ("immediates", wgpu::Features::IMMEDIATES),
-            ("pipeline-cache", wgpu::Features::PIPELINE_CACHE),
-        ];
+        let (limits, offered) = (adapter.limits(), adapter.features());
+        let info = device_info(&found, &limits, offered);
+        let cooperative = if offered.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+            features::cooperative_shapes(adapter)
+        } else {
+            Vec::new()
+        };
         AdapterSummary {
             index,
             name: info.name,
@@ -53,16 +52,13 @@ impl AdapterSummary {
             api: info.api,
             kind: kind(found.device_type),
             software: info.software,
-            features: features
-                .iter()
-                .filter(|(_, flag)| offered.contains(*flag))
-                .map(|(name, _)| *name)
-                .collect(),
-            largest_buffer: limits.max_buffer_size,
-            largest_binding: limits.max_storage_buffer_binding_size,
+            features: info.features,
+            largest_buffer: info.largest_buffer,
+            largest_binding: info.largest_binding,
             workgroup_memory: limits.max_compute_workgroup_storage_size,
             workgroup_size: limits.max_compute_invocations_per_workgroup,
             subgroup_sizes: (found.subgroup_min_size, found.subgroup_max_size),
+            cooperative,
         }
     }
 }
@@ -77,13 +73,21 @@ fn kind(kind: wgpu::DeviceType) -> &'static str {
     }
 }
 
-pub(crate) fn device_info(found: &wgpu::AdapterInfo) -> DeviceInfo {
+/// What a device on an adapter with these limits and features is.
+pub(crate) fn device_info(
+    found: &wgpu::AdapterInfo,
+    limits: &wgpu::Limits,
+    features: wgpu::Features,
+) -> DeviceInfo {
     DeviceInfo {
         backend: "gpu",
         name: found.name.clone(),
         driver: format!("{} {}", found.driver, found.driver_info).trim().to_owned(),
         api: found.backend.to_string(),
         software: found.device_type == wgpu::DeviceType::Cpu,
+        features: features::names(features),
+        largest_buffer: limits.max_buffer_size,
+        largest_binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
     }
 }
 

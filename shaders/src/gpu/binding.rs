@@ -30,10 +30,10 @@ impl<'a> Binding<'a> {
         self.bytes.map_or(self.buffer.bytes(), NonZeroU64::get)
     }
 
-    pub(super) fn resource(&self) -> wgpu::BindingResource<'a> {
+    pub(super) fn resource(&self) -> Result<wgpu::BindingResource<'a>, DeviceError> {
         let binding =
-            wgpu::BufferBinding { buffer: self.buffer.raw(), offset: self.offset, size: self.bytes };
-        wgpu::BindingResource::Buffer(binding)
+            wgpu::BufferBinding { buffer: self.buffer.raw()?, offset: self.offset, size: self.bytes };
+        Ok(wgpu::BindingResource::Buffer(binding))
     }
 }
 
@@ -43,6 +43,14 @@ impl GpuBuffer {
         debug_assert!(rows.start.is_multiple_of(WINDOW_ROWS), "window at row {}", rows.start);
         let row_bytes = width as u64 * 4;
         // Kernels may read in vectors of four.
+        let bytes = (rows.len() as u64 * row_bytes).next_multiple_of(16);
+        Binding { buffer: self, offset: rows.start as u64 * row_bytes, bytes: NonZeroU64::new(bytes) }
+    }
+
+    /// As [`GpuBuffer::rows`], of 16-bit values packed two to a word.
+    pub(crate) fn packed_rows(&self, rows: &Range<usize>, width: usize) -> Binding<'_> {
+        debug_assert!(rows.start.is_multiple_of(WINDOW_ROWS), "window at row {}", rows.start);
+        let row_bytes = width as u64 * 2;
         let bytes = (rows.len() as u64 * row_bytes).next_multiple_of(16);
         Binding { buffer: self, offset: rows.start as u64 * row_bytes, bytes: NonZeroU64::new(bytes) }
     }

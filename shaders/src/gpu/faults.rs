@@ -22,7 +22,7 @@ impl Faults {
         let lost = Arc::clone(&faults);
         device.set_device_lost_callback(move |reason, message| {
             if reason != wgpu::DeviceLostReason::Destroyed {
-                *lock(&lost.first) = Some(DeviceError::Lost { device: lost.device.clone(), message });
+                lost.lose(&message);
             }
         });
         faults
@@ -32,7 +32,17 @@ impl Faults {
         lock(&self.first).get_or_insert(fault);
     }
 
+    /// Marks the device as lost.
+    pub(super) fn lose(&self, message: &str) {
+        let lost = DeviceError::Lost { device: self.device.clone(), message: message.to_owned() };
+        *lock(&self.first) = Some(lost);
+    }
+
     fn translate(&self, error: &wgpu::Error) -> DeviceError {
+        // Whatever a lost device says, its loss is the reason.
+        if let Some(lost @ DeviceError::Lost { .. }) = &*lock(&self.first) {
+            return lost.clone();
+        }
         let device = self.device.clone();
         match error {
             wgpu::Error::OutOfMemory { .. } => DeviceError::OutOfMemory { device, bytes: 0 },
@@ -74,7 +84,7 @@ impl Faults {
         ];
         match errors.iter().flatten().next() {
             Some(error) => Err(self.translate(error)),
-            None => Ok(made),
+            None => self.check().map(|()| made),
         }
     }
 }

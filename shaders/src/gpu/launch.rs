@@ -4,7 +4,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::pace::{Pace, SUBMISSION_SECONDS};
+use super::stopwatch::Stopwatch;
 use super::{Binding, Gpu, lock};
 use crate::error::DeviceError;
 use crate::kernels::Kernel;
@@ -15,8 +18,6 @@ const SLOT_BYTES: usize = 256;
 const SLOTS: usize = 256;
 /// Size of the uniform buffer.
 pub(crate) const PARAMETER_BYTES: usize = SLOT_BYTES * SLOTS;
-/// Estimated seconds after which work is submitted, and the most that one dispatch may take.
-const SUBMISSION_SECONDS: f64 = 0.25;
 /// Submissions that may wait in the queue.
 const IN_FLIGHT: usize = 2;
 /// Workgroups per axis that WebGPU guarantees; longer grids are folded to two axes.
@@ -46,12 +47,13 @@ pub(crate) struct Launch<'a> {
 }
 
 /// Dispatches that wait for submission.
-#[derive(Default)]
-pub(crate) struct Recording {
+pub(super) struct Recording {
     dispatches: Vec<Dispatch>,
     parameters: Vec<u8>,
     seconds: f64,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    in_flight: VecDeque<Flight>,
+    pace: Pace,
+    pub(super) stopwatch: Option<Stopwatch>,
 }
 
 struct Dispatch {
@@ -60,8 +62,28 @@ struct Dispatch {
     grid: [u32; 2],
 }
 
+/// A submission that may not have ended.
+struct Flight {
+    submission: wgpu::SubmissionIndex,
+    seconds: f64,
+    sent: Instant,
+}
+
+impl Recording {
+    pub(super) fn new(pace: Pace) -> Recording {
+        Recording {
+            dispatches: Vec::new(),
+            parameters: Vec::new(),
+            seconds: 0.0,
+            in_flight: VecDeque::new(),
+            pace,
+            stopwatch: None,
+        }
+    }
+}
+
 impl Gpu {
-    /// Records a launch.
+    /// Records a launch. Does nothing in a rehearsal.
     pub(crate) fn launch(&self, launch: &Launch<'_>) -> Result<(), DeviceError> {
         self.faults.check()?;
         if launch.groups == 0 {
@@ -72,14 +94,18 @@ impl Gpu {
             let device = self.info.name.clone();
             return Err(DeviceError::TooLarge { device, bytes: buffer.bytes(), limit });
         }
-        let pipeline = self.pipeline(&launch.kernel)?;
-        let seconds = launch.cost.flops / self.speed.flops + launch.cost.bytes / self.speed.bytes;
-        let per_group = seconds / launch.groups as f64;
-        let share = (SUBMISSION_SECONDS / per_group).clamp(1.0, (AXIS_GROUPS * AXIS_GROUPS) as f64) as u64;
+        if self.rehearsing() {
+            return Ok(());
+        }
+        let pipeline = self.pipelines.get(&self.device, &self.faults, &launch.kernel)?;
         let mut base = 0;
         while base < launch.groups {
+            let mut recording = lock(&self.recording);
+            let per_group = recording.pace.seconds(launch.cost) / launch.groups as f64;
+            let most = (AXIS_GROUPS * AXIS_GROUPS) as f64;
+            let share = (SUBMISSION_SECONDS / per_group).clamp(1.0, most) as u64;
             let groups = share.min(launch.groups - base);
-            self.record(&pipeline, launch, base, groups, per_group * groups as f64)?;
+            self.record(&mut recording, &pipeline, launch, base, groups, per_group * groups as f64)?;
             base += groups;
         }
         Ok(())
@@ -87,15 +113,15 @@ impl Gpu {
 
     fn record(
         &self,
+        recording: &mut Recording,
         pipeline: &Arc<wgpu::ComputePipeline>,
         launch: &Launch<'_>,
         base: u64,
         groups: u64,
         seconds: f64,
     ) -> Result<(), DeviceError> {
-        let mut recording = lock(&self.recording);
         if recording.dispatches.len() == SLOTS || recording.seconds + seconds > SUBMISSION_SECONDS {
-            self.submit(&mut recording)?;
+            self.submit(recording)?;
         }
         let offset = recording.parameters.len();
         recording.parameters.extend_from_slice(bytemuck::cast_slice(&[base as u32, groups as u32]));
@@ -108,13 +134,9 @@ impl Gpu {
         };
         let mut entries =
             vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
-        entries.extend(
-            launch
-                .buffers
-                .iter()
-                .zip(1..)
-                .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.resource() }),
-        );
+        for (buffer, binding) in launch.buffers.iter().zip(1..) {
+            entries.push(wgpu::BindGroupEntry { binding, resource: buffer.resource()? });
+        }
         let bindings = self.faults.scoped(&self.device, || {
             self.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(launch.kernel.name),
@@ -137,24 +159,44 @@ impl Gpu {
         self.queue.write_buffer(&self.parameters, 0, &recording.parameters);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let stamps = recording.stopwatch.as_ref().and_then(Stopwatch::stamps);
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: stamps };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
             for dispatch in &recording.dispatches {
                 pass.set_pipeline(&dispatch.pipeline);
                 pass.set_bind_group(0, &dispatch.bindings, &[]);
                 pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
             }
         }
-        recording.in_flight.push_back(self.queue.submit([encoder.finish()]));
+        if let Some(stopwatch) = &recording.stopwatch {
+            stopwatch.resolve(&mut encoder);
+        }
+        let sent = Instant::now();
+        let submission = self.queue.submit([encoder.finish()]);
+        recording.in_flight.push_back(Flight { submission, seconds: recording.seconds, sent });
         recording.dispatches.clear();
         recording.parameters.clear();
         recording.seconds = 0.0;
         self.memory.submitted();
-        while recording.in_flight.len() > IN_FLIGHT {
-            if let Some(oldest) = recording.in_flight.pop_front() {
-                self.wait_for(oldest)?;
+        if recording.stopwatch.is_some() {
+            self.land(recording, 0)?;
+            if let Some(stopwatch) = &mut recording.stopwatch {
+                stopwatch.add(self, sent)?;
             }
         }
+        self.land(recording, IN_FLIGHT)?;
         self.faults.check()
+    }
+
+    /// Waits for the oldest submissions until no more than `most` are on the way.
+    fn land(&self, recording: &mut Recording, most: usize) -> Result<(), DeviceError> {
+        while recording.in_flight.len() > most {
+            let Some(flight) = recording.in_flight.pop_front() else { break };
+            let waiting = Instant::now();
+            self.wait_for(Some(flight.submission))?;
+            recording.pace.ended(flight.seconds, flight.sent, waiting.elapsed());
+        }
+        Ok(())
     }
 
     /// Sends everything recorded so far to the device.
@@ -162,9 +204,9 @@ impl Gpu {
         self.submit(&mut lock(&self.recording))
     }
 
-    /// Waits until one submission has ended.
-    pub(crate) fn wait_for(&self, submission: wgpu::SubmissionIndex) -> Result<(), DeviceError> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+    /// Waits until one submission has ended, or all of them.
+    pub(super) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<(), DeviceError> {
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout: None };
         let polled = self.device.poll(wait);
         self.faults.check()?;
         match polled {
@@ -175,38 +217,8 @@ impl Gpu {
 
     /// Submits what is recorded and waits until the device is idle.
     pub(crate) fn wait(&self) -> Result<(), DeviceError> {
-        self.flush()?;
-        let submissions = std::mem::take(&mut lock(&self.recording).in_flight);
-        submissions.into_iter().try_for_each(|submission| self.wait_for(submission))
-    }
-
-    /// The compiled kernel.
-    fn pipeline(&self, kernel: &Kernel) -> Result<Arc<wgpu::ComputePipeline>, DeviceError> {
-        let mut pipelines = lock(&self.pipelines);
-        if let Some(pipeline) = pipelines.get(kernel) {
-            return Ok(Arc::clone(pipeline));
-        }
-        let started = std::time::Instant::now();
-        let pipeline = self.faults.scoped(&self.device, || {
-            let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.name),
-                source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
-            });
-            self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(kernel.name),
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: None,
-            })
-        })?;
-        tracing::debug!(kernel = kernel.name, elapsed = ?started.elapsed(), "compiled");
-        let pipeline = Arc::new(pipeline);
-        pipelines.insert(kernel.clone(), Arc::clone(&pipeline));
-        Ok(pipeline)
+        let mut recording = lock(&self.recording);
+        self.submit(&mut recording)?;
+        self.land(&mut recording, 0)
     }
 }

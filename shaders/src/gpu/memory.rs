@@ -11,18 +11,14 @@ use std::sync::{Arc, Mutex};
 use super::faults::Faults;
 use super::lock;
 use crate::error::DeviceError;
+use crate::memory::{Account, Booking, MemoryReport, POOL_BYTES, size_class};
 
-/// Smallest buffer. All classes are multiples of 16, so a kernel may bind any buffer as `array<vec4<f32>>`.
-const SMALLEST: u64 = 256;
-
-/// Bytes of unused buffers above which the largest are given back to the driver.
-const CACHE_BYTES: u64 = 1 << 30;
-
-/// Device memory of one tensor; goes back to the pool when dropped.
+/// Device memory of one tensor; goes back to the pool when dropped. Buffers of a rehearsal have no memory.
 pub(crate) struct GpuBuffer {
     raw: Option<wgpu::Buffer>,
     class: u64,
     memory: Arc<Memory>,
+    _booking: Booking,
 }
 
 impl GpuBuffer {
@@ -31,11 +27,15 @@ impl GpuBuffer {
         self.class
     }
 
-    pub(crate) fn raw(&self) -> &wgpu::Buffer {
-        match &self.raw {
-            Some(raw) => raw,
-            None => unreachable!("the buffer is taken only in drop"),
-        }
+    /// The memory.
+    ///
+    /// # Errors
+    /// [`DeviceError::Rejected`] for a buffer of a rehearsal.
+    pub(crate) fn raw(&self) -> Result<&wgpu::Buffer, DeviceError> {
+        self.raw.as_ref().ok_or_else(|| DeviceError::Rejected {
+            device: self.memory.faults.device(),
+            message: "a tensor of a rehearsal has no values".to_owned(),
+        })
     }
 }
 
@@ -51,6 +51,7 @@ impl Drop for GpuBuffer {
 pub(crate) struct Memory {
     device: wgpu::Device,
     faults: Arc<Faults>,
+    account: Arc<Account>,
     largest_binding: u64,
     largest_buffer: u64,
     epoch: AtomicU64,
@@ -65,9 +66,10 @@ struct Free {
 }
 
 impl Memory {
-    pub(crate) fn new(device: wgpu::Device, faults: Arc<Faults>) -> Arc<Memory> {
+    pub(crate) fn new(device: wgpu::Device, faults: Arc<Faults>, limit: Option<u64>) -> Arc<Memory> {
         let limits = device.limits();
         Arc::new(Memory {
+            account: Account::new(limit),
             largest_binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             largest_buffer: limits.max_buffer_size,
             device,
@@ -82,7 +84,18 @@ impl Memory {
         self.largest_binding
     }
 
-    /// A buffer of at least `bytes`; with `host_writes`, one that no recorded command uses.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    pub(crate) fn report(&self) -> MemoryReport {
+        self.account.report(lock(&self.free).bytes)
+    }
+
+    /// A buffer of at least `bytes`; with `host_writes`, one that no recorded command uses. Without memory in a rehearsal.
+    ///
+    /// # Errors
+    /// [`DeviceError::TooLarge`], or [`DeviceError::OutOfMemory`], which [`Memory::trim`] may help.
     pub(crate) fn allocate(
         self: &Arc<Self>,
         bytes: u64,
@@ -93,8 +106,21 @@ impl Memory {
             return Err(DeviceError::TooLarge { device, bytes, limit: self.largest_buffer });
         }
         let class = size_class(bytes).min(self.largest_buffer / 16 * 16);
-        if let Some(raw) = self.reuse(class, host_writes) {
-            return Ok(GpuBuffer { raw: Some(raw), class, memory: Arc::clone(self) });
+        let buffer = |raw, booking| GpuBuffer { raw, class, memory: Arc::clone(self), _booking: booking };
+        if let Some(booking) = self.account.rehearsed(class) {
+            return Ok(buffer(None, booking));
+        }
+        let full = || DeviceError::OutOfMemory { device: self.faults.device(), bytes: class };
+        let reused = self.reuse(class, host_writes);
+        let pooled = lock(&self.free).bytes;
+        let Some(booking) = self.account.book(class, pooled) else {
+            if let Some(raw) = reused {
+                self.give_back(class, raw);
+            }
+            return Err(full());
+        };
+        if let Some(raw) = reused {
+            return Ok(buffer(Some(raw), booking));
         }
         let descriptor = wgpu::BufferDescriptor {
             label: None,
@@ -103,10 +129,8 @@ impl Memory {
             mapped_at_creation: false,
         };
         match self.faults.scoped(&self.device, || self.device.create_buffer(&descriptor)) {
-            Ok(raw) => Ok(GpuBuffer { raw: Some(raw), class, memory: Arc::clone(self) }),
-            Err(DeviceError::OutOfMemory { device, .. }) => {
-                Err(DeviceError::OutOfMemory { device, bytes: class })
-            }
+            Ok(raw) => Ok(buffer(Some(raw), booking)),
+            Err(DeviceError::OutOfMemory { .. }) => Err(full()),
             Err(other) => Err(other),
         }
     }
@@ -124,7 +148,7 @@ impl Memory {
     fn give_back(&self, class: u64, raw: wgpu::Buffer) {
         let now = self.epoch.load(Ordering::Relaxed);
         let mut free = lock(&self.free);
-        if free.bytes + class > CACHE_BYTES {
+        if free.bytes + class > POOL_BYTES {
             return;
         }
         free.bytes += class;
@@ -139,27 +163,5 @@ impl Memory {
     /// Gives all unused buffers back to the driver.
     pub(crate) fn trim(&self) {
         *lock(&self.free) = Free::default();
-    }
-}
-
-/// Rounds up to an eighth of a power of two: at most 12.5 % waste, few classes.
-fn size_class(bytes: u64) -> u64 {
-    let bytes = bytes.max(SMALLEST);
-    let step = (1 << bytes.ilog2()) / 8;
-    bytes.div_ceil(step) * step
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_fit_waste_little_and_can_be_bound_as_vectors() {
-        for bytes in (0..5000).chain([1 << 20, (1 << 20) + 1, 128 << 20, u64::from(u32::MAX)]) {
-            let class = size_class(bytes);
-            assert!(class >= bytes && class.is_multiple_of(16), "{bytes} -> {class}");
-            assert!(bytes < SMALLEST || class as f64 <= bytes as f64 * 1.126, "{bytes} -> {class}");
-            assert_eq!(size_class(class), class);
-        }
     }
 }

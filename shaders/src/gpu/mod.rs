@@ -2,90 +2,160 @@
 
 mod adapter;
 mod binding;
+mod cooperative;
 mod faults;
+mod features;
+mod folder;
 mod launch;
 mod memory;
+mod pace;
+mod pipelines;
 mod readback;
+mod stopwatch;
+mod tune;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use adapter::AdapterSummary;
 pub(crate) use adapter::{adapters, find_adapter, hardware_adapter};
-pub(crate) use binding::Binding;
+pub(crate) use binding::{Binding, WINDOW_ROWS};
+pub(crate) use cooperative::{Cooperative, self_test};
+pub use features::CooperativeShape;
+pub(crate) use features::Features;
+pub(crate) use folder::driver_folder;
 pub(crate) use launch::{Cost, Launch};
 pub(crate) use memory::GpuBuffer;
+pub(crate) use readback::Readback;
 
-use crate::device::DeviceInfo;
+use crate::device::{DeviceInfo, DeviceOptions};
 use crate::error::DeviceError;
-use crate::kernels::Kernel;
+use crate::memory::{Account, MemoryReport};
+use crate::precision::Precision;
 use faults::Faults;
 use launch::Recording;
 use memory::Memory;
+use pace::Pace;
+use pipelines::Pipelines;
+use readback::Staging;
+use tune::Tuner;
 
 /// An open adapter.
 pub(crate) struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: DeviceInfo,
-    speed: Speed,
+    features: Features,
+    precision: Precision,
     tiled: AtomicBool,
     faults: Arc<Faults>,
     memory: Arc<Memory>,
-    pipelines: Mutex<BTreeMap<Kernel, Arc<wgpu::ComputePipeline>>>,
+    pipelines: Pipelines,
+    tuner: Tuner,
     recording: Mutex<Recording>,
+    staging: Staging,
     parameters: wgpu::Buffer,
 }
 
-/// A low estimate of what the adapter does per second, used only to cut work into submissions that end soon.
-#[derive(Clone, Copy)]
-struct Speed {
-    flops: f64,
-    bytes: f64,
-}
-
 impl Gpu {
-    /// Opens `adapter` with all the limits that it has.
-    pub(crate) fn open(adapter: &wgpu::Adapter) -> Result<Gpu, DeviceError> {
+    /// Opens `adapter` with all the limits that it has and the features that kernels know.
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`] if the adapter cannot compute in the precision of `options`; the driver's refusal.
+    pub(crate) fn open(adapter: &wgpu::Adapter, options: &DeviceOptions) -> Result<Gpu, DeviceError> {
         let found = adapter.get_info();
         let name = found.name.clone();
+        let mut limits = adapter.limits();
+        if let Some(most) = options.binding_limit {
+            limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(most);
+        }
+        let requested = Features::wanted(adapter, options.precision);
+        let features = Features::granted(adapter, requested);
+        features.expect(options.precision, &name)?;
+        let experimental_features = if features.cooperative.is_empty() {
+            wgpu::ExperimentalFeatures::disabled()
+        } else {
+            #[expect(unsafe_code, reason = "wgpu asks everybody to sign for its experimental features")]
+            // SAFETY: the kernels that use cooperative matrices are tested on this device before they are used.
+            unsafe {
+                wgpu::ExperimentalFeatures::enabled()
+            }
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("celldag"),
-            required_features: wgpu::Features::empty(),
-            required_limits: adapter.limits(),
-            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            required_features: requested,
+            required_limits: limits.clone(),
+            experimental_features,
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| DeviceError::Refused { device: name.clone(), message: error.to_string() })?;
         let faults = Faults::watch(&device, &name);
-        let memory = Memory::new(device.clone(), Arc::clone(&faults));
+        let memory = Memory::new(device.clone(), Arc::clone(&faults), options.memory_limit);
         let parameters = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("parameters"),
             size: launch::PARAMETER_BYTES as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let speed = match found.device_type {
-            wgpu::DeviceType::Cpu => Speed { flops: 3e9, bytes: 1e9 },
-            wgpu::DeviceType::DiscreteGpu => Speed { flops: 1e12, bytes: 1e11 },
-            _ => Speed { flops: 1e11, bytes: 1e10 },
-        };
+        let software = found.device_type == wgpu::DeviceType::Cpu;
+        // Software drivers keep compiled code themselves, if at all.
+        let folder = options.driver_folder.clone().or_else(|| driver_folder().filter(|_| !software));
+        let info = adapter::device_info(&found, &limits, requested);
+        let tuner = Tuner::open(&info, folder.clone(), !software || options.driver_folder.is_some());
+        let folder = folder.filter(|_| features.pipeline_cache);
+        let pipelines = Pipelines::open(&device, &found, folder, options.checks);
         faults.check()?;
         Ok(Gpu {
             device,
             queue,
-            info: adapter::device_info(&found),
-            speed,
-            tiled: AtomicBool::new(found.device_type != wgpu::DeviceType::Cpu),
+            info,
+            features,
+            precision: options.precision,
+            tiled: AtomicBool::new(!software),
             faults,
             memory,
-            pipelines: Mutex::new(BTreeMap::new()),
-            recording: Mutex::new(Recording::default()),
+            pipelines,
+            tuner,
+            recording: Mutex::new(Recording::new(Pace::new(found.device_type))),
+            staging: Staging::default(),
             parameters,
         })
+    }
+
+    /// What kernels may use.
+    pub(crate) fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Arithmetic of matrix products.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Whether this thread rehearses: buffers have no memory, launches do nothing, results are zeros.
+    pub(crate) fn rehearsing(&self) -> bool {
+        self.memory.account().rehearsing()
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        self.memory.account()
+    }
+
+    pub(crate) fn memory(&self) -> MemoryReport {
+        self.memory.report()
+    }
+
+    /// Names of the kernel files that were compiled.
+    pub(crate) fn compiled(&self) -> Vec<&'static str> {
+        self.pipelines.names()
+    }
+
+    /// Loses the device on purpose.
+    pub(crate) fn destroy(&self) {
+        self.faults.lose("destroyed on purpose");
+        self.device.destroy();
     }
 
     pub(crate) fn info(&self) -> DeviceInfo {
@@ -130,7 +200,9 @@ impl Gpu {
             }
             other => other?,
         };
-        self.queue.write_buffer(buffer.raw(), 0, bytes);
+        if !self.rehearsing() {
+            self.queue.write_buffer(buffer.raw()?, 0, bytes);
+        }
         Ok(buffer)
     }
 }

@@ -1,11 +1,8 @@
-//! Layer normalisation (Ba, Kiros and Hinton 2016), with an optional residual in front.
+//! Layer normalisation (Ba, Kiros and Hinton 2016), with an optional residual in front, and the same over groups of
+//! columns.
 
-use super::cpu_tensor;
-use crate::cpu;
-use crate::device::Backend;
-use crate::error::{Error, Result};
-use crate::gpu::{Binding, Cost, Launch};
-use crate::kernels::Kernel;
+use super::norm::{Norm, Operands};
+use crate::error::Result;
 use crate::tensor::Tensor;
 
 /// Each row of `x` (+ `residual`) `[rows, columns]` shifted and scaled to mean 0 and (biased) variance 1, then
@@ -20,46 +17,16 @@ pub fn layer_norm(
     beta: &Tensor,
     eps: f32,
 ) -> Result<Tensor> {
-    const OP: &str = "layer_norm";
-    let (rows, columns) = x.matrix(OP, "x")?;
-    gamma.expect_vector(OP, "gamma", columns)?;
-    beta.expect_vector(OP, "beta", columns)?;
-    x.device().expect_home(OP, &[gamma, beta])?;
-    if let Some(residual) = residual {
-        residual.expect_like(OP, "residual", x)?;
-        x.device().expect_home(OP, &[residual])?;
-    }
-    match x.device().backend() {
-        Backend::Cpu(cpu) => {
-            let (values, scale, shift) = (x.host(OP)?, gamma.host(OP)?, beta.host(OP)?);
-            let added = residual.map(|residual| residual.host(OP)).transpose()?;
-            let fill =
-                |out: &mut [f32]| cpu::layer_norm::layer_norm(cpu, values, added, scale, shift, eps, out);
-            Ok(cpu_tensor(x.device(), cpu, x.shape(), fill))
-        }
-        Backend::Gpu(gpu) => {
-            if columns == 0 {
-                return Err(Error::shape(OP, "`x` has no columns"));
-            }
-            let out = gpu.buffer(x.len())?;
-            let mut buffers =
-                vec![x.binding(OP)?, gamma.binding(OP)?, beta.binding(OP)?, Binding::whole(&out)];
-            if let Some(residual) = residual {
-                buffers.push(residual.binding(OP)?);
-            }
-            gpu.launch(&Launch {
-                kernel: Kernel::new("layer_norm", &[("RESIDUAL", u32::from(residual.is_some()))]),
-                parameters: &[columns as u32, eps.to_bits()],
-                buffers: &buffers,
-                groups: rows as u64,
-                cost: Cost { flops: 10.0 * x.len() as f64, bytes: 12.0 * x.len() as f64 },
-            })?;
-            Ok(Tensor::from_gpu(x.device(), x.shape(), out))
-        }
-    }
+    let norm = Norm { op: "layer_norm", parts: 1, center: true, eps };
+    norm.apply(&Operands { x, residual, gamma, beta: Some(beta) })
 }
 
-/// The kernels of this file, in all variants that it launches.
-pub(crate) fn kernels() -> Vec<Kernel> {
-    [0, 1].map(|residual| Kernel::new("layer_norm", &[("RESIDUAL", residual)])).to_vec()
+/// Group normalisation of rows (Wu and He 2018): as [`layer_norm`], but each of `groups` equal runs of columns of a row
+/// is brought to mean 0 and variance 1 on its own. torch's `GroupNorm(groups, columns)` of a `[rows, columns]` tensor.
+///
+/// # Errors
+/// The columns do not divide into groups; shapes or devices do not fit; the device's errors.
+pub fn group_norm(x: &Tensor, groups: usize, gamma: &Tensor, beta: &Tensor, eps: f32) -> Result<Tensor> {
+    let norm = Norm { op: "group_norm", parts: groups, center: true, eps };
+    norm.apply(&Operands { x, residual: None, gamma, beta: Some(beta) })
 }

@@ -2,34 +2,74 @@
 //!
 //! All take tensors of one device and fail with [`Error::Shape`](crate::Error::Shape) or
 //! [`Error::MixedDevices`](crate::Error::MixedDevices) before any work when the operands do not fit. Shapes are written
-//! `[rows, columns]`; everything is f32. Not-a-number and infinities propagate as in IEEE arithmetic.
+//! `[rows, columns]`; everything is f32, but weights of linear layers and tables of embeddings may be stored in 16 bits
+//! ([`Element`](crate::Element)). Not-a-number and infinities propagate as in IEEE arithmetic.
 
 mod activate;
 mod add;
 mod attention;
+mod clip;
+mod columns;
+mod dropout;
 mod embed;
+mod gated;
 mod layer_norm;
+mod linear_attention;
 mod loss;
+mod mask;
 mod matmul;
+mod multiply;
+mod norm;
 mod optimiser;
 mod pool;
+mod ragged;
 mod reduce;
 mod relu_backward;
+mod rms_norm;
+mod rotary;
 mod scale;
+mod scale_by;
+mod softmax;
+mod sparse;
 
-pub use activate::{Activation, activate};
+pub use activate::{Activation, Slope, activate, activate_backward};
 pub use add::{add, add_row};
-pub use attention::attention;
+pub use attention::{Attention, attention, attention_with};
+pub use clip::clip_gradients;
+pub(crate) use columns::Copy;
+pub use columns::{concat_columns, slice_columns};
+pub(crate) use dropout::DropoutWords;
+pub use dropout::{Dropout, dropout};
 pub use embed::embed;
-pub use layer_norm::layer_norm;
-pub use loss::{Loss, bce_with_logits, softmax_cross_entropy};
-pub use matmul::{Layout, linear, matmul};
-pub use optimiser::{Adam, Parameter, Sgd, adam, adamw, sgd_momentum};
+pub use gated::{gated, swiglu};
+pub use layer_norm::{group_norm, layer_norm};
+pub(crate) use linear_attention::{Curve, Rule};
+pub use linear_attention::{
+    Denominator, KeyMaximum, PerformerSettings, feature_attention, flow_attention, performer_attention,
+};
+pub(crate) use loss::Targets;
+pub use loss::{
+    CrossEntropy, Loss, bce_with_logits, mean_squared_error, softmax_cross_entropy,
+    softmax_cross_entropy_with,
+};
+pub use mask::{mask, mask_rows};
+pub(crate) use matmul::Batch;
+pub use matmul::{Layout, linear, matmul, product_kernels};
+pub use multiply::{mul, mul_column, mul_row, row_dot};
+pub use optimiser::{Adagrad, Adam, OptimiserState, Parameter, Sgd, adagrad, adam, adamw, sgd_momentum};
 pub(crate) use optimiser::{AdamStep, SgdStep};
-pub use pool::{Pool, pool};
-pub use reduce::{column_sum, sum};
+pub use pool::{Pool, pool, weighted_pool};
+pub(crate) use pool::{Reduction, SKIPPED};
+pub(crate) use ragged::{BLOCK, Item};
+pub(crate) use reduce::Term;
+pub use reduce::{column_sum, mean, sum};
 pub use relu_backward::relu_backward;
+pub use rms_norm::rms_norm;
+pub use rotary::{Rotary, rotary, row_positions};
 pub use scale::scale;
+use scale_by::scale_by;
+pub use softmax::softmax;
+pub use sparse::{Csr, csr_matmul};
 
 use crate::cpu::Cpu;
 use crate::device::Device;
@@ -44,15 +84,25 @@ pub(crate) fn kernels() -> Vec<Kernel> {
         activate::kernels(),
         add::kernels(),
         attention::kernels(),
+        clip::kernels(),
+        columns::kernels(),
+        dropout::kernels(),
         embed::kernels(),
-        layer_norm::kernels(),
+        gated::kernels(),
+        linear_attention::kernels(),
         loss::kernels(),
+        mask::kernels(),
         matmul::kernels(),
+        multiply::kernels(),
+        norm::kernels(),
         optimiser::kernels(),
         pool::kernels(),
         reduce::kernels(),
-        relu_backward::kernels(),
+        rotary::kernels(),
         scale::kernels(),
+        scale_by::kernels(),
+        softmax::kernels(),
+        sparse::kernels(),
     ]
     .concat()
 }
@@ -95,9 +145,12 @@ fn elementwise(
     Ok(Tensor::from_gpu(inputs[0].device(), shape, out))
 }
 
-/// A result of the CPU backend, written by `fill`.
+/// A result of the CPU backend, written by `fill`: not in a rehearsal, and not if the memory is full, which whatever uses
+/// the result reports.
 fn cpu_tensor(device: &Device, cpu: &Cpu, shape: &[usize], fill: impl FnOnce(&mut [f32])) -> Tensor {
-    let mut out = cpu.buffer(shape.iter().product());
-    fill(out.values_mut());
+    let mut out = cpu.result(shape.iter().product());
+    if out.has_memory() {
+        fill(out.values_mut());
+    }
     Tensor::from_cpu(device, shape, out)
 }

@@ -1,12 +1,20 @@
 //! Sums over rows, in a fixed tree: 256 rows in order, then 256 of those sums, and so on.
 
-use super::cpu_tensor;
+use std::ops::Range;
+
+use super::ragged::{self, Span};
+use super::{ELEMENTS, cpu_tensor, scale};
+use crate::cpu;
 use crate::cpu::reduce::{BLOCK, sum_blocks};
 use crate::device::Backend;
-use crate::error::Result;
-use crate::gpu::{Binding, Cost, Launch};
+use crate::error::{Error, Result};
+use crate::gpu::{Cost, Launch};
 use crate::kernels::Kernel;
+use crate::tape::record;
 use crate::tensor::Tensor;
+
+/// Values of a row when a tensor of any shape is summed up: neighbours read neighbours.
+const ROW: usize = 64;
 
 /// The sum of the rows of `x` `[rows, columns]`, as `[columns]`.
 ///
@@ -14,14 +22,8 @@ use crate::tensor::Tensor;
 /// The device's errors.
 pub fn column_sum(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = x.matrix("column_sum", "x")?;
-    if rows == 0 {
-        return x.device().zeros(&[columns]);
-    }
-    let mut sums = sum_step(x, rows, columns)?;
-    while sums.shape()[0] > 1 {
-        sums = sum_step(&sums, sums.shape()[0], columns)?;
-    }
-    sums.reshape(&[columns])
+    let out = if rows == 0 { x.device().zeros(&[columns])? } else { folded(x, columns, Term::Value)? };
+    Ok(record(out, [x], |_| move |gradient: &Tensor| Ok([Some(broadcast(gradient, rows)?)])))
 }
 
 /// The sum of all values, as `[1]`.
@@ -29,33 +31,122 @@ pub fn column_sum(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// The device's errors.
 pub fn sum(x: &Tensor) -> Result<Tensor> {
-    column_sum(&x.reshape(&[x.len(), 1])?)
+    let out = if x.is_empty() {
+        x.device().zeros(&[1])?
+    } else {
+        folded(&folded(x, ROW, Term::Value)?, 1, Term::Value)?
+    };
+    Ok(record(out, [x], |_| {
+        let shape = x.shape().to_vec();
+        move |gradient: &Tensor| Ok([Some(broadcast(gradient, shape.iter().product())?.reshape(&shape)?)])
+    }))
 }
 
-fn sum_step(x: &Tensor, rows: usize, columns: usize) -> Result<Tensor> {
+/// The mean of all values, as `[1]`.
+///
+/// # Errors
+/// There are no values; the device's errors.
+pub fn mean(x: &Tensor) -> Result<Tensor> {
+    if x.is_empty() {
+        return Err(Error::shape("mean", "there is nothing to average over"));
+    }
+    scale(&sum(x)?, 1.0 / x.len() as f32)
+}
+
+/// Sums of squares of values that are 64 apart, `[64]`: their sum is the squared length of `x`.
+pub(super) fn squares(x: &Tensor) -> Result<Tensor> {
+    if x.is_empty() { x.device().zeros(&[ROW]) } else { folded(x, ROW, Term::Square) }
+}
+
+/// What is summed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Term {
+    Value,
+    Square,
+}
+
+/// The column sums of `x` seen as rows of `columns` values, of which the last may be incomplete.
+fn folded(x: &Tensor, columns: usize, term: Term) -> Result<Tensor> {
+    let mut sums = sum_step(x, columns, term)?;
+    while sums.shape()[0] > 1 {
+        sums = sum_step(&sums, columns, Term::Value)?;
+    }
+    sums.reshape(&[columns])
+}
+
+fn sum_step(x: &Tensor, columns: usize, term: Term) -> Result<Tensor> {
     const OP: &str = "column_sum";
-    let shape = [rows.div_ceil(BLOCK), columns];
+    let blocks = x.len().div_ceil((columns * BLOCK).max(1));
+    let shape = [blocks.max(1), columns];
     match x.device().backend() {
         Backend::Cpu(cpu) => {
             let values = x.host(OP)?;
-            Ok(cpu_tensor(x.device(), cpu, &shape, |out| sum_blocks(cpu, values, columns, out)))
+            Ok(cpu_tensor(x.device(), cpu, &shape, |out| sum_blocks(cpu, values, columns, term, out)))
         }
         Backend::Gpu(gpu) => {
-            let count = shape[0] * columns;
-            let out = gpu.buffer(count)?;
-            gpu.launch(&Launch {
-                kernel: Kernel::new("sum_blocks", &[]),
-                parameters: &[count as u32, rows as u32, columns as u32, BLOCK as u32],
-                buffers: &[x.binding(OP)?, Binding::whole(&out)],
-                groups: (count as u64).div_ceil(super::ELEMENTS),
-                cost: Cost { flops: x.len() as f64, bytes: 4.0 * (x.len() + count) as f64 },
-            })?;
+            let out = gpu.buffer(shape[0] * columns)?;
+            let values: Vec<Range<usize>> = (0..blocks)
+                .map(|block| block * BLOCK * columns..x.len().min((block + 1) * BLOCK * columns))
+                .collect();
+            let numbers = ragged::one_each(blocks);
+            let (inputs, outputs) = (Span::new(&values, 1), Span::new(&numbers, columns));
+            for run in ragged::runs(gpu, &[&inputs, &outputs])? {
+                let (from, first_value) = inputs.window(x.buffer(OP)?, &run);
+                let (to, first_block) = outputs.window(&out, &run);
+                let read = inputs.touched(&run);
+                let count = run.len() * columns;
+                gpu.launch(&Launch {
+                    kernel: kernel(term),
+                    parameters: &[
+                        count as u32,
+                        columns as u32,
+                        BLOCK as u32,
+                        (read.start - first_value as usize) as u32,
+                        (read.end - first_value as usize) as u32,
+                        (run.start - first_block as usize) as u32,
+                    ],
+                    buffers: &[from, to],
+                    groups: (count as u64).div_ceil(ELEMENTS),
+                    cost: Cost { flops: read.len() as f64, bytes: 4.0 * (read.len() + count) as f64 },
+                })?;
+            }
             Ok(Tensor::from_gpu(x.device(), &shape, out))
         }
     }
 }
 
+/// `rows` rows that all are `row` `[columns]`, as `[rows, columns]`.
+fn broadcast(row: &Tensor, rows: usize) -> Result<Tensor> {
+    const OP: &str = "broadcast";
+    let columns = row.len();
+    let shape = [rows, columns];
+    match row.device().backend() {
+        Backend::Cpu(cpu) => {
+            let values = row.host(OP)?;
+            Ok(cpu_tensor(row.device(), cpu, &shape, |out| cpu::reduce::broadcast(cpu, values, out)))
+        }
+        Backend::Gpu(gpu) => {
+            let out = gpu.buffer(rows * columns)?;
+            for window in gpu.windows(rows, columns)? {
+                let count = window.len() * columns;
+                gpu.launch(&Launch {
+                    kernel: Kernel::new("broadcast", &[]),
+                    parameters: &[count as u32, columns as u32],
+                    buffers: &[row.binding(OP)?, out.rows(&window, columns)],
+                    groups: (count as u64).div_ceil(ELEMENTS),
+                    cost: Cost { flops: count as f64, bytes: 4.0 * count as f64 },
+                })?;
+            }
+            Ok(Tensor::from_gpu(row.device(), &shape, out))
+        }
+    }
+}
+
+fn kernel(term: Term) -> Kernel {
+    Kernel::new("sum_blocks", &[("SQUARE", u32::from(term == Term::Square))])
+}
+
 /// The kernels of this file, in all variants that it launches.
 pub(crate) fn kernels() -> Vec<Kernel> {
-    vec![Kernel::new("sum_blocks", &[])]
+    vec![kernel(Term::Value), kernel(Term::Square), Kernel::new("broadcast", &[])]
 }

@@ -3,12 +3,14 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(unreachable_pub, reason = "shared by inclusion")]
 
+pub mod attention;
 pub mod gradient;
+pub mod linear_attention;
 pub mod reference;
 
 use std::sync::OnceLock;
 
-use celldag_shaders::{Device, Tensor};
+use celldag_shaders::{Device, DeviceOptions, Tensor};
 
 /// The native backend with `threads` workers.
 pub fn cpu(threads: usize) -> Device {
@@ -29,6 +31,17 @@ pub fn gpu() -> Option<Device> {
                 None
             }
         }
+    };
+    GPU.get_or_init(open).clone()
+}
+
+/// The GPU to test on, with kernels that may bind 64 KiB at once: tensors of a few thousand rows need several windows.
+pub fn small_bindings() -> Option<Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    let open = || {
+        let mut options = DeviceOptions::new(&gpu()?.info().name, 0);
+        options.binding_limit = Some(64 << 10);
+        Device::open_with(&options).ok()
     };
     GPU.get_or_init(open).clone()
 }

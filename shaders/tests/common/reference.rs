@@ -1,7 +1,5 @@
 //! The operations in f64, written as plainly as their definitions.
 
-use std::ops::Range;
-
 /// a `[m, k]` b `[k, n]` with element functions.
 pub fn matmul(
     size: [usize; 3],
@@ -56,41 +54,6 @@ pub fn layer_norm(x: &[f64], gamma: &[f32], beta: &[f32], eps: f64) -> Vec<f64> 
         out.extend(row.iter().zip(gamma).zip(beta).map(|((v, gamma), beta)| {
             (v - mean) / (variance + eps).sqrt() * f64::from(*gamma) + f64::from(*beta)
         }));
-    }
-    out
-}
-
-/// Attention with a full score matrix.
-pub fn attention(
-    [q, k, v]: [&[f32]; 3],
-    width: usize,
-    heads: usize,
-    segments: &[Range<usize>],
-    causal: bool,
-) -> Vec<f64> {
-    let head_width = width / heads;
-    let mut out = vec![0.0; q.len()];
-    for range in segments {
-        for head in 0..heads {
-            let at = |row: usize, column: usize| row * width + head * head_width + column;
-            for i in range.clone() {
-                let seen = range.start..if causal { i + 1 } else { range.end };
-                let score = |j: usize| -> f64 {
-                    let dot: f64 =
-                        (0..head_width).map(|c| f64::from(q[at(i, c)]) * f64::from(k[at(j, c)])).sum();
-                    dot / (head_width as f64).sqrt()
-                };
-                let scores: Vec<f64> = seen.clone().map(score).collect();
-                let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
-                let total: f64 = weights.iter().sum();
-                for c in 0..head_width {
-                    let mixed: f64 =
-                        seen.clone().zip(&weights).map(|(j, w)| w * f64::from(v[at(j, c)])).sum();
-                    out[at(i, c)] = mixed / total;
-                }
-            }
-        }
     }
     out
 }

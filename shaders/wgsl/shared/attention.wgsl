@@ -1,7 +1,18 @@
-// What both attention kernels share: operands, and access to a vector of four columns of a head. Heads of a multiple of
-// four columns are read as vectors; others value by value, and the last vector may have only TAIL columns (the rest
-// count as zero).
-struct Parameters { base: u32, groups: u32, width: u32, heads: u32, scale: f32 }
+// What all attention kernels share: operands, work list, and access to a vector of four columns of a head. Heads of a
+// multiple of four columns are read as vectors; others value by value, and the last vector may have only TAIL columns
+// (the rest count as zero). Query head h reads key and value head h / share.
+struct Parameters {
+    base: u32,
+    groups: u32,
+    // Columns of queries and results, and of keys and values.
+    width: u32,
+    kv_width: u32,
+    heads: u32,
+    share: u32,
+    // The factor of the scores times log2(e): weights are powers of two. And the factor alone.
+    scale: f32,
+    factor: f32,
+}
 @group(0) @binding(0) var<uniform> p: Parameters;
 #if TAIL
 @group(0) @binding(1) var<storage, read> q: array<f32>;
@@ -12,15 +23,10 @@ struct Parameters { base: u32, groups: u32, width: u32, heads: u32, scale: f32 }
 @group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
 #end
-@group(0) @binding(4) var<storage, read> offsets: array<u32>;
-@group(0) @binding(5) var<storage, read> tiles: array<vec2<u32>>;
-#if TAIL
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
-#else
-@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
-#end
+// For each tile of ROWS rows: its first row, and the first row and the end of its segment.
+@group(0) @binding(4) var<storage, read> tiles: array<u32>;
 
-// Below every score that can occur, and finite: the first correction is exp(-large) = 0, not a NaN.
+// Below every score that can occur, and finite: the first correction is 2^(-large) = 0, not a NaN.
 const LOWEST: f32 = -3.0e38;
 const ROWS: u32 = 64u;
 
@@ -81,27 +87,5 @@ fn load_v(at: u32, vector: u32) -> vec4<f32> {
     return vec4<f32>(v[first], v[first + 1u], v[first + 2u], v[first + 3u]);
 #else
     return v[at / 4u + vector];
-#end
-}
-
-fn store(at: u32, vector: u32, value: vec4<f32>) {
-#if TAIL
-    let first = at + vector * 4u;
-    y[first] = value.x;
-    if vector == ${VECTORS}u - 1u {
-#if TAIL == 2
-        y[first + 1u] = value.y;
-#end
-#if TAIL == 3
-        y[first + 1u] = value.y;
-        y[first + 2u] = value.z;
-#end
-        return;
-    }
-    y[first + 1u] = value.y;
-    y[first + 2u] = value.z;
-    y[first + 3u] = value.w;
-#else
-    y[at / 4u + vector] = value;
 #end
 }

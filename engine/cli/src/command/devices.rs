@@ -1,6 +1,6 @@
 //! `celldag devices`: what there is to compute on, and how fast it is.
 
-use celldag_shaders::{Device, Measurement, list_adapters, measure};
+use celldag_shaders::{CooperativeShape, Device, Measurement, list_adapters, measure};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -25,7 +25,8 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
         None => Value::Null,
         Some(Err(why)) => json!({ "error": why }),
         Some(Ok(list)) => {
-            list.iter().map(|m| json!({ "what": m.what, "value": m.value, "unit": m.unit })).collect()
+            let speed = |m: &Measurement| json!({ "what": m.what, "value": m.value, "unit": m.unit });
+            list.iter().map(speed).collect()
         }
     };
     if output.json {
@@ -38,7 +39,8 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
                 "device": a.index, "name": a.name, "driver": a.driver, "api": a.api, "kind": a.kind,
                 "software": a.software, "features": a.features, "largest_buffer": a.largest_buffer,
                 "largest_binding": a.largest_binding, "workgroup_memory": a.workgroup_memory,
-                "workgroup_size": a.workgroup_size, "subgroup_sizes": a.subgroup_sizes, "speed": speed(i + 1),
+                "workgroup_size": a.workgroup_size, "subgroup_sizes": a.subgroup_sizes,
+                "cooperative_matrices": a.cooperative.iter().map(shape).collect::<Vec<_>>(), "speed": speed(i + 1),
             })
         }));
         return output.json_result(&Value::Array(list));
@@ -47,9 +49,8 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
         None => String::new(),
         Some(Err(why)) => why.clone(),
         Some(Ok(list)) => {
-            let texts: Vec<String> =
-                list.iter().map(|m| format!("{}: {:.1} {}", m.what, m.value, m.unit)).collect();
-            texts.join("; ")
+            let text = |m: &Measurement| format!("{}: {:.1} {}", m.what, m.value, m.unit);
+            list.iter().map(text).collect::<Vec<_>>().join("; ")
         }
     };
     let mut rows = vec![vec![
@@ -57,6 +58,7 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
         cpu.info().name.clone(),
         "native".to_owned(),
         cpu.info().driver.clone(),
+        String::new(),
         String::new(),
         String::new(),
         measured(0),
@@ -67,16 +69,24 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
             a.name.clone(),
             format!("{} {}", a.api, a.kind),
             a.driver.clone(),
+            bytes(a.largest_buffer),
             bytes(a.largest_binding),
             a.features.join(" "),
             measured(i + 1),
         ]
     }));
-    let header = ["device", "name", "kind", "driver", "largest tensor", "features", "speed"];
-    let header = if bench { &header[..] } else { &header[..6] };
+    let header = ["device", "name", "kind", "driver", "largest tensor", "bound at once", "features", "speed"];
+    let header = if bench { &header[..] } else { &header[..7] };
     output.result(&table(header, &rows))?;
     output.say(&format!(
         "--device auto takes {chosen}; software drivers are for tests and only used when named (--device software)"
     ));
     Ok(())
+}
+
+/// A product of cooperative matrices as `16x16x16 f16 -> f32`.
+fn shape(shape: &CooperativeShape) -> String {
+    let kind = |half| if half { "f16" } else { "f32" };
+    let CooperativeShape { m, n, k, f16_factors, f16_sums } = *shape;
+    format!("{m}x{n}x{k} {} -> {}", kind(f16_factors), kind(f16_sums))
 }

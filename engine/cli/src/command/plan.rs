@@ -2,14 +2,15 @@
 
 use celldag_engine::{JobState, PlanOptions};
 
-use super::shared::{identity, load, open_store};
+use super::shared::{identity, load, open_store, set_precision};
 use crate::args::PlanArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::table;
 
 pub(crate) fn run(args: &PlanArgs, output: &Output) -> Result<(), Failure> {
-    let pipeline = load(&args.pipeline, output)?;
+    let mut pipeline = load(&args.pipeline, output)?;
+    set_precision(&mut pipeline, args.precision)?;
     let store = open_store(&args.store, &pipeline.root)?;
     let options = PlanOptions {
         only: args.select.only.clone(),

@@ -15,5 +15,5 @@ pub(crate) fn run(args: &RunArgs, output: &Output) -> Result<(), Failure> {
         force: &args.select.force,
         keep_going: args.keep_going,
     };
-    execute(&pipeline, &execution, output)
+    execute(pipeline, &execution, output)
 }

@@ -1,13 +1,14 @@
 //! What several commands do: load a pipeline, open the store, run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use celldag_cache::{Options, Store};
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
 use celldag_engine::{DeviceIdentity, ExitClass, LoadOptions, Pipeline, RunOptions, RunRecord};
-use celldag_shaders::Device;
+use celldag_shaders::{Device, DeviceOptions, Precision};
 
-use crate::args::{ComputeArgs, PipelineArgs, StoreArgs};
+use crate::args::{ComputeArgs, PipelineArgs, PrecisionArgs, StoreArgs};
 use crate::failure::{Failure, show_diagnostics};
 use crate::kinds::registry;
 use crate::output::Output;
@@ -58,6 +59,26 @@ pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
     open_store(args, here)
 }
 
+/// Sets the precision of all nodes that have the parameter, over what the pipeline says. It is part of their keys.
+pub(crate) fn set_precision(pipeline: &mut Pipeline, wanted: PrecisionArgs) -> Result<(), Failure> {
+    const NAME: &str = "precision";
+    let Some(precision) = wanted.precision else { return Ok(()) };
+    let mut found = false;
+    for job in &mut pipeline.jobs {
+        if job.kind.spec.params.iter().any(|param| param.name == NAME) {
+            Arc::make_mut(&mut job.params).0.insert(NAME.to_owned(), precision.name().into());
+            found = true;
+        }
+    }
+    if found {
+        return Ok(());
+    }
+    Err(Failure::Usage {
+        message: format!("--precision {precision}: no node has a parameter `{NAME}`"),
+        help: Some("models have one, such as `embed`; everything else computes in f32 or f64".to_owned()),
+    })
+}
+
 /// The device's identity where it is part of the keys; opening a device takes time, so not otherwise.
 pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<DeviceIdentity>, Failure> {
     if !pipeline.strict_numerics {
@@ -72,12 +93,16 @@ pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<Devic
     }))
 }
 
-/// [`identity`] for a run: a device that is named and does not exist is told at once, not when the first node needs it.
-fn identity_for_run(pipeline: &Pipeline, device: &str) -> Result<Option<DeviceIdentity>, Failure> {
+/// [`identity`] for a run: a device that is named and does not exist, or cannot compute as it was told, is an error at
+/// once and not when the first node needs it.
+fn identity_for_run(pipeline: &Pipeline, compute: &ComputeArgs) -> Result<Option<DeviceIdentity>, Failure> {
+    let device = compute.device.as_str();
     let known = identity(pipeline, device)?;
+    let precision = compute.precision.precision.unwrap_or_default();
     let named = !matches!(device, "auto" | "cpu") && pipeline.jobs.iter().any(|job| job.uses_device);
-    if named && known.is_none() {
-        Device::open(device, 1).map_err(|e| Failure::Device(e.to_string()))?;
+    if (named && known.is_none()) || precision != Precision::F32 {
+        let options = DeviceOptions { precision, ..DeviceOptions::new(device, 1) };
+        Device::open_with(&options).map_err(|e| Failure::Device(e.to_string()))?;
     }
     Ok(known)
 }
@@ -101,15 +126,18 @@ impl<'a> Execution<'a> {
 
 /// Runs a pipeline, shows how it goes, and prints what came out.
 pub(crate) fn execute(
-    pipeline: &Pipeline,
+    mut pipeline: Pipeline,
     execution: &Execution<'_>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let identity = identity_for_run(pipeline, &execution.compute.device)?;
+    set_precision(&mut pipeline, execution.compute.precision)?;
+    let pipeline = &pipeline;
+    let identity = identity_for_run(pipeline, execution.compute)?;
     let store = open_store(execution.store, &pipeline.root)?;
     let cancel = interrupt::cancel_on_signals(*output)?;
     let mut options = RunOptions {
         device: execution.compute.device.clone(),
+        memory_limit: execution.compute.memory_limit,
         identity,
         // What a user types starts at where they are.
         out: execution.out.map(std::path::absolute).transpose()?,

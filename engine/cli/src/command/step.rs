@@ -48,5 +48,5 @@ pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
         let path: PathBuf = std::path::absolute(path)?;
         pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
     }
-    execute(&pipeline, &Execution::whole(&args.compute, &args.store), output)
+    execute(pipeline, &Execution::whole(&args.compute, &args.store), output)
 }

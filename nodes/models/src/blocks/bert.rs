@@ -2,7 +2,7 @@
 //! the sum with its input.
 
 use celldag_shaders::ops::{self, Activation};
-use celldag_shaders::{Segments, Tensor};
+use celldag_shaders::{Result, Segments, Tensor, segment};
 
 use super::{LayerNorm, Linear};
 use crate::error::ModelError;
@@ -61,11 +61,17 @@ impl BertLayer {
         })
     }
 
-    /// Token states `[tokens, hidden]` of packed sequences to the next layer's.
+    /// Token states `[tokens, hidden]` of packed sequences to the next layer's. A segment of the tape: a training that
+    /// is short of memory keeps only `x`.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn forward(&self, x: &Tensor, cells: &Segments) -> Result<Tensor, ModelError> {
+    pub fn forward(&self, x: &Tensor, cells: &Segments) -> Result<Tensor> {
+        let (layer, cells) = (self.clone(), cells.clone());
+        segment([x], move |[x]| layer.states(x, &cells))
+    }
+
+    fn states(&self, x: &Tensor, cells: &Segments) -> Result<Tensor> {
         let q = self.query.forward(x, Activation::None)?;
         let k = self.key.forward(x, Activation::None)?;
         let v = self.value.forward(x, Activation::None)?;

@@ -1,16 +1,18 @@
 //! `torch.nn.Linear`.
 
-use celldag_shaders::Tensor;
 use celldag_shaders::ops::{self, Activation};
+use celldag_shaders::{Result, Tensor};
 
+use crate::adapter::Lora;
 use crate::error::ModelError;
 use crate::params::Params;
 
-/// `activation(x W^T + b)`.
+/// `activation(x W^T + b)`, with the low-rank term of an adapter if the layer has one.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
+    lora: Option<Lora>,
 }
 
 impl Linear {
@@ -22,6 +24,7 @@ impl Linear {
         Ok(Self {
             weight: params.tensor("weight", &[outputs, inputs])?,
             bias: params.tensor("bias", &[outputs])?,
+            lora: params.lora(inputs, outputs)?,
         })
     }
 
@@ -29,7 +32,11 @@ impl Linear {
     ///
     /// # Errors
     /// What the device reports.
-    pub fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor, ModelError> {
-        Ok(ops::linear(x, &self.weight, Some(&self.bias), activation)?)
+    pub fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        let Some(lora) = &self.lora else {
+            return ops::linear(x, &self.weight, Some(&self.bias), activation);
+        };
+        let plain = ops::linear(x, &self.weight, Some(&self.bias), Activation::None)?;
+        ops::activate(&ops::add(&plain, &lora.forward(x)?)?, activation)
     }
 }

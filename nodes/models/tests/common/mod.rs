@@ -31,10 +31,11 @@ pub(crate) fn fixture(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// The native backend, and WGSL on a software driver where there is one.
+/// The native backend, and WGSL on the adapter `CELLDAG_TEST_DEVICE` or else on a software driver, where there is one.
 pub(crate) fn devices() -> Vec<Device> {
     let mut devices = vec![Device::cpu(2).unwrap()];
-    match Device::open("software", 2) {
+    let choice = std::env::var("CELLDAG_TEST_DEVICE").unwrap_or_else(|_| "software".to_owned());
+    match Device::open(&choice, 2) {
         Ok(device) => devices.push(device),
         Err(error) => skip(&format!("no software GPU driver: {error}")),
     }
@@ -70,6 +71,14 @@ impl Golden {
 
     pub(crate) fn f64s(&self, name: &str) -> Vec<f64> {
         self.expected.read(name).unwrap().as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect()
+    }
+
+    pub(crate) fn i32s(&self, name: &str) -> Vec<i32> {
+        self.expected.read(name).unwrap().as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)).collect()
+    }
+
+    pub(crate) fn i64s(&self, name: &str) -> Vec<i64> {
+        self.expected.read(name).unwrap().as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect()
     }
 
     /// `tok.input_ids` cell by cell.

@@ -1,7 +1,7 @@
-//! A perceptron with ReLU between its layers: forward pass, gradients by hand, torch's initial weights.
+//! A perceptron with ReLU between its layers: forward pass, gradients by the tape, torch's initial weights.
 
-use celldag_shaders::ops::{Activation, Layout, Parameter, column_sum, linear, matmul, relu_backward};
-use celldag_shaders::{Device, Result, Tensor};
+use celldag_shaders::ops::{Activation, Parameter, linear};
+use celldag_shaders::{Device, Result, Tape, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -50,26 +50,12 @@ impl Network {
         Ok(Self { layers: layers.collect::<Result<_>>()? })
     }
 
-    /// Inputs of every layer, and the logits `[rows, outputs]`.
-    fn pass(&self, x: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
-        let mut inputs = Vec::with_capacity(self.layers.len());
-        let mut x = x.clone();
-        for (at, (weight, bias)) in self.layers.iter().enumerate() {
-            let last = at + 1 == self.layers.len();
-            let activation = if last { Activation::None } else { Activation::Relu };
-            let out = linear(&x, weight.value(), Some(bias.value()), activation)?;
-            inputs.push(x);
-            x = out;
-        }
-        Ok((inputs, x))
-    }
-
     /// Logits `[rows, outputs]` of `x` `[rows, inputs]`.
     ///
     /// # Errors
     /// Shapes that do not fit; the device's errors.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(self.pass(x)?.1)
+        pass(x, self.layers.iter().map(|(weight, bias)| (weight.value(), bias.value())))
     }
 
     /// Gradients of a loss; `slope` gives the loss value of a batch and its gradient at the logits.
@@ -81,17 +67,18 @@ impl Network {
         x: &Tensor,
         slope: impl FnOnce(&Tensor) -> Result<(T, Tensor)>,
     ) -> Result<(T, Gradients)> {
-        let (inputs, logits) = self.pass(x)?;
-        let (value, mut gradient) = slope(&logits)?;
-        let mut out = Vec::with_capacity(inputs.len());
-        for (at, ((weight, _), input)) in self.layers.iter().zip(&inputs).enumerate().rev() {
-            out.push((matmul(&gradient, input, Layout::TN)?, column_sum(&gradient)?));
-            if at > 0 {
-                gradient = relu_backward(&matmul(&gradient, weight.value(), Layout::NN)?, input)?;
-            }
-        }
-        out.reverse();
-        Ok((value, out))
+        let tape = Tape::new();
+        let watch = |parameter: &Parameter| tape.watch(parameter.value());
+        let watched: Vec<_> = self.layers.iter().map(|(weight, bias)| (watch(weight), watch(bias))).collect();
+        let logits = pass(x, watched.iter().map(|(weight, bias)| (weight, bias)))?;
+        let (value, gradient) = slope(&logits)?;
+        let found = tape.gradients(&logits, &gradient)?;
+        let of = |tensor: &Tensor| match found.of(tensor) {
+            Some(gradient) => Ok(gradient.clone()),
+            None => tensor.device().zeros(tensor.shape()),
+        };
+        let gradients = watched.iter().map(|(weight, bias)| Ok((of(weight)?, of(bias)?)));
+        Ok((value, gradients.collect::<Result<_>>()?))
     }
 
     /// Applies `step` to every parameter with its gradient.
@@ -135,4 +122,15 @@ impl Network {
     pub fn values(&self) -> Result<Vec<(Vec<f32>, Vec<f32>)>> {
         self.layers.iter().map(|(w, b)| Ok((w.value().read()?, b.value().read()?))).collect()
     }
+}
+
+/// Logits of `x` by layers of weights and bias.
+fn pass<'a>(x: &Tensor, layers: impl ExactSizeIterator<Item = (&'a Tensor, &'a Tensor)>) -> Result<Tensor> {
+    let last = layers.len().saturating_sub(1);
+    let mut x = x.clone();
+    for (at, (weight, bias)) in layers.enumerate() {
+        let activation = if at == last { Activation::None } else { Activation::Relu };
+        x = linear(&x, weight, Some(bias), activation)?;
+    }
+    Ok(x)
 }

@@ -1,0 +1,22 @@
+// dx = dy times the derivative of the activation; v is the operand or the result, as `activation_backward` wants it.
+struct Parameters { base: u32, groups: u32, count: u32 }
+@group(0) @binding(0) var<uniform> p: Parameters;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> v: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+#import grid
+#import activation_backward
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = element(group, grid, lane);
+    if i == NO_WORK {
+        return;
+    }
+    dx[i] = activation_backward(dy[i], v[i]);
+}

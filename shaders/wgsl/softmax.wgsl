@@ -1,0 +1,52 @@
+// Softmax of one row per workgroup. A NaN is skipped by the maximum and comes out of the exponentials; a row of -inf has
+// no finite maximum and becomes NaN.
+struct Parameters { base: u32, groups: u32, columns: u32 }
+@group(0) @binding(0) var<uniform> p: Parameters;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+#import workgroup_sum
+
+var<workgroup> maxima: array<f32, 64>;
+
+fn workgroup_max(lane: u32, value: f32) -> f32 {
+    maxima[lane] = value;
+    workgroupBarrier();
+#repeat step 6
+    if lane < (32u >> ${step}u) {
+        let other = maxima[lane + (32u >> ${step}u)];
+        maxima[lane] = select(maxima[lane], other, other > maxima[lane]);
+    }
+    workgroupBarrier();
+#end
+    return maxima[0];
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group.y * grid.x + group.x;
+    if number >= p.groups {
+        return;
+    }
+    let start = (p.base + number) * p.columns;
+    var largest = x[start];
+    for (var column = lane; column < p.columns; column += 64u) {
+        let value = x[start + column];
+        largest = select(largest, value, value > largest);
+    }
+    largest = workgroup_max(lane, largest);
+    var total = 0.0;
+    for (var column = lane; column < p.columns; column += 64u) {
+        let weight = exp(x[start + column] - largest);
+        y[start + column] = weight;
+        total += weight;
+    }
+    total = workgroup_sum(lane, total);
+    for (var column = lane; column < p.columns; column += 64u) {
+        y[start + column] /= total;
+    }
+}
