@@ -32,12 +32,12 @@ check: setup
 
 docs: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-	@if command -v mdbook >/dev/null 2>&1; then mdbook build docs; else echo "mdbook not found: read docs/src/*.md, or 'cargo install mdbook' and run make docs again"; fi
+	@if command -v mdbook >/dev/null 2>&1; then mdbook build docs; else echo "mdbook not found: read docs/*.md, or 'cargo install mdbook' and run make docs again"; fi
 
 ci: check test docs
 
 bench: build
-	@sh .ci/bench.sh
+	@sh benches/cpu.sh
 
 install: setup
 	cargo install --locked --path engine/cli
