@@ -37,7 +37,7 @@ docs: setup
 ci: check test docs
 
 bench: build
-	@sh benches/cpu.sh
+	@sh shaders/benches/cpu.sh
 
 install: setup
 	cargo install --locked --path engine/cli

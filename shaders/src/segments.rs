@@ -60,7 +60,10 @@ impl Ids {
 
     /// The values as a kernel sees them, on the GPU backend.
     pub(crate) fn binding(&self, op: &'static str) -> Result<Binding<'_>> {
-        self.buffer.as_deref().map(Binding::whole).ok_or(Error::MixedDevices { op })
+        self.buffer
+            .as_deref()
+            .map(|buffer| buffer.rows(&(0..self.len()), 1))
+            .ok_or(Error::MixedDevices { op })
     }
 }
 

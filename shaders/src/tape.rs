@@ -27,8 +27,10 @@ type Backward = Box<dyn FnOnce(&Tensor) -> Result<Slopes> + Send>;
 struct Record {
     /// One an operation; none for watched tensors and for entries that were used.
     entries: Mutex<Vec<Option<Backward>>>,
-    /// Operations leave no entry: inside of a segment's first pass, inside of backward closures, and after the end.
+    /// Operations leave no entry: inside of a segment's first pass and inside of backward closures.
     paused: AtomicBool,
+    /// The tape is gone: what it traced counts as constant.
+    closed: AtomicBool,
     recompute: bool,
 }
 
@@ -45,10 +47,16 @@ impl Record {
 
     /// Runs `work` with recording switched off, or on.
     fn with_pause<T>(&self, paused: bool, work: impl FnOnce() -> T) -> T {
+        struct Reset<'a>(&'a AtomicBool, bool);
+        impl Drop for Reset<'_> {
+            fn drop(&mut self) {
+                self.0.store(self.1, Ordering::Relaxed);
+            }
+        }
         let before = self.paused.swap(paused, Ordering::Relaxed);
-        let result = work();
-        self.paused.store(before, Ordering::Relaxed);
-        result
+        // Also if `work` panics.
+        let _reset = Reset(&self.paused, before);
+        work()
     }
 
     /// Walks down from the last entry in `pending` and runs every closure whose gradient is known, until none is left at
@@ -86,7 +94,8 @@ pub(crate) struct Trace {
     index: usize,
 }
 
-/// Records one forward pass. Make one for each training step; dropping it frees everything it kept.
+/// Records one forward pass, of one thread. Make one for each training step; dropping it frees everything it kept, and
+/// what it traced counts as constant from then on.
 pub struct Tape {
     record: Arc<Record>,
 }
@@ -99,7 +108,12 @@ impl Tape {
 
     /// With `recompute`, every [`segment`] keeps only its inputs and is computed twice: less memory, a third more work.
     pub fn with_recompute(recompute: bool) -> Tape {
-        let record = Record { entries: Mutex::default(), paused: AtomicBool::new(false), recompute };
+        let record = Record {
+            entries: Mutex::default(),
+            paused: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            recompute,
+        };
         Tape { record: Arc::new(record) }
     }
 
@@ -139,7 +153,7 @@ impl Default for Tape {
 impl Drop for Tape {
     fn drop(&mut self) {
         // Closures hold tensors whose traces hold the record: taking them out breaks the circle.
-        self.record.paused.store(true, Ordering::Relaxed);
+        self.record.closed.store(true, Ordering::Relaxed);
         let entries = std::mem::take(&mut *self.record.entries());
         drop(entries);
     }
@@ -171,7 +185,14 @@ impl std::fmt::Debug for Gradients {
     }
 }
 
-/// Marks `out` as computed from `inputs`, if one of them is traced. `backward` is told which inputs want a gradient; it
+/// The record of the first trace whose tape still exists.
+fn open_record<const N: usize>(traces: [Option<&Trace>; N]) -> Option<Arc<Record>> {
+    let mut records = traces.into_iter().flatten().map(|trace| &trace.record);
+    records.find(|record| !record.closed.load(Ordering::Relaxed)).map(Arc::clone)
+}
+
+/// Marks `out` as computed from `inputs`, if one of them is traced. Operands of another tape than that of the first traced
+/// operand count as constants. `backward` is told which inputs want a gradient; it
 /// captures (detached or not) what it needs and gives the closure of the backward pass, which returns one gradient for
 /// each wanted input, in order, of exactly that input's shape. Closures call operations freely: nothing of it is
 /// recorded.
@@ -183,14 +204,13 @@ pub(crate) fn record<'a, const N: usize, F>(
 where
     F: FnOnce(&Tensor) -> Result<[Option<Tensor>; N]> + Send + 'static,
 {
-    let traces = inputs.map(|input| input.into().and_then(Tensor::trace).cloned());
-    let Some(record) = traces.iter().flatten().map(|trace| Arc::clone(&trace.record)).next() else {
-        return out;
-    };
+    let traces = inputs.map(|input| input.into().and_then(Tensor::trace));
+    let Some(record) = open_record(traces) else { return out };
     if record.paused.load(Ordering::Relaxed) {
         return out;
     }
-    let operands = traces.map(|trace| trace.map(|trace| trace.index));
+    let of_record = |trace: &&Trace| Arc::ptr_eq(&trace.record, &record);
+    let operands = traces.map(|trace| trace.filter(of_record).map(|trace| trace.index));
     let closure = backward(operands.map(|operand| operand.is_some()));
     let entry: Backward = Box::new(move |gradient| {
         let slopes = closure(gradient)?;
@@ -210,10 +230,7 @@ pub fn segment<const N: usize>(
     inputs: [&Tensor; N],
     body: impl Fn([&Tensor; N]) -> Result<Tensor> + Send + 'static,
 ) -> Result<Tensor> {
-    let Some(record) = inputs.iter().find_map(|input| input.trace()).map(|trace| Arc::clone(&trace.record))
-    else {
-        return body(inputs);
-    };
+    let Some(record) = open_record(inputs.map(Tensor::trace)) else { return body(inputs) };
     if !record.recompute || record.paused.load(Ordering::Relaxed) {
         return body(inputs);
     }

@@ -5,7 +5,9 @@
 mod common;
 
 use celldag_shaders::ops::{self, Activation};
-use celldag_shaders::{Device, DeviceError, DeviceOptions, Error, Precision, Segments, list_adapters};
+use celldag_shaders::{
+    Device, DeviceError, DeviceOptions, Error, Precision, Segments, Tensor, list_adapters,
+};
 use common::{cpu, gpu, noise, upload};
 
 #[test]
@@ -199,4 +201,31 @@ fn pipelines_are_kept_in_files_and_damaged_files_are_harmless() {
         assert_eq!(fs_err::read(file).unwrap(), whole, "the file is written anew");
     }
     fs_err::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_refused_launch_leaves_nothing_behind() {
+    let Some(device) = gpu() else { return };
+    let mut left_over = None;
+    device
+        .rehearse(|| {
+            left_over = Some(device.zeros(&[4])?);
+            Ok::<(), Error>(())
+        })
+        .unwrap();
+    let left_over = left_over.unwrap();
+    let x = upload(&device, &[4], &[1.0, 2.0, 3.0, 4.0]);
+    // More launches than one submission holds, some of them refused.
+    let results: Vec<Tensor> = (0..600)
+        .map(|i| {
+            if i % 40 == 0 {
+                assert!(ops::add(&x, &left_over).is_err());
+            }
+            ops::scale(&x, i as f32).unwrap()
+        })
+        .collect();
+    for (i, result) in results.iter().enumerate() {
+        let i = i as f32;
+        assert_eq!(result.read().unwrap(), [i, 2.0 * i, 3.0 * i, 4.0 * i]);
+    }
 }

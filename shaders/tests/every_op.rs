@@ -14,7 +14,7 @@ use celldag_shaders::{
 };
 use common::{bits, noise, upload};
 
-/// Rows of most operands: three segments, one of them empty.
+/// Rows of most operands: four segments, one of them empty.
 const LENGTHS: [usize; 4] = [37, 0, 65, 1];
 const ROWS: usize = 103;
 const WIDTH: usize = 24;

@@ -37,7 +37,12 @@ impl Cooperative {
             Some((least, most)) if least == most && 4 * most <= 256 => most,
             _ => return Err("the size of the adapter's subgroups is not fixed".to_owned()),
         };
-        Ok(Cooperative { size, lanes, split: precision == Precision::F32x3 })
+        let cooperative = Cooperative { size, lanes, split: precision == Precision::F32x3 };
+        // Every invocation of the workgroup loads whole vectors of the slices.
+        if !(cooperative.side() as u32 * DEPTH / 4).is_multiple_of(4 * lanes) {
+            return Err("the adapter's subgroups are too large for its cooperative matrices".to_owned());
+        }
+        Ok(cooperative)
     }
 
     /// Matrices along each side of the tile of a subgroup: more of them need fewer loads for each product, but the halves

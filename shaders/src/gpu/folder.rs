@@ -2,6 +2,7 @@
 //! a file that is missing, damaged or of another driver is as good as none.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folder for files about drivers: `CELLDAG_PIPELINE_CACHE`, else `celldag` in the user's folder for caches. None if
 /// the system names neither, or if the variable is set to nothing (which switches the files off).
@@ -42,7 +43,9 @@ pub(crate) fn write(path: &Path, content: &[u8]) {
         fs_err::create_dir_all(folder)?;
         let mut bytes = content.to_vec();
         bytes.extend_from_slice(&checksum(content).to_le_bytes());
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
+        static WRITES: AtomicU32 = AtomicU32::new(0);
+        let number = WRITES.fetch_add(1, Ordering::Relaxed);
+        let partial = path.with_extension(format!("{}-{number}.partial", std::process::id()));
         fs_err::write(&partial, bytes)?;
         fs_err::rename(&partial, path)
     };

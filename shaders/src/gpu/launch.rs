@@ -124,9 +124,6 @@ impl Gpu {
             self.submit(recording)?;
         }
         let offset = recording.parameters.len();
-        recording.parameters.extend_from_slice(bytemuck::cast_slice(&[base as u32, groups as u32]));
-        recording.parameters.extend_from_slice(bytemuck::cast_slice(launch.parameters));
-        recording.parameters.resize(offset + SLOT_BYTES, 0);
         let uniform = wgpu::BufferBinding {
             buffer: &self.parameters,
             offset: offset as u64,
@@ -144,6 +141,10 @@ impl Gpu {
                 entries: &entries,
             })
         })?;
+        // Only now: a dispatch that cannot be made must not leave parameters behind.
+        recording.parameters.extend_from_slice(bytemuck::cast_slice(&[base as u32, groups as u32]));
+        recording.parameters.extend_from_slice(bytemuck::cast_slice(launch.parameters));
+        recording.parameters.resize(offset + SLOT_BYTES, 0);
         let across = groups.min(AXIS_GROUPS);
         let grid = [across as u32, groups.div_ceil(across) as u32];
         recording.dispatches.push(Dispatch { pipeline: Arc::clone(pipeline), bindings, grid });

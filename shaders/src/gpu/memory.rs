@@ -148,16 +148,24 @@ impl Memory {
     fn give_back(&self, class: u64, raw: wgpu::Buffer) {
         let now = self.epoch.load(Ordering::Relaxed);
         let mut free = lock(&self.free);
-        if free.bytes + class > POOL_BYTES {
-            return;
-        }
         free.bytes += class;
         free.classes.entry(class).or_default().push((raw, now));
     }
 
-    /// Everything recorded so far was submitted.
+    /// Everything recorded so far was submitted. The pool shrinks only now: before, recorded commands would keep the memory
+    /// of a buffer that is given back to the driver, and nobody would count it.
     pub(crate) fn submitted(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
+        let mut free = lock(&self.free);
+        while free.bytes > POOL_BYTES {
+            let Some(mut largest) = free.classes.last_entry() else { break };
+            let (class, dropped) = (*largest.key(), largest.get_mut().pop());
+            if dropped.is_none() {
+                largest.remove();
+            } else {
+                free.bytes -= class;
+            }
+        }
     }
 
     /// Gives all unused buffers back to the driver.

@@ -14,7 +14,7 @@ mod readback;
 mod stopwatch;
 mod tune;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use adapter::AdapterSummary;
@@ -40,6 +40,9 @@ use pipelines::Pipelines;
 use readback::Staging;
 use tune::Tuner;
 
+/// Bytes of uploads whose copies may wait for the device.
+const STAGED_BYTES: u64 = 64 << 20;
+
 /// An open adapter.
 pub(crate) struct Gpu {
     device: wgpu::Device,
@@ -55,6 +58,8 @@ pub(crate) struct Gpu {
     recording: Mutex<Recording>,
     staging: Staging,
     parameters: wgpu::Buffer,
+    /// Bytes uploaded since the copies were last waited for.
+    staged: AtomicU64,
 }
 
 impl Gpu {
@@ -121,6 +126,7 @@ impl Gpu {
             recording: Mutex::new(Recording::new(Pace::new(found.device_type))),
             staging: Staging::default(),
             parameters,
+            staged: AtomicU64::new(0),
         })
     }
 
@@ -200,9 +206,20 @@ impl Gpu {
             }
             other => other?,
         };
-        if !self.rehearsing() {
-            self.queue.write_buffer(buffer.raw()?, 0, bytes);
+        if self.rehearsing() {
+            return Ok(buffer);
         }
+        // wgpu copies what is written and keeps the copy until the next submission: a model's weights would take their
+        // size twice.
+        for (piece, offset) in bytes.chunks(STAGED_BYTES as usize).zip((0..).step_by(STAGED_BYTES as usize)) {
+            self.queue.write_buffer(buffer.raw()?, offset, piece);
+            let size = piece.len() as u64;
+            if self.staged.fetch_add(size, Ordering::Relaxed) + size >= STAGED_BYTES {
+                self.staged.store(0, Ordering::Relaxed);
+                self.wait_for(Some(self.queue.submit([])))?;
+            }
+        }
+        self.faults.check()?;
         Ok(buffer)
     }
 }

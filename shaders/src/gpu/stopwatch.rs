@@ -92,6 +92,6 @@ impl Gpu {
         lock(&self.recording).stopwatch = Some(Stopwatch::new(self));
         let launched = self.launch(launch).and_then(|()| self.flush());
         let stopwatch = lock(&self.recording).stopwatch.take();
-        launched.map(|()| stopwatch.map_or(0.0, |stopwatch| stopwatch.seconds))
+        launched.map(|()| stopwatch.map_or(f64::INFINITY, |stopwatch| stopwatch.seconds))
     }
 }

@@ -35,6 +35,32 @@ fn mistakes_are_errors() {
     assert!(Tape::new().gradients(&x, &x).is_err());
 }
 
+#[test]
+fn what_another_tape_traced_is_constant() {
+    let device = cpu(1);
+    let [a, b] = [1, 2].map(|seed| upload(&device, &[3], &noise(seed, 3)));
+    let ones = upload(&device, &[3], &[1.0; 3]);
+    let gone = Tape::new();
+    let old = gone.watch(&a);
+    drop(gone);
+    let other = Tape::new();
+    let foreign = other.watch(&a);
+    for constant in [&old, &foreign] {
+        let tape = Tape::new();
+        let unused = tape.watch(&a);
+        let watched = tape.watch(&b);
+        let out = ops::mul(&watched, constant).unwrap();
+        let gradients = tape.gradients(&out, &ones).unwrap();
+        assert_eq!(gradients.of(&watched).unwrap().read().unwrap(), a.read().unwrap());
+        assert!(gradients.of(&unused).is_none() && gradients.of(constant).is_none());
+    }
+    // A finished tape in front does not hide the one that lives.
+    let tape = Tape::new();
+    let watched = tape.watch(&b);
+    let out = ops::mul(&old, &watched).unwrap();
+    assert!(tape.gradients(&out, &ones).unwrap().of(&watched).is_some());
+}
+
 /// Two layers that share a weight, as a segment each.
 fn two_layers(x: &Tensor, weight: &Tensor) -> celldag_shaders::Result<Tensor> {
     let layer = |x: &Tensor| {

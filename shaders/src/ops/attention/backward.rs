@@ -57,7 +57,8 @@ impl Kept {
         };
         let results = [result(q)?, result(k)?, result(v)?];
         let width = self.shape.width();
-        for window in self.segments.windows(gpu, width)? {
+        // The statistics hold two values for each head.
+        for window in self.segments.windows(gpu, width.max(2 * self.shape.heads))? {
             let rows = &window.rows;
             let shared = [
                 q.window(OP, rows)?,

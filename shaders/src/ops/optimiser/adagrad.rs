@@ -40,7 +40,6 @@ pub fn adagrad(parameter: &mut Parameter, gradient: &Tensor, settings: &Adagrad)
     let Parameter { value, state: OptimiserState { steps, second, .. } } = parameter;
     let squares = moment(second, value, settings.initial_accumulator as f32)?;
     let rate = (settings.lr / (1.0 + f64::from(*steps) * settings.lr_decay)) as f32;
-    *steps += 1;
     let (l2, eps) = (settings.weight_decay as f32, settings.eps as f32);
     let device = value.device().clone();
     let state = [value, squares];
@@ -48,9 +47,10 @@ pub fn adagrad(parameter: &mut Parameter, gradient: &Tensor, settings: &Adagrad)
         Backend::Cpu(cpu) => {
             on_cpu(cpu, gradient.host(OP)?, state, |gradient, [value, squares]| {
                 cpu::optimiser::adagrad([rate, l2, eps], value, gradient, squares);
-            });
-            Ok(())
+            })?;
         }
-        Backend::Gpu(gpu) => on_gpu(gpu, OP, &Kernel::new(OP, &[]), &[rate, l2, eps], gradient, state),
+        Backend::Gpu(gpu) => on_gpu(gpu, OP, &Kernel::new(OP, &[]), &[rate, l2, eps], gradient, state)?,
     }
+    *steps += 1;
+    Ok(())
 }

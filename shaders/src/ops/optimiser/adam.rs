@@ -71,8 +71,7 @@ fn adam_step(
     let Parameter { value, state: OptimiserState { steps, first, second } } = parameter;
     let first = moment(first, value, 0.0)?;
     let second = moment(second, value, 0.0)?;
-    *steps += 1;
-    let power = i32::try_from(*steps).unwrap_or(i32::MAX);
+    let power = i32::try_from(*steps + 1).unwrap_or(i32::MAX);
     let step = AdamStep {
         l2: if decoupled { 0.0 } else { settings.weight_decay as f32 },
         keep: if decoupled { (1.0 - settings.lr * settings.weight_decay) as f32 } else { 1.0 },
@@ -88,13 +87,14 @@ fn adam_step(
         Backend::Cpu(cpu) => {
             on_cpu(cpu, gradient.host(op)?, state, |gradient, [value, first, second]| {
                 cpu::optimiser::adam(&step, value, gradient, first, second);
-            });
-            Ok(())
+            })?;
         }
         Backend::Gpu(gpu) => {
             let words =
                 [step.l2, step.keep, step.beta1, step.beta2, step.eps, step.step_size, step.root_scale];
-            on_gpu(gpu, op, &Kernel::new("adam", &[]), &words, gradient, state)
+            on_gpu(gpu, op, &Kernel::new("adam", &[]), &words, gradient, state)?;
         }
     }
+    *steps += 1;
+    Ok(())
 }

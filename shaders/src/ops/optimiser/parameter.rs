@@ -69,11 +69,8 @@ impl Parameter {
                 self.fits(OP, name, tensor)?;
             }
         }
-        let moments = state.first.is_some() || state.second.is_some();
-        if moments != (state.steps > 0) {
-            let message =
-                format!("{} steps {} moments", state.steps, if moments { "with" } else { "without" });
-            return Err(Error::shape(OP, message));
+        if state.steps > 0 && state.first.is_none() && state.second.is_none() {
+            return Err(Error::shape(OP, format!("{} steps without moments", state.steps)));
         }
         self.state =
             OptimiserState { first: state.first.map(plain), second: state.second.map(plain), ..state };

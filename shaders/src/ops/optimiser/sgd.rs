@@ -35,7 +35,6 @@ pub fn sgd_momentum(parameter: &mut Parameter, gradient: &Tensor, settings: &Sgd
     parameter.check(OP, gradient)?;
     let Parameter { value, state: OptimiserState { steps, first, .. } } = parameter;
     let velocity = moment(first, value, 0.0)?;
-    *steps += 1;
     let step = SgdStep {
         lr: settings.lr as f32,
         momentum: settings.momentum as f32,
@@ -47,12 +46,13 @@ pub fn sgd_momentum(parameter: &mut Parameter, gradient: &Tensor, settings: &Sgd
         Backend::Cpu(cpu) => {
             on_cpu(cpu, gradient.host(OP)?, state, |gradient, [value, velocity]| {
                 cpu::optimiser::sgd(&step, value, gradient, velocity);
-            });
-            Ok(())
+            })?;
         }
         Backend::Gpu(gpu) => {
             let words = [step.lr, step.momentum, step.l2];
-            on_gpu(gpu, OP, &Kernel::new("sgd", &[]), &words, gradient, state)
+            on_gpu(gpu, OP, &Kernel::new("sgd", &[]), &words, gradient, state)?;
         }
     }
+    *steps += 1;
+    Ok(())
 }

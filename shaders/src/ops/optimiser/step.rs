@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, CpuBuffer};
 use crate::error::Result;
 use crate::gpu::{Binding, Cost, Gpu, Launch};
 use crate::kernels::Kernel;
@@ -19,18 +19,37 @@ pub(super) fn on_cpu<const N: usize>(
     gradient: &[f32],
     state: [&mut Tensor; N],
     step: impl Fn(&[f32], [&mut [f32]; N]) + Sync,
-) {
-    let mut parts = state.map(|tensor| writable(tensor).chunks_mut(TASK_VALUES));
+) -> Result<()> {
+    let mut tensors = Vec::with_capacity(N);
+    for tensor in state {
+        own(tensor)?;
+        tensors.push(tensor);
+    }
+    let mut tensors = tensors.into_iter();
+    let mut parts = [(); N].map(|()| tensors.next().map_or(&mut [][..], writable).chunks_mut(TASK_VALUES));
     let tasks = gradient.chunks(TASK_VALUES).map(|gradient| {
         // Tensors of a rehearsal have no memory.
         (gradient, parts.each_mut().map(|part| part.next().unwrap_or_default()))
     });
     cpu.each(tasks.collect(), 8 * gradient.len(), |(gradient, state)| step(gradient, state));
+    Ok(())
+}
+
+/// Makes a tensor the only holder of its values. Nothing changes if there is no memory for a copy.
+fn own(tensor: &mut Tensor) -> Result<()> {
+    if let Storage::Cpu(buffer) = tensor.storage_mut()
+        && Arc::get_mut(buffer).is_none()
+    {
+        let copy = CpuBuffer::clone(buffer);
+        copy.check()?;
+        *buffer = Arc::new(copy);
+    }
+    Ok(())
 }
 
 fn writable(tensor: &mut Tensor) -> &mut [f32] {
     match tensor.storage_mut() {
-        Storage::Cpu(buffer) => Arc::make_mut(buffer).values_mut(),
+        Storage::Cpu(buffer) => Arc::get_mut(buffer).map_or(&mut [], CpuBuffer::values_mut),
         Storage::Gpu(_) => &mut [],
     }
 }

@@ -1,17 +1,19 @@
 #!/bin/sh
 # Everything that should be measured on a machine with a hardware GPU, beside PyTorch on the same GPU where it is installed:
-#   sh benches/gpu.sh [DEVICE] > report.md
+#   sh shaders/benches/gpu.sh [DEVICE] > report.md
 # DEVICE is part of an adapter's name or its index in `celldag devices` (default: gpu, the first hardware adapter). Needs
-# only Rust; PyTorch with CUDA or ROCm is found as $PYTHON (default python3) and left out with a line if it is not there.
+# what a build needs (Rust, a C compiler, CMake); PyTorch with CUDA or ROCm is found as $PYTHON (default python3) and left out with a line if it is not there.
 # Correctness first: the shader tests and, with CELLDAG_FIXTURES, the embeddings of all golden fixtures run on the adapter.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 device=${1:-gpu}
 python=${PYTHON:-python3}
 work=${CELLDAG_BENCH:-target/bench}
 fixtures=${CELLDAG_FIXTURES:-../shared}
 failed=""
 mkdir -p "$work"
+# Absolute: benches run in the folder of their package.
+work=$(cd "$work" && pwd)
 
 section() { printf '\n## %s\n\n' "$1"; }
 # Runs a command, shows its output, and remembers that it failed.
@@ -41,6 +43,9 @@ if [ -d "$fixtures/golden" ]; then
 else
     echo "no fixtures: set CELLDAG_FIXTURES"
 fi
+
+section "Kernels: time, traffic, share of this adapter's best"
+step kernels cargo bench --locked -p celldag-shaders --bench kernels -- "$device" 0 16384
 
 section "Operations"
 step operations cargo bench --locked -p celldag-shaders --bench ops -- "$device"

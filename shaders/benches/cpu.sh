@@ -2,6 +2,7 @@
 # Speed and memory beside PyTorch, measured in one run: same cells, same threads. Writes a table to stdout.
 # Needs the reference data (CELLDAG_FIXTURES, default ../shared) for real cells and the published dictionaries.
 set -eu
+cd "$(dirname "$0")/../.."
 celldag=$(pwd)/target/release/celldag
 fixtures=${CELLDAG_FIXTURES:-../shared}
 work=${CELLDAG_BENCH:-target/bench}
@@ -12,6 +13,8 @@ threads=$(nproc)
     exit 1
 }
 mkdir -p "$work"
+# Absolute: benches run in the folder of their package.
+work=$(cd "$work" && pwd)
 python=$work/venv/bin/python
 if ! [ -x "$python" ]; then
     echo "installing PyTorch and transformers into $work/venv" >&2
