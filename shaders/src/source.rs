@@ -14,6 +14,7 @@ const SHARED: &[(&str, &str)] = &[
     ("attention_products", include_str!("../wgsl/shared/attention_products.wgsl")),
     ("grid", include_str!("../wgsl/shared/grid.wgsl")),
     ("half", include_str!("../wgsl/shared/half.wgsl")),
+    ("norm_statistics", include_str!("../wgsl/shared/norm_statistics.wgsl")),
     ("philox", include_str!("../wgsl/shared/philox.wgsl")),
     ("product", include_str!("../wgsl/shared/product.wgsl")),
     ("product_read", include_str!("../wgsl/shared/product_read.wgsl")),

@@ -10,7 +10,7 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read> right: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-var<workgroup> partial: array<f32, 64>;
+#import workgroup_sum
 
 @compute @workgroup_size(64)
 fn main(
@@ -33,15 +33,8 @@ fn main(
     for (var column = lane; column < p.width; column += 64u) {
         sum = fma(left[a + column], right[b + column], sum);
     }
-    partial[lane] = sum;
-    workgroupBarrier();
-#repeat step 6
-    if lane < (32u >> ${step}u) {
-        partial[lane] += partial[lane + (32u >> ${step}u)];
-    }
-    workgroupBarrier();
-#end
+    let total = workgroup_sum(lane, sum);
     if lane == 0u {
-        y[number - p.first_out] = partial[0];
+        y[number - p.first_out] = total;
     }
 }

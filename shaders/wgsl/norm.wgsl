@@ -17,15 +17,7 @@ struct Parameters { base: u32, groups: u32, width: u32, parts: u32, eps: f32 }
 #end
 #end
 
-#import workgroup_sum
-
-fn input(at: u32) -> f32 {
-#if RESIDUAL
-    return x[at] + residual[at];
-#else
-    return x[at];
-#end
-}
+#import norm_statistics
 
 @compute @workgroup_size(64)
 fn main(
@@ -40,22 +32,9 @@ fn main(
     let part = p.base + number;
     let start = part * p.width;
     let first = (part % p.parts) * p.width;
-#if CENTER
-    var sum = 0.0;
-    for (var column = lane; column < p.width; column += 64u) {
-        sum += input(start + column);
-    }
-    let mean = workgroup_sum(lane, sum) / f32(p.width);
-#else
-    let mean = 0.0;
-#end
-    var squares = 0.0;
-    for (var column = lane; column < p.width; column += 64u) {
-        let distance = input(start + column) - mean;
-        squares = fma(distance, distance, squares);
-    }
-    let variance = workgroup_sum(lane, squares) / f32(p.width);
-    let scale = 1.0 / sqrt(variance + p.eps);
+    let found = statistics(lane, start);
+    let mean = found.mean;
+    let scale = found.scale;
     for (var column = lane; column < p.width; column += 64u) {
         let at = start + column;
         let normed = (input(at) - mean) * scale;

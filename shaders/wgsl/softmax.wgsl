@@ -5,22 +5,7 @@ struct Parameters { base: u32, groups: u32, columns: u32 }
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-#import workgroup_sum
-
-var<workgroup> maxima: array<f32, 64>;
-
-fn workgroup_max(lane: u32, value: f32) -> f32 {
-    maxima[lane] = value;
-    workgroupBarrier();
-#repeat step 6
-    if lane < (32u >> ${step}u) {
-        let other = maxima[lane + (32u >> ${step}u)];
-        maxima[lane] = select(maxima[lane], other, other > maxima[lane]);
-    }
-    workgroupBarrier();
-#end
-    return maxima[0];
-}
+#import workgroup_max
 
 @compute @workgroup_size(64)
 fn main(

@@ -8,22 +8,22 @@ const LIGHT: usize = 1;
 /// Work of one value with an exponential.
 pub(super) const HEAVY: usize = 8;
 
-/// out = a + b.
-pub(crate) fn add(cpu: &Cpu, a: &[f32], b: &[f32], out: &mut [f32]) {
+/// out = combine(a, b), value by value.
+fn pairs(cpu: &Cpu, a: &[f32], b: &[f32], out: &mut [f32], combine: impl Fn(f32, f32) -> f32 + Sync) {
     cpu.rows(out, 1, LIGHT, 64, |first, out| {
         vectorized(
             #[inline(always)]
             || {
                 for ((out, a), b) in out.iter_mut().zip(&a[first..]).zip(&b[first..]) {
-                    *out = a + b;
+                    *out = combine(*a, *b);
                 }
             },
         );
     });
 }
 
-/// out = x + row, where `row` is added to every row of x.
-pub(crate) fn add_row(cpu: &Cpu, x: &[f32], row: &[f32], out: &mut [f32]) {
+/// Every row of out is combine(row of x, `row`), value by value.
+fn with_row(cpu: &Cpu, x: &[f32], row: &[f32], out: &mut [f32], combine: impl Fn(f32, f32) -> f32 + Sync) {
     let width = row.len();
     cpu.rows(out, width, width * LIGHT, 1, |first, out| {
         vectorized(
@@ -31,12 +31,36 @@ pub(crate) fn add_row(cpu: &Cpu, x: &[f32], row: &[f32], out: &mut [f32]) {
             || {
                 for (out, x) in out.chunks_exact_mut(width).zip(x[first * width..].chunks_exact(width)) {
                     for ((out, x), row) in out.iter_mut().zip(x).zip(row) {
-                        *out = x + row;
+                        *out = combine(*x, *row);
                     }
                 }
             },
         );
     });
+}
+
+/// out = a + b.
+pub(crate) fn add(cpu: &Cpu, a: &[f32], b: &[f32], out: &mut [f32]) {
+    pairs(
+        cpu,
+        a,
+        b,
+        out,
+        #[inline(always)]
+        |a, b| a + b,
+    );
+}
+
+/// out = x + row, where `row` is added to every row of x.
+pub(crate) fn add_row(cpu: &Cpu, x: &[f32], row: &[f32], out: &mut [f32]) {
+    with_row(
+        cpu,
+        x,
+        row,
+        out,
+        #[inline(always)]
+        |x, row| x + row,
+    );
 }
 
 /// out = x factor.
@@ -51,33 +75,26 @@ pub(crate) fn scale(cpu: &Cpu, x: &[f32], factor: f32, out: &mut [f32]) {
 
 /// out = a b.
 pub(crate) fn mul(cpu: &Cpu, a: &[f32], b: &[f32], out: &mut [f32]) {
-    cpu.rows(out, 1, LIGHT, 64, |first, out| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for ((out, a), b) in out.iter_mut().zip(&a[first..]).zip(&b[first..]) {
-                    *out = a * b;
-                }
-            },
-        );
-    });
+    pairs(
+        cpu,
+        a,
+        b,
+        out,
+        #[inline(always)]
+        |a, b| a * b,
+    );
 }
 
 /// Every row of out is the row of x times `row`, value by value.
 pub(crate) fn mul_row(cpu: &Cpu, x: &[f32], row: &[f32], out: &mut [f32]) {
-    let width = row.len();
-    cpu.rows(out, width, width * LIGHT, 1, |first, out| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (out, x) in out.chunks_exact_mut(width).zip(x[first * width..].chunks_exact(width)) {
-                    for ((out, x), row) in out.iter_mut().zip(x).zip(row) {
-                        *out = x * row;
-                    }
-                }
-            },
-        );
-    });
+    with_row(
+        cpu,
+        x,
+        row,
+        out,
+        #[inline(always)]
+        |x, row| x * row,
+    );
 }
 
 /// Row i of out is row i of x times `factors[i]`.

@@ -36,7 +36,7 @@ fn sums_and_products() {
             let want = all.clone().map(|i| a[i] * column[i / columns]);
             same(&label("mul_column"), ops::mul_column(&ta, &tcolumn), want);
             let want = all.clone().map(|i| if b[i] > 0.0 { a[i] } else { 0.0 });
-            same(&label("relu_backward"), ops::relu_backward(&ta, &tb), want);
+            same(&label("relu backward"), ops::activate_backward(&ta, &tb, Activation::Relu), want);
             let dots: Vec<f64> = (0..rows)
                 .map(|i| {
                     (0..columns).map(|j| f64::from(a[i * columns + j]) * f64::from(b[i * columns + j])).sum()
