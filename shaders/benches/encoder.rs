@@ -5,10 +5,14 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for developers")]
 
+mod common;
+
 use std::time::Instant;
 
+use celldag_shaders::measure::pattern;
 use celldag_shaders::ops::{self, Activation, Pool};
 use celldag_shaders::{Device, Ids, Result, Segments, Tensor};
+use common::{Arguments, precision};
 
 /// Weights of a layer: packed projections in turn, then the feed-forward part.
 struct Layer {
@@ -44,19 +48,19 @@ impl Layer {
 
 /// Reproducible values between -scale and scale.
 fn random(device: &Device, shape: &[usize], scale: f32) -> Tensor {
-    let count: usize = shape.iter().product();
-    let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
-    device.upload(shape, &(0..count as u32).map(|i| scale * value(i)).collect::<Vec<_>>()).unwrap()
+    ops::scale(&pattern(device, shape).unwrap(), scale).unwrap()
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|text| !text.starts_with("--")).collect();
-    let number = |at: usize| arguments[at].parse::<usize>().unwrap();
-    let device = Device::open(&arguments[0], number(1)).unwrap();
-    let (depth, width, heads, inner) = (number(2), number(3), number(4), number(5));
-    let text = fs_err::read_to_string(&arguments[6]).unwrap();
+    let arguments = Arguments::new();
+    let Some(device) = common::open(&arguments.word(0, "cpu".to_owned()), arguments.word(1, 0)) else {
+        return;
+    };
+    let [depth, width, heads, inner] =
+        [(2, 12), (3, 512), (4, 8), (5, 512)].map(|(at, word)| arguments.word(at, word));
+    let text = fs_err::read_to_string(arguments.word(6, String::new())).unwrap();
     let mut lengths: Vec<usize> = text.lines().map(|line| line.trim().parse().unwrap()).collect();
-    let budget = arguments.get(7).map_or(4096, |text| text.parse().unwrap());
+    let budget = arguments.word(7, 4096);
     lengths.sort_unstable_by(|a, b| b.cmp(a));
 
     let layers: Vec<Layer> = (0..depth).map(|_| Layer::random(&device, width, heads, inner)).collect();
@@ -87,11 +91,13 @@ fn main() {
     }
     let seconds = start.elapsed().as_secs_f64();
     let cells = lengths.len();
+    let tokens: usize = lengths.iter().sum();
     println!(
-        "{{\"device\": {:?}, \"cells\": {cells}, \"tokens\": {}, \"seconds\": {seconds:.3}, \"cells_per_second\": {:.4}, \
-         \"checksum\": {checksum:e}}}",
+        "{{\"device\": {:?}, \"precision\": \"{}\", \"cells\": {cells}, \"tokens\": {tokens}, \"seconds\": {seconds:.3}, \
+         \"cells_per_second\": {:.4}, \"tokens_per_second\": {:.0}, \"checksum\": {checksum:e}}}",
         device.info().name,
-        lengths.iter().sum::<usize>(),
+        precision(),
         cells as f64 / seconds,
+        tokens as f64 / seconds,
     );
 }

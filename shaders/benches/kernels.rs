@@ -1,181 +1,225 @@
-//! Every family of kernels once, at the sizes of a transformer on single cells: time, arithmetic and traffic, and the share
-//! of the device's own best (the fastest matrix product; the fastest copy):
-//! `cargo bench -p celldag-shaders --bench kernels -- [DEVICE] [THREADS] [ROWS]`. Prints a Markdown table.
+//! The table of docs/kernels.md: every kernel at the sizes of a transformer on single cells, with the measured share of the
+//! adapter's peak:
+//! `cargo bench -p celldag-shaders --bench kernels -- [DEVICES] [THREADS] [ROWS] [--write=docs/kernels.md]`.
+//!
+//! DEVICES are joined by commas (default `software,cpu`); each becomes a column. The peak is what the maker publishes
+//! (benches/common/peak.rs, CELLDAG_GPU_PEAK_TFLOPS), or else the fastest matrix product and the fastest copy that the
+//! device did here (the peak of a row that was faster counts, too). Prints Markdown; with `--write` it also replaces what is between the marks of the document (a path
+//! from the root of the repository).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for developers")]
 
-use std::time::Instant;
+mod common;
+mod table;
 
-use celldag_shaders::ops::{self, Activation, Attention, Denominator, Dropout, PerformerSettings, Pool};
-use celldag_shaders::{Device, Ids, Result, Segments, Tape, Tensor};
+use std::fmt::Write as _;
+use std::path::Path;
 
-/// Columns of the row-wise cases, and of attention (8 heads of 64).
-const WIDTH: usize = 512;
-const HEADS: usize = 8;
+use celldag_shaders::measure::{fastest, pattern};
+use celldag_shaders::ops::{self, Activation};
+use celldag_shaders::testing::{use_attention_kernel, use_tiled_kernels};
+use celldag_shaders::{Device, DeviceOptions, Precision, Result};
+use common::{Arguments, peak};
+use table::{Operands, Row, Set};
 
-struct Bench {
+const BEGIN: &str = "<!-- measured: begin -->";
+const END: &str = "<!-- measured: end -->";
+
+/// Seconds to spend on each row.
+const SECONDS: f64 = 0.4;
+
+/// A device with what it can do at most.
+struct Column {
     device: Device,
     rows: usize,
+    /// Operations a second of products in f32.
     flops: f64,
+    /// Bytes a second.
     bytes: f64,
+    /// The same adapter in the precisions of cooperative matrices that it has, with operations a second.
+    cooperative: Vec<(Device, f64)>,
+    /// Whether the peak is the device's own best.
+    own: bool,
+    note: String,
 }
 
-/// What a case does: floating-point operations, and values that it must read and write at least.
-struct Work {
-    flops: f64,
-    values: f64,
-}
-
-impl Bench {
-    fn tensor(&self, shape: &[usize]) -> Tensor {
-        let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0;
-        let count: usize = shape.iter().product();
-        self.device.upload(shape, &(0..count as u32).map(value).collect::<Vec<_>>()).unwrap()
-    }
-
-    /// Seconds of the fastest of some runs, after one that compiles.
-    fn seconds(&self, run: &dyn Fn() -> Result<Tensor>) -> f64 {
-        let once = || {
-            let start = Instant::now();
-            let out = run().unwrap();
-            let rows = out.shape()[0];
-            let flat = out.detach().reshape(&[rows, out.len() / rows]).unwrap();
-            let all = Segments::new(&self.device, &[rows]).unwrap();
-            ops::pool(&flat, &all, Pool::First).unwrap().read().unwrap();
-            start.elapsed().as_secs_f64()
+impl Column {
+    fn open(choice: &str, threads: usize, rows: usize) -> Column {
+        let open = |precision| {
+            let options = DeviceOptions { precision, ..DeviceOptions::new(choice, threads) };
+            Device::open_with(&options)
         };
-        once();
-        let started = Instant::now();
-        let (mut best, mut runs) = (f64::INFINITY, 0);
-        while runs < 3 || (runs < 100 && started.elapsed().as_secs_f64() < 0.5) {
-            best = best.min(once());
-            runs += 1;
-        }
-        best
-    }
-
-    fn case(&self, name: &str, work: &Work, run: &dyn Fn() -> Result<Tensor>) {
-        let seconds = self.seconds(run);
-        let (flops, bytes) = (work.flops / seconds, 4.0 * work.values / seconds);
-        println!(
-            "| {name} | {:.2} | {:.1} | {:.1} | {:.1} | {:.0} % | {:.0} % |",
-            seconds * 1e3,
-            work.flops / (4.0 * work.values),
-            flops / 1e9,
-            bytes / 1e9,
-            100.0 * flops / self.flops,
-            100.0 * bytes / self.bytes,
+        let device = open(Precision::F32).unwrap_or_else(|error| panic!("{choice}: {error}"));
+        let info = device.info().clone();
+        let published = peak(&info).filter(|peak| peak.f32_tflops.is_finite());
+        let (product, copy) = (best_product(&device, rows).unwrap(), best_copy(&device).unwrap());
+        let or = |value: Option<f64>, own: f64| value.filter(|value| value.is_finite()).unwrap_or(own);
+        let with_peak = |device: Device| {
+            let given = published.map(|peak| peak.flops(device.precision()));
+            let own =
+                if given.is_some_and(f64::is_finite) { 0.0 } else { best_product(&device, rows).unwrap() };
+            (device, or(given, own))
+        };
+        let slow = if info.backend == "cpu" || info.software {
+            format!(", {threads} threads")
+        } else {
+            String::new()
+        };
+        let note = format!(
+            "{}, {}{slow}; shares are of {}",
+            info.name,
+            info.driver,
+            published.map_or("its own best".to_owned(), |peak| format!("the published {peak:?}")),
         );
+        Column {
+            device,
+            rows,
+            flops: or(published.map(|peak| peak.flops(Precision::F32)), product),
+            bytes: or(published.map(|peak| peak.gigabytes * 1e9), copy),
+            cooperative: [Precision::F16, Precision::F32x3]
+                .into_iter()
+                .filter_map(|precision| open(precision).ok())
+                .map(with_peak)
+                .collect(),
+            own: published.is_none(),
+            note,
+        }
     }
 
-    /// The gradients of `run` at its operands, after the forward pass that they need.
-    fn backward(&self, operands: &[&Tensor], run: impl Fn(&[Tensor]) -> Result<Tensor>) -> Result<Tensor> {
-        let tape = Tape::new();
-        let watched: Vec<Tensor> = operands.iter().map(|tensor| tape.watch(tensor)).collect();
-        let out = run(&watched)?;
-        let gradients = tape.gradients(&out, &out.detach())?;
-        let last = watched.last().and_then(|tensor| gradients.of(tensor));
-        Ok(last.unwrap().clone())
+    fn measure(&self, row: &Row) -> Cell {
+        let native = self.device.info().backend == "cpu";
+        let device = match row.set {
+            Set::Cooperative(precision) => {
+                match self.cooperative.iter().find(|(device, _)| device.precision() == precision) {
+                    Some((device, _)) => device,
+                    None => return Cell::Text("not here".to_owned()),
+                }
+            }
+            // The CPU backend has one set: said once.
+            Set::Direct | Set::Attention("block-32" | "direct-4") if native => {
+                return Cell::Text("the same".to_owned());
+            }
+            _ => &self.device,
+        };
+        match row.set {
+            Set::Tiled => use_tiled_kernels(device, true),
+            Set::Direct => use_tiled_kernels(device, false),
+            Set::Attention(name) => use_attention_kernel(device, Some(name)),
+            Set::Any | Set::Cooperative(_) => {}
+        }
+        let speed = Operands::new(device, self.rows).and_then(|operands| {
+            let work = (row.make)(&operands)?;
+            let seconds = fastest(SECONDS, &work.run)?;
+            Ok(Cell::Speed { flops: work.flops / seconds, bytes: 4.0 * work.values / seconds })
+        });
+        use_tiled_kernels(device, !self.device.info().software);
+        use_attention_kernel(device, None);
+        speed.unwrap_or_else(|error| Cell::Text(format!("failed: {error}")))
+    }
+
+    /// What the table says: the speed by what bounds it, and the share of the peak.
+    fn text(&self, row: &Row, cell: &Cell) -> String {
+        let (flops, bytes) = match cell {
+            Cell::Text(text) => return text.clone(),
+            Cell::Speed { flops, bytes } => (flops, bytes),
+        };
+        let peak = match row.set {
+            Set::Cooperative(precision) => {
+                let found = self.cooperative.iter().find(|(device, _)| device.precision() == precision);
+                found.map_or(f64::NAN, |(_, peak)| *peak)
+            }
+            _ => self.flops,
+        };
+        let (arithmetic, memory) = (flops / peak, bytes / self.bytes);
+        let digits = |value: f64| if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+        if arithmetic > memory {
+            format!("{} GFLOP/s, {:.0} %", digits(flops / 1e9), 100.0 * arithmetic)
+        } else {
+            format!("{} GB/s, {:.0} %", digits(bytes / 1e9), 100.0 * memory)
+        }
+    }
+}
+
+/// What was found out about a row.
+enum Cell {
+    Speed { flops: f64, bytes: f64 },
+    Text(String),
+}
+
+/// Operations a second of the fastest of some matrix products.
+fn best_product(device: &Device, rows: usize) -> Result<f64> {
+    let mut best = 0.0f64;
+    let large = if device.info().software { 512 } else { 4096.min(2 * rows) };
+    for [m, n, k] in [[512; 3], [rows, 512, 512], [large; 3]] {
+        let (x, weight) = (pattern(device, &[m, k])?, pattern(device, &[n, k])?);
+        let seconds = fastest(SECONDS, || ops::linear(&x, &weight, None, Activation::None))?;
+        best = best.max(2.0 * (m * n * k) as f64 / seconds);
+    }
+    Ok(best)
+}
+
+/// Bytes a second, read and written, of the fastest of some copies: in the caches, and of more than they hold.
+fn best_copy(device: &Device) -> Result<f64> {
+    let mut best = 0.0f64;
+    for rows in [2048, 32 * 1024] {
+        let x = pattern(device, &[rows, table::WIDTH])?;
+        let seconds = fastest(SECONDS, || ops::scale(&x, 2.0))?;
+        best = best.max((8 * x.len()) as f64 / seconds);
+    }
+    Ok(best)
+}
+
+/// The name of a column: what the adapter calls itself, without its details.
+fn heading(device: &Device) -> String {
+    let info = device.info();
+    if info.backend == "cpu" {
+        "CPU backend".to_owned()
+    } else {
+        info.name.split(" (").next().unwrap_or_default().to_owned()
     }
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
-    let choice = arguments.next().unwrap_or_else(|| "cpu".to_owned());
-    let number = |text: Option<String>, default| text.and_then(|text| text.parse().ok()).unwrap_or(default);
-    let threads = number(arguments.next(), 2);
-    let rows = number(arguments.next(), 2048);
-    let device = Device::open(&choice, threads).unwrap();
-    let mut bench = Bench { device, rows, flops: 1.0, bytes: 1.0 };
-    let (n, w) = (rows as f64, WIDTH as f64);
-    let x = bench.tensor(&[rows, WIDTH]);
-    let big = bench.tensor(&[8 * rows, WIDTH]);
-    let weight = bench.tensor(&[WIDTH, WIDTH]);
-    let linear = || ops::linear(&x, &weight, None, Activation::None);
-    bench.flops = 2.0 * n * w * w / bench.seconds(&linear);
-    bench.bytes = 4.0 * 16.0 * n * w / bench.seconds(&|| ops::scale(&big, 2.0));
-    println!("{:?}\n", bench.device.info());
-    println!("best product {:.1} GFLOP/s, best copy {:.1} GB/s\n", bench.flops / 1e9, bench.bytes / 1e9);
-    println!("| case | ms | FLOP/byte | GFLOP/s | GB/s | of best product | of best copy |");
-    println!("|---|---|---|---|---|---|---|");
-    products(&bench, &x, &weight);
-    attentions(&bench, &x);
-    row_wise(&bench, &x);
-    gathers(&bench, &x);
-}
-
-fn products(bench: &Bench, x: &Tensor, weight: &Tensor) {
-    let (n, w) = (bench.rows as f64, WIDTH as f64);
-    let bias = bench.tensor(&[WIDTH]);
-    let work = Work { flops: 2.0 * n * w * w, values: 2.0 * n * w + w * w };
-    bench.case("linear", &work, &|| ops::linear(x, weight, None, Activation::None));
-    bench.case("linear, bias and GELU", &work, &|| ops::linear(x, weight, Some(&bias), Activation::Gelu));
-    bench.case("product TN (gradient of a weight)", &work, &|| ops::matmul(x, x, ops::Layout::TN));
-    let narrow = bench.tensor(&[8, WIDTH]);
-    let work = Work { flops: 16.0 * n * w, values: n * w + 8.0 * (n + w) };
-    bench.case("linear to 8 columns (LoRA)", &work, &|| ops::linear(x, &narrow, None, Activation::None));
-}
-
-fn attentions(bench: &Bench, x: &Tensor) {
-    let (n, w) = (bench.rows as f64, WIDTH as f64);
-    let segments = Segments::new(&bench.device, &[bench.rows / 2, bench.rows - bench.rows / 2]).unwrap();
-    let pairs = segments.ranges().map(|range| (range.len() as f64).powi(2)).sum::<f64>();
-    let settings = Attention::multi_head(HEADS, false);
-    let work = Work { flops: 4.0 * pairs * w, values: 4.0 * n * w };
-    bench.case("attention", &work, &|| ops::attention_with(x, x, x, &segments, &settings));
-    let work = Work { flops: 14.0 * pairs * w, values: 8.0 * n * w };
-    bench.case("attention, forward and backward", &work, &|| {
-        bench.backward(&[x, x, x], |t| ops::attention_with(&t[0], &t[1], &t[2], &segments, &settings))
-    });
-    let features = 266;
-    let projection = bench.tensor(&[features, WIDTH / HEADS]);
-    let work = Work { flops: 8.0 * n * w * features as f64, values: 4.0 * n * w };
-    bench.case("FAVOR+ attention, 266 features", &work, &|| {
-        ops::performer_attention(x, x, x, &projection, &segments, HEADS, PerformerSettings::default())
-    });
-    let omega = bench.tensor(&[WIDTH / HEADS, 32]);
-    let work = Work { flops: 8.0 * n * w * 32.0, values: 4.0 * n * w };
-    bench.case("attention by 32 ReLU features", &work, &|| {
-        ops::feature_attention(x, x, x, &omega, &segments, HEADS, Denominator::AtLeast(1e-6))
-    });
-    let work = Work { flops: 8.0 * n * w * w / HEADS as f64, values: 4.0 * n * w };
-    bench.case("flow attention", &work, &|| ops::flow_attention(x, x, x, &segments, HEADS));
-}
-
-fn row_wise(bench: &Bench, x: &Tensor) {
-    let (n, w) = (bench.rows as f64, WIDTH as f64);
-    let row = bench.tensor(&[WIDTH]);
-    let work = |flops: f64, values: f64| Work { flops: flops * n * w, values: values * n * w };
-    bench.case("add", &work(1.0, 3.0), &|| ops::add(x, x));
-    bench.case("mul", &work(1.0, 3.0), &|| ops::mul(x, x));
-    bench.case("GELU", &work(25.0, 2.0), &|| ops::activate(x, Activation::Gelu));
-    bench.case("gated SiLU", &work(12.0, 3.0), &|| ops::swiglu(x, x));
-    let norm = |x: &Tensor| ops::layer_norm(x, None, &row, &row, 1e-5);
-    bench.case("layer norm", &work(8.0, 2.0), &|| norm(x));
-    bench.case("layer norm, forward and backward", &work(24.0, 5.0), &|| {
-        bench.backward(&[x], |t| norm(&t[0]))
-    });
-    bench.case("RMS norm", &work(5.0, 2.0), &|| ops::rms_norm(x, None, &row, 1e-5));
-    bench.case("softmax", &work(12.0, 2.0), &|| ops::softmax(x));
-    let dropout = Dropout { probability: 0.1, seed: 1, stream: 0 };
-    bench.case("dropout", &work(30.0, 2.0), &|| ops::dropout(x, dropout, None));
-    bench.case("column sum", &work(1.0, 1.0), &|| ops::column_sum(x)?.reshape(&[1, WIDTH]));
-}
-
-fn gathers(bench: &Bench, x: &Tensor) {
-    let (n, w) = (bench.rows as f64, WIDTH as f64);
-    let ids: Vec<u32> =
-        (0..bench.rows as u32).map(|i| i.wrapping_mul(2_654_435_761) % bench.rows as u32).collect();
-    let ids = Ids::new(&bench.device, &ids).unwrap();
-    let segments = Segments::new(&bench.device, &[bench.rows / 2, bench.rows - bench.rows / 2]).unwrap();
-    let work = |flops: f64, values: f64| Work { flops: flops * n * w, values: values * n * w };
-    bench.case("embedding lookup", &work(0.0, 2.0), &|| ops::embed(x, &ids));
-    bench.case("embedding lookup, forward and backward", &work(1.0, 4.0), &|| {
-        bench.backward(&[x], |t| ops::embed(&t[0], &ids))
-    });
-    let mean = Pool::Mean { skip_first: 0, skip_last: 0 };
-    bench.case("mean over segments", &work(1.0, 1.0), &|| ops::pool(x, &segments, mean));
-    bench.case("maximum over segments", &work(1.0, 1.0), &|| {
-        ops::pool(x, &segments, Pool::Max { skip_first: 0, skip_last: 0 })
-    });
+    let arguments = Arguments::new();
+    let choices: String = arguments.word(0, "software,cpu".to_owned());
+    let (threads, rows) = (arguments.word(1, 2), arguments.word(2, 2048));
+    let mut columns: Vec<Column> =
+        choices.split(',').map(|choice| Column::open(choice, threads, rows)).collect();
+    let sections = table::sections();
+    let all = || sections.iter().flat_map(|(_, rows)| rows);
+    let measured: Vec<Vec<Cell>> =
+        columns.iter().map(|column| all().map(|row| column.measure(row)).collect()).collect();
+    let mut text = format!("Measured with {rows} rows of {} columns, f32:\n\n", table::WIDTH);
+    for (column, cells) in columns.iter_mut().zip(&measured) {
+        for (row, cell) in all().zip(cells).filter(|_| column.own) {
+            if let (Cell::Speed { flops, bytes }, false) = (cell, matches!(row.set, Set::Cooperative(_))) {
+                (column.flops, column.bytes) = (column.flops.max(*flops), column.bytes.max(*bytes));
+            }
+        }
+        let (flops, bytes) = (column.flops / 1e9, column.bytes / 1e9);
+        writeln!(text, "- {} ({flops:.1} GFLOP/s, {bytes:.1} GB/s)", column.note).unwrap();
+    }
+    let mut cells: Vec<_> = measured.iter().map(|cells| cells.iter()).collect();
+    for (title, rows) in &sections {
+        write!(text, "\n## {title}\n\n| file | computes | reads + writes | FLOP/byte |").unwrap();
+        columns.iter().for_each(|column| write!(text, " {} |", heading(&column.device)).unwrap());
+        writeln!(text, "\n|{}", "---|".repeat(4 + columns.len())).unwrap();
+        for row in rows {
+            let names: Vec<String> = row.files.iter().map(|file| format!("`{file}`")).collect();
+            write!(text, "| {} | {} | {} | {} |", names.join(", "), row.computes, row.moves, row.intensity)
+                .unwrap();
+            for (column, cells) in columns.iter().zip(&mut cells) {
+                write!(text, " {} |", column.text(row, cells.next().unwrap())).unwrap();
+            }
+            text.push('\n');
+        }
+    }
+    println!("{text}");
+    if let Some(path) = arguments.flag("write") {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+        let document = fs_err::read_to_string(&path).unwrap();
+        let (before, rest) = document.split_once(BEGIN).expect("the document has the first mark");
+        let (_, after) = rest.split_once(END).expect("the document has the second mark");
+        fs_err::write(&path, format!("{before}{BEGIN}\n\n{text}\n{END}{after}")).unwrap();
+    }
 }

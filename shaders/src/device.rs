@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
-use crate::memory::MemoryReport;
+use crate::memory::{MemoryReport, Plan};
 use crate::precision::Precision;
 use crate::tensor::Tensor;
 
@@ -100,15 +100,16 @@ impl Device {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The most bytes of a tensor that a kernel can bind at once.
-    pub fn largest_tensor_bytes(&self) -> u64 {
+    /// Bytes of the largest tensor that kernels see as a whole, for choosing the size of batches. Operations on larger ones
+    /// run part by part, up to the [`largest_buffer`](DeviceInfo::largest_buffer).
+    pub fn largest_unsplit_bytes(&self) -> u64 {
         match self.backend() {
             Backend::Cpu(_) => isize::MAX as u64,
             Backend::Gpu(gpu) => gpu.largest_binding(),
         }
     }
 
-    /// The memory of the tensors of this device.
+    /// The memory of this device.
     pub fn memory(&self) -> MemoryReport {
         match self.backend() {
             Backend::Cpu(cpu) => cpu.memory(),
@@ -131,38 +132,37 @@ impl Device {
     /// # Errors
     /// Those of `work`.
     pub fn rehearse<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<u64, E> {
-        let (result, peak) = self.account().rehearse(|| work().map(drop));
-        result.map(|()| peak)
+        let (result, found) = self.account().rehearse(|| work().map(drop));
+        result.map(|()| found.peak)
+    }
+
+    /// Plans the memory of `work` by a rehearsal: a few buffers, of known sizes, that its tensors share. How much memory
+    /// [`Device::run_planned`] will take is known then, to the byte: [`Plan::peak`].
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn plan<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<Plan, E> {
+        let (result, found) = self.account().rehearse(|| work().map(drop));
+        result.map(|()| Plan::new(self.account(), &found))
+    }
+
+    /// Does `work` in the memory that `plan` gives to each of its tensors. Results may be kept: a buffer comes back when
+    /// its tensor is dropped. The bits of the results do not depend on the plan.
+    ///
+    /// Work that makes other tensors than the plan says goes on with memory of the pool, and tensors of other threads come
+    /// from there; then it takes more than the plan's peak. All of it uses the pool if `plan` was made for another device,
+    /// if it has no buffers, or if these cannot be had. Inside of a run that follows a plan, that plan goes on.
+    pub fn run_planned<T>(&self, plan: &Plan, work: impl FnOnce() -> T) -> T {
+        match self.backend() {
+            Backend::Cpu(cpu) => cpu.follow(plan, work),
+            Backend::Gpu(gpu) => gpu.follow(plan, work),
+        }
     }
 
     fn account(&self) -> &Arc<crate::memory::Account> {
         match self.backend() {
             Backend::Cpu(cpu) => cpu.account(),
             Backend::Gpu(gpu) => gpu.account(),
-        }
-    }
-
-    /// Chooses between the two sets of matrix product and attention kernels: those with tiles in workgroup memory (the
-    /// default on hardware) and those without (the default on software drivers). Both give the same bits; this is for
-    /// tests and measurements. Does nothing on the CPU.
-    pub fn use_tiled_kernels(&self, tiled: bool) {
-        if let Backend::Gpu(gpu) = self.backend() {
-            gpu.set_tiled(tiled);
-        }
-    }
-
-    /// Names of the kernel files that this device has compiled so far, for tests of coverage. None on the CPU.
-    pub fn compiled_kernels(&self) -> Vec<&'static str> {
-        match self.backend() {
-            Backend::Cpu(_) => Vec::new(),
-            Backend::Gpu(gpu) => gpu.compiled(),
-        }
-    }
-
-    /// Loses the device on purpose, as a driver reset would, for tests of what happens then. Does nothing on the CPU.
-    pub fn destroy(&self) {
-        if let Backend::Gpu(gpu) = self.backend() {
-            gpu.destroy();
         }
     }
 

@@ -32,6 +32,10 @@ const NEEDS: &[(&str, &str)] = &[
     ("enable wgpu_cooperative_matrix;", "cooperative-matrix"),
 ];
 
+/// How kernel files declare their parameters, and how they have them as immediate data.
+const UNIFORM: &str = "@group(0) @binding(0) var<uniform> p: Parameters;";
+const IMMEDIATE: &str = "var<immediate> p: Parameters;";
+
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
         /// File name → text.
@@ -81,6 +85,7 @@ files!(
     "pool",
     "pool_max_backward",
     "pool_spread",
+    "product_exponents",
     "rotary",
     "row_dot",
     "scale",
@@ -92,6 +97,13 @@ files!(
     "softmax_cross_entropy",
     "sum_blocks",
 );
+
+impl KernelInstance {
+    /// The WGSL for adapters with immediate data: kernels find their parameters there instead of in a uniform buffer.
+    pub fn with_immediates(&self) -> String {
+        self.source.replace(UNIFORM, IMMEDIATE)
+    }
+}
 
 impl Kernel {
     pub(crate) fn new(name: &'static str, constants: &[(&'static str, u32)]) -> Kernel {
@@ -105,6 +117,11 @@ impl Kernel {
         source::expand(text, &self.constants).unwrap_or_else(|error| format!("#error {}: {error}", self.name))
     }
 
+    /// As [`Kernel::source`], with the parameters as immediate data of the dispatch.
+    pub(crate) fn source_with_immediates(&self) -> String {
+        self.source().replace(UNIFORM, IMMEDIATE)
+    }
+
     fn label(&self) -> String {
         let constants: Vec<String> =
             self.constants.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -112,7 +129,8 @@ impl Kernel {
     }
 }
 
-/// Every kernel with every combination of constants that the launchers can ask for (attention: typical head widths).
+/// Every kernel file with the combinations of constants that are tested: all that the launchers ask for where they are
+/// few, and a choice that covers every branch of the file where they are many (products, attention by head width).
 pub fn kernel_instances() -> Vec<KernelInstance> {
     let instance = |kernel: &Kernel| {
         let source = kernel.source();

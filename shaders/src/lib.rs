@@ -7,8 +7,8 @@
 //! cell. Every operation keeps one order of accumulation, so a row's result has the same bits whatever else is in the
 //! batch and however many threads work on it.
 //!
-//! Every operation is one file in `src/ops` (shape check and launch), one or more kernels in `wgsl/`, and a CPU twin in
-//! `src/cpu`.
+//! Every operation is one file in `src/ops`, or a folder where it takes several (shape check, launch, backward pass), one
+//! or more kernels in `wgsl/`, and a CPU twin in `src/cpu`.
 
 mod cpu;
 mod device;
@@ -16,7 +16,7 @@ mod element;
 mod error;
 mod gpu;
 mod kernels;
-mod measure;
+pub mod measure;
 mod memory;
 pub mod ops;
 mod precision;
@@ -25,6 +25,8 @@ mod segments;
 mod source;
 mod tape;
 mod tensor;
+#[doc(hidden)]
+pub mod testing;
 
 pub use device::{AdapterSummary, Device, DeviceInfo, DeviceOptions, list_adapters};
 pub use element::Element;
@@ -32,7 +34,7 @@ pub use error::{DeviceError, Error, Result};
 pub use gpu::CooperativeShape;
 pub use kernels::{KernelInstance, kernel_instances};
 pub use measure::{Measurement, measure};
-pub use memory::MemoryReport;
+pub use memory::{MemoryReport, Plan};
 pub use precision::{Precision, UnknownPrecision};
 pub use readback::Reading;
 pub use segments::{Ids, Segments};

@@ -10,7 +10,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Cooperative matrices with every f32 factor split into two f16 halves and three products: the
-    /// accuracy of f32 for factors between 1e-4 and 65,504 in size.
+    /// accuracy of f32, relative to the largest values of a row of the first factor and a column of the second. Values of
+    /// any size: rows and columns are scaled by powers of two. What is not finite gives not-a-number.
     F32x3,
     /// Cooperative matrices with factors rounded to f16 and sums in f32.
     F16,

@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::device::{Backend, Device};
-use crate::error::{DeviceError, Error, Result};
-use crate::gpu::{Binding, Gpu, GpuBuffer, WINDOW_ROWS};
+use crate::error::{Error, Result};
+use crate::gpu::{Binding, GpuBuffer, WINDOW_ROWS};
+use crate::tensor::Tensor;
 
 /// Non-negative integers on a device: token ids, class labels, row numbers.
 #[derive(Clone)]
@@ -58,12 +59,40 @@ impl Ids {
         &self.device
     }
 
+    /// Checks that the values are on the device of `x`.
+    pub(crate) fn expect_home(&self, op: &'static str, x: &Tensor) -> Result<()> {
+        if self.device.same(x.device()) { Ok(()) } else { Err(Error::MixedDevices { op }) }
+    }
+
+    /// Rows `rows` of `width` values each as a kernel sees them, on the GPU backend: from an aligned row at or before the
+    /// first one; and that row's number.
+    pub(crate) fn part(
+        &self,
+        op: &'static str,
+        rows: &Range<usize>,
+        width: usize,
+    ) -> Result<(Binding<'_>, usize)> {
+        let buffer = self.buffer.as_deref().ok_or(Error::MixedDevices { op })?;
+        let first = aligned(rows.start);
+        if rows.is_empty() {
+            // Something must be bound; every buffer has this much.
+            return Ok((buffer.rows(&(0..64), 1), first));
+        }
+        Ok((buffer.rows(&(first..rows.end), width), first))
+    }
+
     /// The values as a kernel sees them, on the GPU backend.
     pub(crate) fn binding(&self, op: &'static str) -> Result<Binding<'_>> {
         self.buffer
             .as_deref()
             .map(|buffer| buffer.rows(&(0..self.len()), 1))
             .ok_or(Error::MixedDevices { op })
+    }
+}
+
+impl std::fmt::Debug for Ids {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ids[{}] on {}", self.len(), self.device.info().name)
     }
 }
 
@@ -76,30 +105,13 @@ pub struct Segments {
     tiles: Ids,
 }
 
-/// Whole segments that fit into one binding, and the work list of the attention kernels for them.
-pub(crate) struct SegmentWindow {
-    /// Rows to bind.
+/// A part of a segment that gets results, and the part of the segment that its rows attend to.
+pub(crate) struct Share {
     pub(crate) rows: Range<usize>,
-    /// First row, and first row and end of the segment, of each tile of [`ATTENTION_ROWS`] rows, counted from the first bound
-    /// row; longest segment first, so that the last workgroups to start are short ones.
-    tiles: Ids,
-    /// Pairs of rows that attend to each other.
-    pub(crate) pairs: f64,
+    pub(crate) others: Range<usize>,
 }
 
-impl SegmentWindow {
-    /// The work list as a kernel sees it.
-    pub(crate) fn tiles(&self, op: &'static str) -> Result<Binding<'_>> {
-        self.tiles.binding(op)
-    }
-
-    /// Number of tiles.
-    pub(crate) fn tile_count(&self) -> usize {
-        self.tiles.len() / 3
-    }
-}
-
-/// Query rows that one workgroup of the attention kernels works on.
+/// Rows of a tile of the attention kernels.
 pub(crate) const ATTENTION_ROWS: usize = 64;
 
 impl Segments {
@@ -117,7 +129,11 @@ impl Segments {
         }
         let tiles = match device.backend() {
             Backend::Cpu(_) => Ids::new(device, &[])?,
-            Backend::Gpu(_) => Ids::new(device, &tile_list(&offsets, 0))?,
+            Backend::Gpu(_) => {
+                let ranges = offsets.windows(2).map(|pair| pair[0]..pair[1]);
+                let whole = |rows: Range<usize>| Share { rows: rows.clone(), others: rows };
+                Ids::new(device, &tile_list(ranges.map(whole).collect()))?
+            }
         };
         Ok(Segments { offsets: offsets.into(), tiles })
     }
@@ -151,66 +167,35 @@ impl Segments {
         self.tiles.device()
     }
 
-    /// Cuts the segments into groups whose rows of `width` f32 values fit into one binding each. One group, in most cases.
-    pub(crate) fn windows(&self, gpu: &Gpu, width: usize) -> Result<Vec<SegmentWindow>> {
-        let (row_bytes, limit) = (width as u64 * 4, gpu.largest_binding());
-        if self.rows() as u64 * row_bytes <= limit {
-            let tiles = self.tiles.clone();
-            return Ok(vec![SegmentWindow { rows: 0..self.rows(), tiles, pairs: pairs(&self.offsets) }]);
+    /// Checks that the sequences cover the rows of `x`, which has the given name, on its device.
+    pub(crate) fn expect(&self, op: &'static str, name: &str, x: &Tensor) -> Result<()> {
+        let rows = x.shape().first().copied().unwrap_or(0);
+        if self.rows() != rows {
+            let message = format!("the segments cover {} rows, `{name}` has {rows}", self.rows());
+            return Err(Error::shape(op, message));
         }
-        let groups = group(&self.offsets, (limit / row_bytes) as usize).map_err(|rows| {
-            let (device, bytes) = (gpu.info().name, rows as u64 * row_bytes);
-            DeviceError::TooLarge { device, bytes, limit }
-        })?;
-        let window = |segments: Range<usize>| {
-            let offsets = &self.offsets[segments.start..=segments.end];
-            let rows = aligned(offsets[0])..offsets[segments.len()];
-            let tiles = Ids::new(self.device(), &tile_list(offsets, rows.start))?;
-            Ok(SegmentWindow { rows, tiles, pairs: pairs(offsets) })
-        };
-        groups.into_iter().map(window).collect()
+        self.tiles.expect_home(op, x)
+    }
+
+    /// Work list of the attention kernels, for all segments.
+    pub(crate) fn tiles(&self) -> &Ids {
+        &self.tiles
     }
 }
 
 /// The last row up to `row` at which a binding can start.
-fn aligned(row: usize) -> usize {
+pub(crate) fn aligned(row: usize) -> usize {
     row / WINDOW_ROWS * WINDOW_ROWS
 }
 
-/// Cuts segments into groups of at most `most` rows from the aligned row before the first. If a segment does not fit, the
-/// rows that it needs.
-fn group(offsets: &[usize], most: usize) -> Result<Vec<Range<usize>>, usize> {
-    let (mut groups, mut first) = (Vec::new(), 0);
-    for segment in 0..offsets.len() - 1 {
-        if offsets[segment + 1] - aligned(offsets[first]) > most {
-            if first < segment {
-                groups.push(first..segment);
-            }
-            first = segment;
-            let rows = offsets[segment + 1] - aligned(offsets[segment]);
-            if rows > most {
-                return Err(rows);
-            }
-        }
-    }
-    groups.push(first..offsets.len() - 1);
-    Ok(groups)
-}
-
-/// Pairs of rows in one segment.
-fn pairs(offsets: &[usize]) -> f64 {
-    offsets.windows(2).map(|pair| ((pair[1] - pair[0]) as f64).powi(2)).sum()
-}
-
-/// Row tiles of all segments, counted from row `base`, long segments first.
-fn tile_list(offsets: &[usize], base: usize) -> Vec<u32> {
-    let mut order: Vec<usize> = (0..offsets.len() - 1).collect();
-    order.sort_by_key(|&i| std::cmp::Reverse(offsets[i + 1] - offsets[i]));
+/// The work list of the attention kernels: first row, and end of its share, of each tile of [`ATTENTION_ROWS`] rows, and
+/// first row and end of the others. Rows with most others come first, so that the last workgroups to start are short ones.
+pub(crate) fn tile_list(mut shares: Vec<Share>) -> Vec<u32> {
+    shares.sort_by_key(|share| std::cmp::Reverse(share.others.len()));
     let mut tiles = Vec::new();
-    for segment in order {
-        let rows = offsets[segment] - base..offsets[segment + 1] - base;
+    for Share { rows, others } in shares {
         for first in rows.clone().step_by(ATTENTION_ROWS) {
-            tiles.extend([first as u32, rows.start as u32, rows.end as u32]);
+            tiles.extend([first, rows.end, others.start, others.end].map(|row| row as u32));
         }
     }
     tiles
@@ -222,19 +207,9 @@ mod tests {
 
     #[test]
     fn tiles_cover_every_row_once_and_long_segments_come_first() {
-        let tiles = tile_list(&[0, 3, 3, 133], 0);
-        assert_eq!(tiles, [3, 3, 133, 67, 3, 133, 131, 3, 133, 0, 0, 3]);
-        assert_eq!(tile_list(&[256, 260], 256), [0, 0, 4]);
-    }
-
-    #[test]
-    fn groups_hold_whole_segments_and_start_aligned() {
-        assert_eq!(group(&[0, 100, 200, 200, 300], 300).unwrap(), std::slice::from_ref(&(0..4)));
-        assert_eq!(group(&[0, 100, 200, 300, 700], 500), Ok(vec![0..3, 3..4]));
-        // The second group starts at row 128, not 200.
-        assert_eq!(group(&[0, 200, 330], 202), Ok(vec![0..1, 1..2]));
-        assert_eq!(group(&[0, 200, 331], 202), Err(203));
-        assert_eq!(group(&[0, 0, 0], 5).unwrap(), std::slice::from_ref(&(0..2)));
+        let share = |rows: Range<usize>| Share { rows: rows.clone(), others: rows };
+        let tiles = tile_list(vec![share(0..3), share(3..3), share(3..133)]);
+        assert_eq!(tiles, [3, 133, 3, 133, 67, 133, 3, 133, 131, 133, 3, 133, 0, 3, 0, 3]);
     }
 
     #[test]

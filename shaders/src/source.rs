@@ -1,7 +1,8 @@
 //! The template language of the kernels: WGSL has no unrolling, no conditional code and no include.
 //!
-//! `#import name` inserts `wgsl/shared/name.wgsl`; `#if NAME`, `#if NAME == 3`, `#else`, `#end` choose code by the value
-//! of a constant; `#repeat i COUNT` ... `#end` writes its lines once for each i from 0; `${NAME}` writes a value. Directives
+//! `#import name` inserts `wgsl/shared/name.wgsl`, `#import name x=left X=LEFT` with `left` for every `${x}` and `LEFT` for
+//! every `${X}` in it, so that one file serves several operands; `#if NAME`, `#if NAME == 3`, `#else`, `#end` choose code by
+//! the value of a constant; `#repeat i COUNT` ... `#end` writes its lines once for each i from 0; `${NAME}` writes a value. Directives
 //! stand alone on a line.
 
 /// Files of `wgsl/shared`.
@@ -12,13 +13,20 @@ const SHARED: &[(&str, &str)] = &[
     ("attention_backward", include_str!("../wgsl/shared/attention_backward.wgsl")),
     ("attention_forward", include_str!("../wgsl/shared/attention_forward.wgsl")),
     ("attention_products", include_str!("../wgsl/shared/attention_products.wgsl")),
+    ("cooperative_slice", include_str!("../wgsl/shared/cooperative_slice.wgsl")),
     ("grid", include_str!("../wgsl/shared/grid.wgsl")),
     ("half", include_str!("../wgsl/shared/half.wgsl")),
+    ("head_store", include_str!("../wgsl/shared/head_store.wgsl")),
+    ("head_vectors", include_str!("../wgsl/shared/head_vectors.wgsl")),
     ("norm_statistics", include_str!("../wgsl/shared/norm_statistics.wgsl")),
     ("philox", include_str!("../wgsl/shared/philox.wgsl")),
     ("product", include_str!("../wgsl/shared/product.wgsl")),
+    ("product_operand", include_str!("../wgsl/shared/product_operand.wgsl")),
     ("product_read", include_str!("../wgsl/shared/product_read.wgsl")),
+    ("split", include_str!("../wgsl/shared/split.wgsl")),
+    ("tile_slice", include_str!("../wgsl/shared/tile_slice.wgsl")),
     ("workgroup_max", include_str!("../wgsl/shared/workgroup_max.wgsl")),
+    ("workgroup_number", include_str!("../wgsl/shared/workgroup_number.wgsl")),
     ("workgroup_sum", include_str!("../wgsl/shared/workgroup_sum.wgsl")),
 ];
 
@@ -62,6 +70,7 @@ impl Expander<'_> {
                     let shared = SHARED.iter().find(|(file, _)| *file == name);
                     let (_, text) =
                         shared.ok_or_else(|| self.error(at, format!("no shared file `{name}`")))?;
+                    let text = self.fill_in(at, text, words)?;
                     let lines: Vec<&str> = text.lines().collect();
                     Expander { lines: &lines }.block(0, lines.len(), names, out)?;
                     at += 1;
@@ -107,6 +116,22 @@ impl Expander<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A shared file with the texts of an import, `word=text` each, in the places of its words.
+    fn fill_in<'t>(
+        &self,
+        at: usize,
+        text: &str,
+        texts: impl Iterator<Item = &'t str>,
+    ) -> Result<String, SourceError> {
+        let mut filled = text.to_owned();
+        for pair in texts {
+            let (word, value) =
+                pair.split_once('=').ok_or_else(|| self.error(at, format!("`{pair}` gives no word a text")))?;
+            filled = filled.replace(&format!("${{{word}}}"), value);
+        }
+        Ok(filled)
     }
 
     /// The `#else`, if any, and the `#end` that belong to the directive at `from`.
@@ -169,6 +194,7 @@ mod tests {
         assert_eq!(message("a\n#if X\n#end"), "line 2: `X` has no value");
         assert_eq!(message("#repeat i 2"), "line 1: no matching `#end`");
         assert_eq!(message("#import nothing"), "line 1: no shared file `nothing`");
+        assert_eq!(message("#import half x"), "line 1: `x` gives no word a text");
         assert_eq!(message("#else"), "line 1: `#else` does not belong here");
         assert_eq!(message("${a"), "line 1: `${` without `}`");
     }

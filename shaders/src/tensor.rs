@@ -38,7 +38,8 @@ impl Tensor {
     }
 
     pub(crate) fn from_cpu(device: &Device, shape: &[usize], buffer: CpuBuffer) -> Tensor {
-        Tensor::new(device, shape, Storage::Cpu(Arc::new(buffer.adopt())))
+        debug_assert!(!buffer.is_scratch(), "results come from `Cpu::result`");
+        Tensor::new(device, shape, Storage::Cpu(Arc::new(buffer)))
     }
 
     pub(crate) fn from_gpu(device: &Device, shape: &[usize], buffer: GpuBuffer) -> Tensor {
@@ -226,13 +227,8 @@ impl Tensor {
         self.buffer(op).map(|buffer| buffer.rows(rows, width))
     }
 
-    /// As [`Tensor::binding`], for kernels that read any [`Element`]: 16-bit values are packed two to a word, the first in
-    /// the lower half.
-    pub(crate) fn weight_binding(&self, op: &'static str) -> Result<Binding<'_>> {
-        self.weight_window(op, &(0..self.shape.first().copied().unwrap_or(1)))
-    }
-
-    /// As [`Tensor::window`], for kernels that read any [`Element`].
+    /// As [`Tensor::window`], for kernels that read any [`Element`]: 16-bit values are packed two to a word, the first in the
+    /// lower half.
     pub(crate) fn weight_window(&self, op: &'static str, rows: &Range<usize>) -> Result<Binding<'_>> {
         let width = self.shape.iter().skip(1).product::<usize>();
         let buffer = self.stored(op)?;
@@ -280,11 +276,7 @@ impl Device {
                 buffer.check().map_err(Error::from)?;
                 Tensor::from_cpu(self, shape, buffer)
             }
-            Backend::Gpu(gpu) => {
-                let mut bytes = bytemuck::cast_slice(stored).to_vec();
-                bytes.resize(bytes.len().next_multiple_of(4), 0);
-                Tensor::from_gpu(self, shape, gpu.upload(&bytes)?)
-            }
+            Backend::Gpu(gpu) => Tensor::from_gpu(self, shape, gpu.upload(bytemuck::cast_slice(stored))?),
         };
         Ok(Tensor { element, ..tensor })
     }

@@ -6,7 +6,7 @@ mod common;
 
 use celldag_shaders::ops::{self, Activation};
 use celldag_shaders::{
-    Device, DeviceError, DeviceOptions, Error, Precision, Segments, Tensor, list_adapters,
+    Device, DeviceError, DeviceOptions, Error, Precision, Segments, Tensor, list_adapters, testing,
 };
 use common::{cpu, gpu, noise, upload};
 
@@ -144,7 +144,7 @@ fn a_lost_device_is_a_typed_error_and_the_work_can_be_repeated() {
     };
     let before = work(&device).unwrap();
     let kept = upload(&device, &[4], &[1.0; 4]);
-    device.destroy();
+    testing::destroy(&device);
     for _ in 0..2 {
         let error = work(&device).unwrap_err();
         assert!(matches!(error, Error::Device(DeviceError::Lost { .. })), "{error}");
@@ -162,7 +162,7 @@ fn a_device_lost_between_recording_and_reading_is_found() {
     let sum = ops::add(&x, &x).unwrap();
     let reading = ops::scale(&sum, 2.0).unwrap().read_later().unwrap();
     let later = ops::scale(&sum, 3.0).unwrap();
-    device.destroy();
+    testing::destroy(&device);
     assert!(matches!(later.read(), Err(Error::Device(DeviceError::Lost { .. }))));
     // The copy was under way: it ends one way or the other, but it ends.
     match reading.finish() {
@@ -228,4 +228,31 @@ fn a_refused_launch_leaves_nothing_behind() {
         let i = i as f32;
         assert_eq!(result.read().unwrap(), [i, 2.0 * i, 3.0 * i, 4.0 * i]);
     }
+}
+
+/// Parameters of kernels as immediate data and in a uniform buffer: same bits.
+#[test]
+fn immediate_data_does_not_change_bits() {
+    let Some(plain) = gpu() else { return };
+    let uniform = another(DeviceOptions { uniform_parameters: true, ..DeviceOptions::default() }).unwrap();
+    assert!(!uniform.info().features.contains(&"immediates"));
+    if !plain.info().features.contains(&"immediates") {
+        eprintln!("SKIP: the adapter has no immediate data");
+    }
+    let run = |device: &Device| {
+        let x = upload(device, &[300, 40], &noise(1, 300 * 40));
+        let weight = upload(device, &[40, 40], &noise(2, 1600));
+        let row = upload(device, &[40], &noise(3, 40));
+        let y = ops::linear(&x, &weight, Some(&row), Activation::Gelu).unwrap();
+        let y = ops::layer_norm(&y, Some(&x), &row, &row, 1e-5).unwrap();
+        let segments = Segments::new(device, &[100, 0, 200]).unwrap();
+        let y = ops::attention(&y, &y, &x, &segments, 4, true).unwrap();
+        let mut z = ops::pool(&y, &segments, ops::Pool::Mean { skip_first: 1, skip_last: 0 }).unwrap();
+        // More dispatches than one submission holds.
+        for i in 0..300 {
+            z = ops::scale(&z, 1.0 + i as f32 / 1000.0).unwrap();
+        }
+        common::bits(&z.read().unwrap())
+    };
+    assert_eq!(run(&plain), run(&uniform));
 }

@@ -7,10 +7,11 @@ mod common;
 
 use celldag_shaders::ops::{
     self, Activation, Adagrad, Adam, Attention, CrossEntropy, Csr, Denominator, Dropout, KeyMaximum, Layout,
-    Parameter, PerformerSettings, Pool, Rotary, Sgd,
+    Parameter, Performer, PerformerSettings, Pool, Rotary, Sgd,
 };
 use celldag_shaders::{
-    Device, DeviceError, DeviceOptions, Element, Error, Ids, Result, Segments, Tape, Tensor, kernel_instances,
+    Device, DeviceError, DeviceOptions, Element, Error, Ids, Result, Segments, Tape, Tensor,
+    kernel_instances, testing,
 };
 use common::{bits, noise, upload};
 
@@ -146,6 +147,12 @@ const CASES: &[Case] = &[
                 ops::performer_attention(&x[0], &x[1], &x[2], &projection, &segments, 3, settings)
             })?);
         }
+        let copies = Ids::new(d, &(0..ROWS as u32).map(|i| 1 + i % 3).collect::<Vec<_>>())?;
+        let settings = PerformerSettings::default();
+        let performer = Performer { projection: &projection, heads: 3, settings, copies: Some(&copies) };
+        values.extend(of_many(d, 3, |x| {
+            ops::performer_attention_with(&x[0], &x[1], &x[2], &segments, &performer)
+        })?);
         Ok(values)
     }),
     ("losses", |d| {
@@ -260,16 +267,16 @@ fn kernels_without_checks_give_the_bits_of_kernels_with_checks() {
     }
     // The other set of products and attention.
     for device in [&trusted, &checked] {
-        device.use_tiled_kernels(device.info().software);
+        testing::use_tiled_kernels(device, device.info().software);
     }
     for (name, case) in CASES.iter().filter(|(name, _)| ["attention", "products"].contains(name)) {
         compare(name, case);
     }
-    let compiled = checked.compiled_kernels();
+    let compiled = testing::compiled_kernels(&checked);
     for instance in kernel_instances() {
         let file = instance.label.split('[').next().unwrap();
         // Only devices opened for a reduced precision have these.
-        if file != "matmul_cooperative" {
+        if !["matmul_cooperative", "product_exponents"].contains(&file) {
             assert!(compiled.contains(&file), "{file} is not among the cases of this test");
         }
     }

@@ -4,80 +4,14 @@
 
 mod common;
 
-use celldag_shaders::ops::{self, Activation, Pool};
-use celldag_shaders::{Device, DeviceError, DeviceOptions, Error, Ids, Result, Segments, Tape, Tensor};
-use common::{bits, noise, upload};
-
-const HIDDEN: usize = 40;
-const HEADS: usize = 4;
-
-/// The CPU with one and with three threads, and the software GPU, each opened for one test.
-fn devices(memory_limit: Option<u64>) -> Vec<Device> {
-    let open = |choice: &str, threads| {
-        Device::open_with(&DeviceOptions { memory_limit, ..DeviceOptions::new(choice, threads) })
-    };
-    let mut devices = vec![open("cpu", 1).unwrap(), open("cpu", 3).unwrap()];
-    if common::gpu().is_some() {
-        let choice = std::env::var("CELLDAG_TEST_DEVICE").unwrap_or_else(|_| "software".to_owned());
-        devices.push(open(&choice, 0).unwrap());
-    }
-    devices
-}
-
-/// Two layers of the kind that BERT stacks.
-struct Stack {
-    table: Tensor,
-    layers: Vec<Vec<Tensor>>,
-}
-
-impl Stack {
-    fn new(device: &Device) -> Stack {
-        let square = |seed| upload(device, &[HIDDEN, HIDDEN], &noise(seed, HIDDEN * HIDDEN));
-        let vector = |seed| upload(device, &[HIDDEN], &noise(seed, HIDDEN));
-        let layer = |first: u64| {
-            vec![
-                square(first),
-                square(first + 1),
-                square(first + 2),
-                square(first + 3),
-                upload(device, &[4 * HIDDEN, HIDDEN], &noise(first + 4, 4 * HIDDEN * HIDDEN)),
-                upload(device, &[HIDDEN, 4 * HIDDEN], &noise(first + 5, 4 * HIDDEN * HIDDEN)),
-                vector(first + 6),
-                vector(first + 7),
-            ]
-        };
-        let table = upload(device, &[100, HIDDEN], &noise(1, 100 * HIDDEN));
-        Stack { table, layers: vec![layer(10), layer(20)] }
-    }
-
-    /// Mean states of cells of the given lengths.
-    fn embed(&self, lengths: &[usize]) -> Result<Vec<f32>> {
-        let device = self.table.device();
-        let cell = |length: &usize| (0..*length as u32).map(|i| (i * 7 + 3) % 100);
-        let tokens: Vec<u32> = lengths.iter().flat_map(cell).collect();
-        let segments = Segments::new(device, lengths)?;
-        let mut x = ops::embed(&self.table, &Ids::new(device, &tokens)?)?;
-        for layer in &self.layers {
-            let [q, k, v, o, up, down, gamma, beta] = &layer[..] else { unreachable!() };
-            let linear = |x: &Tensor, w: &Tensor, activation| ops::linear(x, w, None, activation);
-            let mixed = {
-                let q = linear(&x, q, Activation::None)?;
-                let (k, v) = (linear(&x, k, Activation::None)?, linear(&x, v, Activation::None)?);
-                ops::attention(&q, &k, &v, &segments, HEADS, false)?
-            };
-            let mixed = linear(&mixed, o, Activation::None)?;
-            x = ops::layer_norm(&mixed, Some(&x), gamma, beta, 1e-5)?;
-            let wide = linear(&x, up, Activation::Gelu)?;
-            x = ops::layer_norm(&linear(&wide, down, Activation::None)?, Some(&x), gamma, beta, 1e-5)?;
-        }
-        ops::pool(&x, &segments, Pool::First)?.read()
-    }
-}
+use celldag_shaders::{DeviceError, Element, Error, Tape, ops};
+use common::stack::{SMALL, Stack};
+use common::{bits, devices_with, noise, upload};
 
 #[test]
 fn a_rehearsal_predicts_the_peak_of_a_batch_exactly() {
-    for device in devices(None) {
-        let stack = Stack::new(&device);
+    for device in devices_with(None) {
+        let stack = Stack::new(&device, SMALL);
         for lengths in [&[5, 0, 31][..], &[1], &[130, 64, 65], &[]] {
             let before = device.memory();
             let predicted = device.rehearse(|| stack.embed(lengths)).unwrap();
@@ -95,7 +29,7 @@ fn a_rehearsal_predicts_the_peak_of_a_batch_exactly() {
 
 #[test]
 fn a_rehearsal_covers_the_backward_pass() {
-    for device in devices(None) {
+    for device in devices_with(None) {
         let x = upload(&device, &[37, 20], &noise(1, 740));
         let weight = upload(&device, &[30, 20], &noise(2, 600));
         let work = || {
@@ -115,17 +49,17 @@ fn a_rehearsal_covers_the_backward_pass() {
 #[test]
 fn a_batch_fits_exactly_at_its_predicted_peak() {
     let lengths = [60, 30, 7];
-    for (unlimited, index) in devices(None).into_iter().zip(0..) {
-        let stack = Stack::new(&unlimited);
+    for (unlimited, index) in devices_with(None).into_iter().zip(0..) {
+        let stack = Stack::new(&unlimited, SMALL);
         let peak = unlimited.rehearse(|| stack.embed(&lengths)).unwrap();
         let values = stack.embed(&lengths).unwrap();
-        let tight = devices(Some(peak)).swap_remove(index);
+        let tight = devices_with(Some(peak)).swap_remove(index);
         assert_eq!(tight.memory().limit, Some(peak));
-        let stack = Stack::new(&tight);
+        let stack = Stack::new(&tight, SMALL);
         assert_eq!(bits(&stack.embed(&lengths).unwrap()), bits(&values), "{tight:?}");
         assert!(tight.memory().live + tight.memory().pooled <= peak);
-        let short = devices(Some(peak - 1)).swap_remove(index);
-        let stack = Stack::new(&short);
+        let short = devices_with(Some(peak - 1)).swap_remove(index);
+        let stack = Stack::new(&short, SMALL);
         let error = stack.embed(&lengths).unwrap_err();
         assert!(matches!(error, Error::Device(DeviceError::OutOfMemory { .. })), "{short:?}: {error}");
         // The device goes on with what fits.
@@ -136,7 +70,7 @@ fn a_batch_fits_exactly_at_its_predicted_peak() {
 
 #[test]
 fn memory_in_the_pool_is_given_back_before_an_allocation_fails() {
-    for device in devices(Some(1 << 20)) {
+    for device in devices_with(Some(1 << 20)) {
         drop(device.zeros(&[150, 1000]).unwrap());
         assert!(device.memory().pooled >= 600_000, "{device:?}");
         let kept = device.zeros(&[200, 1000]).unwrap();
@@ -149,7 +83,7 @@ fn memory_in_the_pool_is_given_back_before_an_allocation_fails() {
 
 #[test]
 fn tensors_of_a_rehearsal_have_no_values_afterwards() {
-    for device in devices(None) {
+    for device in devices_with(None) {
         let x = upload(&device, &[3, 5], &noise(1, 15));
         let mut smuggled = None;
         let zeros = device.rehearse(|| {
@@ -172,7 +106,7 @@ fn tensors_of_a_rehearsal_have_no_values_afterwards() {
 
 #[test]
 fn later_work_overlaps_with_readbacks() {
-    for device in devices(None) {
+    for device in devices_with(None) {
         let mut readings = Vec::new();
         for round in 0..7 {
             let x = upload(&device, &[1000], &vec![round as f32; 1000]);
@@ -182,4 +116,59 @@ fn later_work_overlaps_with_readbacks() {
             assert_eq!(reading.finish().unwrap(), vec![2.0 * round as f32; 1000], "{device:?}");
         }
     }
+}
+
+#[test]
+fn uploads_and_readbacks_go_through_few_staging_buffers() {
+    for device in devices_with(None) {
+        // Several times around the ring, neither a multiple of its buffers nor of a word.
+        let halves: Vec<u16> =
+            (0..30_000_001_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 17) as u16).collect();
+        let tensor = device.upload_half(&[halves.len()], Element::Bf16, &halves).unwrap();
+        let widened = Element::Bf16.widen(&halves);
+        // Read in pieces.
+        assert!(bits(&tensor.read().unwrap()) == bits(&widened), "{device:?}");
+        let most = if device.info().backend == "gpu" { (4 * 8 + 3 * 16) << 20 } else { 0 };
+        assert!(device.memory().staging <= most, "{device:?}: {:?}", device.memory());
+    }
+}
+
+#[test]
+fn uploads_keep_their_place_among_recorded_commands() {
+    for device in devices_with(None) {
+        let weight = upload(&device, &[300, 300], &noise(1, 90_000));
+        let x = upload(&device, &[2000, 300], &noise(2, 600_000));
+        let mut sums = Vec::new();
+        for round in 0..40 {
+            // The memory of each result is uploaded into as soon as it is dropped, while its commands wait.
+            let product = ops::linear(&x, &weight, None, ops::Activation::None).unwrap();
+            let sum = ops::add(&product, &product).unwrap();
+            drop(product);
+            let next = upload(&device, &[2000, 300], &vec![round as f32; 600_000]);
+            sums.push(ops::column_sum(&ops::add(&sum, &next).unwrap()).unwrap());
+            drop((sum, next));
+        }
+        let first = sums[0].read().unwrap();
+        for (round, sum) in sums.iter().enumerate() {
+            for (value, first) in sum.read().unwrap().iter().zip(&first) {
+                assert!((value - first - 2000.0 * round as f32).abs() < 2.0, "{device:?} round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn panels_and_scratch_memory_are_counted() {
+    let device = common::cpu(2);
+    let (x, weight) =
+        (upload(&device, &[100, 512], &noise(1, 51_200)), upload(&device, &[640, 512], &noise(2, 327_680)));
+    let bytes = 640 * 512 * 4;
+    for (panels, scratch) in [(0, bytes), (bytes, 0), (bytes, 0)] {
+        // Panels are made in scratch memory, and kept at the second use.
+        ops::linear(&x, &weight, None, ops::Activation::None).unwrap();
+        assert_eq!((device.memory().panels, device.memory().scratch), (panels, scratch));
+    }
+    drop(weight);
+    assert_eq!((device.memory().panels, device.memory().scratch), (0, bytes));
+    assert_eq!(device.memory().staging, 0);
 }

@@ -15,6 +15,7 @@ fn validated(KernelInstance { label, source, needs, .. }: &KernelInstance) -> (n
             "subgroups" => Capabilities::SUBGROUP,
             "shader-f16" => Capabilities::SHADER_FLOAT16,
             "cooperative-matrix" => Capabilities::COOPERATIVE_MATRIX,
+            "immediates" => Capabilities::IMMEDIATES,
             other => panic!("{label}: {other} is unknown"),
         };
     }
@@ -77,6 +78,46 @@ fn every_kernel_translates_to_every_shader_language() {
             .write(&module, &info, None)
             .unwrap_or_else(|error| panic!("{label}: HLSL: {error}"));
         assert!(text.contains("numthreads"), "{label}: HLSL has no kernel");
+    }
+}
+
+/// Adapters with immediate data find the parameters there. The other form of a kernel differs in one line, so one instance of
+/// each file will do.
+#[test]
+fn every_kernel_is_valid_with_its_parameters_as_immediate_data() {
+    let mut files = std::collections::BTreeSet::new();
+    for instance in kernel_instances() {
+        if !files.insert(instance.label.split('[').next().unwrap_or_default().to_owned()) {
+            continue;
+        }
+        let label = &instance.label;
+        let mut needs = instance.needs.clone();
+        needs.push("immediates");
+        let instance = KernelInstance { source: instance.with_immediates(), needs, ..instance.clone() };
+        assert!(!instance.source.contains("var<uniform>"), "{label} declares its parameters in its own way");
+        let (module, info) = validated(&instance);
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let sizes: Vec<u32> = module
+            .global_variables
+            .iter()
+            .filter(|(_, variable)| variable.space == naga::AddressSpace::Immediate)
+            .map(|(_, variable)| layouter[variable.ty].size)
+            .collect();
+        assert!(sizes.len() == 1 && sizes[0] <= 128, "{label}: {sizes:?} bytes of immediate data");
+        spv::write_vec(&module, &info, &spv::Options::default(), None)
+            .unwrap_or_else(|error| panic!("{label}: SPIR-V: {error}"));
+        if instance.needs.contains(&"cooperative-matrix") {
+            continue;
+        }
+        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+        msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+            .unwrap_or_else(|error| panic!("{label}: MSL: {error}"));
+        let immediates_target = Some(hlsl::BindTarget::default());
+        let options = hlsl::Options { fake_missing_bindings: true, immediates_target, ..Default::default() };
+        hlsl::Writer::new(&mut String::new(), &options, &hlsl::PipelineOptions::default())
+            .write(&module, &info, None)
+            .unwrap_or_else(|error| panic!("{label}: HLSL: {error}"));
     }
 }
 

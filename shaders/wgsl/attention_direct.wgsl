@@ -4,43 +4,36 @@
 #import attention
 #import attention_forward
 
-const VECTORS: u32 = ${VECTORS}u;
-
 @compute @workgroup_size(8)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
-    let tile = (p.base + number) / p.heads * 3u;
-    let head = (p.base + number) % p.heads;
+    let tile = tiles[number / p.heads];
+    let head = number % p.heads;
     let head_at = head * ${HEAD}u;
     let kv_at = head / p.share * ${HEAD}u;
-    let tile_first = tiles[tile];
-    let start = tiles[tile + 1u];
-    let end = tiles[tile + 2u];
-    for (var base = tile_first; base < min(end, tile_first + ROWS); base += 8u * ${QUERIES}u) {
+    for (var base = tile.x; base < min(tile.y, tile.x + ROWS); base += 8u * ${QUERIES}u) {
         // Queries past the end work on the last row and store nothing.
 #repeat r QUERIES
-        let row${r} = min(base + lane + ${r}u * 8u, end - 1u);
+        let row${r} = min(base + lane + ${r}u * 8u, tile.y - 1u);
         let my_row${r} = row${r} * p.width + head_at;
-        var largest${r} = LOWEST;
-        var total${r} = 0.0;
+        let begin${r} = begin(row${r}, head);
+        var largest${r} = begin${r}.x;
+        var total${r} = begin${r}.y;
+        let seen${r} = seen_by(row${r}, tile.w);
 #repeat c VECTORS
         let q${r}_${c} = load_q(my_row${r}, ${c}u);
-        var sum${r}_${c} = vec4<f32>(0.0);
+        var sum${r}_${c} = begin_sum(my_row${r}, ${c}u);
 #end
 #end
-#if CAUSAL
-        let stop = min(end, base + 8u * ${QUERIES}u);
-#else
-        let stop = end;
-#end
-        for (var key = start; key < stop; key++) {
+        let stop = seen_by(base + 8u * ${QUERIES}u - 1u, tile.w);
+        for (var key = tile.z; key < stop; key++) {
             let at = key * p.kv_width + kv_at;
 #repeat r QUERIES
             var product${r} = vec4<f32>(0.0);
@@ -55,7 +48,7 @@ fn main(
 #end
 #repeat r QUERIES
 #if CAUSAL
-            let hidden${r} = key > row${r};
+            let hidden${r} = key >= seen${r};
 #else
             let hidden${r} = false;
 #end
@@ -86,13 +79,10 @@ fn main(
 #end
         }
 #repeat r QUERIES
-        if base + lane + ${r}u * 8u < end {
-            let scale = 1.0 / total${r};
+        if base + lane + ${r}u * 8u < tile.y {
+            let scale = finish(row${r}, head, largest${r}, total${r}, true);
 #repeat c VECTORS
-            store(my_row${r}, ${c}u, sum${r}_${c} * scale);
-#end
-#if LSE
-            lse[row${r} * p.heads + head] = largest${r} + log2(total${r});
+            store_y(my_row${r}, ${c}u, sum${r}_${c} * scale);
 #end
         }
 #end

@@ -5,7 +5,6 @@
 #import attention_forward
 
 const KEYS: u32 = ${KEYS}u;
-const VECTORS: u32 = ${VECTORS}u;
 var<workgroup> k_tile: array<vec4<f32>, KEYS * VECTORS>;
 var<workgroup> v_tile: array<vec4<f32>, KEYS * VECTORS>;
 
@@ -15,33 +14,28 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
-    let tile = (p.base + number) / p.heads * 3u;
-    let head = (p.base + number) % p.heads;
+    let tile = tiles[number / p.heads];
+    let head = number % p.heads;
     let head_at = head * ${HEAD}u;
     let kv_at = head / p.share * ${HEAD}u;
-    let tile_first = tiles[tile];
-    let start = tiles[tile + 1u];
-    let end = tiles[tile + 2u];
-    let present = tile_first + lane < end;
+    let present = tile.x + lane < tile.y;
     // Invocations past the end work on the last row and store nothing: all must reach the barriers.
-    let row = min(tile_first + lane, end - 1u);
+    let row = min(tile.x + lane, tile.y - 1u);
     let my_row = row * p.width + head_at;
 #repeat c VECTORS
     let q${c} = load_q(my_row, ${c}u);
-    var sum${c} = vec4<f32>(0.0);
+    var sum${c} = begin_sum(my_row, ${c}u);
 #end
-    var largest = LOWEST;
-    var total = 0.0;
-#if CAUSAL
-    let stop = min(end, tile_first + ROWS);
-#else
-    let stop = end;
-#end
-    for (var first = start; first < stop; first += KEYS) {
+    let begin = begin(row, head);
+    var largest = begin.x;
+    var total = begin.y;
+    let my_stop = seen_by(row, tile.w);
+    let stop = seen_by(tile.x + ROWS - 1u, tile.w);
+    for (var first = tile.z; first < stop; first += KEYS) {
         let count = min(KEYS, stop - first);
         for (var e = lane; e < count * VECTORS; e += 64u) {
             let at = (first + e / VECTORS) * p.kv_width + kv_at;
@@ -49,11 +43,7 @@ fn main(
             v_tile[e] = load_v(at, e % VECTORS);
         }
         workgroupBarrier();
-#if CAUSAL
-        let seen = clamp(row + 1u, first, first + count) - first;
-#else
-        let seen = count;
-#end
+        let seen = clamp(my_stop, first, first + count) - first;
         for (var key = 0u; key < seen; key++) {
             let at = key * VECTORS;
             var product = vec4<f32>(0.0);
@@ -78,12 +68,9 @@ fn main(
         workgroupBarrier();
     }
     if present {
-        let scale = 1.0 / total;
+        let scale = finish(row, head, largest, total, true);
 #repeat c VECTORS
-        store(my_row, ${c}u, sum${c} * scale);
-#end
-#if LSE
-        lse[row * p.heads + head] = largest + log2(total);
+        store_y(my_row, ${c}u, sum${c} * scale);
 #end
     }
 }

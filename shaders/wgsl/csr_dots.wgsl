@@ -11,6 +11,7 @@ struct Parameters {
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 #import workgroup_sum
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,11 +19,11 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let place = group.y * grid.x + group.x;
-    if place >= p.groups {
+    let entry = workgroup_number(group, grid);
+    if entry == NO_WORK {
         return;
     }
-    let number = p.first_item + p.base + place;
+    let number = p.first_item + entry;
     let row = columns[number] - p.first_right;
     if row >= p.rights {
         return;

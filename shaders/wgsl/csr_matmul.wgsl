@@ -1,10 +1,9 @@
 // Rows of a sparse matrix times a window of the rows of a dense one. Each item is a range of non-zeros; a range with a third
 // number of 0 gives not a number. Sums go by blocks of `block` non-zeros; what lies outside of the window is skipped, and
-// windows after the first add to y. PLACED: the values of the non-zeros are not in their order. One invocation for VECTOR
-// neighbouring columns of an item; neighbours read neighbours.
+// windows after the first add to y. One invocation for VECTOR neighbouring columns of an item; neighbours read neighbours.
 struct Parameters {
     base: u32, groups: u32, count: u32, columns: u32,
-    first_item: u32, first_out: u32, first_row: u32, rows: u32, block: u32, window: u32, none: f32,
+    first_item: u32, first_nonzero: u32, first_row: u32, rows: u32, block: u32, window: u32, none: f32,
 }
 #if VECTOR == 4
 alias Value = vec4<f32>;
@@ -17,9 +16,6 @@ alias Value = f32;
 @group(0) @binding(3) var<storage, read> items: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> dense: array<Value>;
 @group(0) @binding(5) var<storage, read_write> y: array<Value>;
-#if PLACED
-@group(0) @binding(6) var<storage, read> places: array<u32>;
-#end
 
 #import grid
 
@@ -36,25 +32,21 @@ fn main(
     let number = p.first_item + i / p.columns;
     let column = i % p.columns;
     let item = items[number];
-    let at = (number - p.first_out) * p.columns + column;
+    let at = number * p.columns + column;
     if item.z == 0u {
         y[at] = Value(p.none);
         return;
     }
     var total = Value(0.0);
-    for (var block = item.x; block < item.y; block += p.block) {
+    let end = item.y - p.first_nonzero;
+    for (var block = item.x - p.first_nonzero; block < end; block += p.block) {
         var partial = Value(0.0);
-        let stop = min(block + p.block, item.y);
+        let stop = min(block + p.block, end);
         for (var k = block; k < stop; k++) {
             // Rows before the window wrap to large numbers.
             let row = indices[k] - p.first_row;
             if row < p.rows {
-#if PLACED
-                let value = values[places[k]];
-#else
-                let value = values[k];
-#end
-                partial = fma(Value(value), dense[row * p.columns + column], partial);
+                partial = fma(Value(values[k]), dense[row * p.columns + column], partial);
             }
         }
         total += partial;

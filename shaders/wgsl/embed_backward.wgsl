@@ -4,8 +4,9 @@
 struct Parameters {
     base: u32, groups: u32,
     count: u32, columns: u32,
-    // Number of the first list of this window of y.
-    first_list: u32,
+    // The first list in `offsets` and in y, and the number of the first entry of `order`: what is bound may begin earlier
+    // or later.
+    first_list: u32, first_out: u32, first_entry: u32,
     // Rows of the window of x.
     first_row: u32, rows: u32,
     // Whether the sums of earlier windows are in y.
@@ -33,14 +34,15 @@ fn main(
     }
     let list = p.first_list + i / p.columns;
     let column = i % p.columns;
+    let to = p.first_out * p.columns + i;
     var sum = 0.0;
     if p.continued != 0u {
-        sum = y[i];
+        sum = y[to];
     }
     let end = offsets[list + 1u];
     for (var at = offsets[list]; at < end; at++) {
 #if ORDER
-        let row = order[at] - p.first_row;
+        let row = order[at - p.first_entry] - p.first_row;
 #else
         let row = at - p.first_row;
 #end
@@ -48,5 +50,5 @@ fn main(
             sum += x[row * p.columns + column];
         }
     }
-    y[i] = sum;
+    y[to] = sum;
 }

@@ -11,6 +11,7 @@ struct Parameters { base: u32, groups: u32, features: u32, square_scale: f32 }
 
 #import workgroup_sum
 #end
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -18,11 +19,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let index = workgroup_number(group, grid);
+    if index == NO_WORK {
         return;
     }
-    let index = p.base + number;
     let at = index * p.features;
 #if MAP == 2
     for (var feature = lane; feature < p.features; feature += 64u) {

@@ -16,20 +16,22 @@ fn shrink(before: f32, now: f32) -> f32 {
 }
 #end
 
+#import workgroup_number
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
     let whole = p.heads * p.length;
     let across = (whole + 255u) / 256u;
-    let join = ((p.base + number) / across) * 5u;
-    let at = ((p.base + number) % across) * 256u + lane;
+    let join = (number / across) * 5u;
+    let at = (number % across) * 256u + lane;
     if at >= whole {
         return;
     }

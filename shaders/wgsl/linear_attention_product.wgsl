@@ -4,7 +4,8 @@
 //
 // LEFT: a holds 0 values; 1 projections whose features exp(a + offset of the row) + shift count; 2 projections whose
 // features max(a, 0) count. ALONG: the rows of a lie along k (their number is that of the item), and row `extra` of c is
-// the sum of b. LEFT_ONES: column `ones` of a counts as 1; RIGHT_ONES: column `ones` of b does.
+// the sum of b. LEFT_ONES: column `ones` of a counts as 1; RIGHT_ONES: column `ones` of b does; WEIGHTED: as the weight of
+// the row, which is in `side`.
 // EPILOGUE: 0 c = scale * sum; 1 column `ones` of the sums times scale is the denominator of the others, and is stored
 // beside; 2 as 0, plus a factor of the row times `side`.
 struct Parameters {
@@ -32,11 +33,16 @@ var<workgroup> totals: array<vec4<f32>, 16>;
 #if EPILOGUE == 2
 @group(0) @binding(${SIDE}) var<storage, read> side: array<f32>;
 #end
+#if WEIGHTED
+@group(0) @binding(${SIDE}) var<storage, read> side: array<f32>;
+#end
 
 const ACROSS: u32 = 16u * ${COLUMNS}u;
 // 64 rows for each step along k, as vectors, and one vector of padding.
 var<workgroup> left: array<vec4<f32>, 272>;
 var<workgroup> right: array<f32, 256 * ${COLUMNS}>;
+
+#import workgroup_number
 
 @compute @workgroup_size(256)
 fn main(
@@ -44,11 +50,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    var job = workgroup_number(group, grid);
+    if job == NO_WORK {
         return;
     }
-    var job = p.base + number;
     let first_column = (job % p.column_tiles) * ACROSS;
     job /= p.column_tiles;
     let first_row = (job % p.row_tiles) * 64u;
@@ -96,7 +101,11 @@ fn main(
 #end
 #if LEFT_ONES
                 if column == p.ones {
+#if WEIGHTED
+                    value = side[p.side_offset + item.x + row];
+#else
                     value = 1.0;
+#end
                 } else {
                     value = a[a_base + row * p.a_row + column];
                 }
@@ -128,7 +137,11 @@ fn main(
             if column < p.n && row < k {
 #if RIGHT_ONES
                 if column == p.ones {
+#if WEIGHTED
+                    value = side[p.side_offset + item.x + row];
+#else
                     value = 1.0;
+#end
                 } else {
                     value = b[b_base + row * p.b_k + column * p.b_column];
                 }

@@ -10,6 +10,7 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> slopes: array<f32>;
 
 #import workgroup_sum
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -17,11 +18,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let index = workgroup_number(group, grid);
+    if index == NO_WORK {
         return;
     }
-    let index = p.base + number;
     let at = p.offset + index * p.head_width;
     let to = index * (p.head_width + 1u);
     let total = denominators[p.denominator_offset + index];

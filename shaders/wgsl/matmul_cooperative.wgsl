@@ -1,108 +1,30 @@
 // c = activation(a b + bias) by the cooperative matrices of an adapter (experimental in wgpu). A workgroup of 2 x 2 subgroups
 // makes a tile of SIDE x SIDE values, FRAGMENTS x FRAGMENTS matrices of SIZE x SIZE each, from slices of f16 in workgroup
 // memory; the sums are f32. With SPLIT every f32 factor is a sum of two halves, of which three products are taken: the
-// accuracy of f32 for factors between 1e-4 and 65,504.
+// accuracy of f32, relative to the largest values of the row and of the column.
 enable f16;
 enable wgpu_cooperative_matrix;
 
 #import product
-#import product_read
+#import product_read x=a X=A sides=m
+#import product_read x=b X=B sides=n
+#if SPLIT
+// Exponents of the powers of two that the rows of a and the columns of b are multiplied by (product_exponents.wgsl).
+#if BIAS
+@group(0) @binding(5) var<storage, read> a_exponents: array<i32>;
+@group(0) @binding(6) var<storage, read> b_exponents: array<i32>;
+#else
+@group(0) @binding(4) var<storage, read> a_exponents: array<i32>;
+@group(0) @binding(5) var<storage, read> b_exponents: array<i32>;
+#end
+#import split
+#end
+#import cooperative_slice x=a X=A sides=m
+#import cooperative_slice x=b X=B sides=n
 #import activation
 
-// SIDE rows (columns) of DEPTH values as vectors, each with two vectors of padding against bank conflicts.
-var<workgroup> a_high: array<vec4<f16>, ${SLICE}>;
-var<workgroup> b_high: array<vec4<f16>, ${SLICE}>;
-#if SPLIT
-var<workgroup> a_low: array<vec4<f16>, ${SLICE}>;
-var<workgroup> b_low: array<vec4<f16>, ${SLICE}>;
-#end
 // One matrix of sums for each subgroup: its elements cannot be reached otherwise.
 var<workgroup> scratch: array<f32, ${SCRATCH}>;
-
-// The part of the values that f16 holds exactly. By bit masks: drivers fold conversions to f16 and back away.
-fn high(four: vec4<f32>) -> vec4<f32> {
-#if SPLIT
-    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(four) & vec4<u32>(0xffffe000u));
-#else
-    return four;
-#end
-}
-
-// Which part of a slice load `e` is, and where it goes.
-#if A_K
-fn a_side(e: u32) -> u32 {
-    return e / ${DEPTH_FOURS}u;
-}
-fn a_depth(e: u32) -> u32 {
-    return e % ${DEPTH_FOURS}u * 4u;
-}
-fn a_keep(e: u32, four: vec4<f32>) {
-    let at = a_side(e) * ${ROW}u + a_depth(e) / 4u;
-    let head = high(four);
-    a_high[at] = vec4<f16>(head);
-#if SPLIT
-    a_low[at] = vec4<f16>((four - head) * 2048.0);
-#end
-}
-#else
-fn a_side(e: u32) -> u32 {
-    return e % ${FOURS}u * 4u;
-}
-fn a_depth(e: u32) -> u32 {
-    return e / ${FOURS}u;
-}
-fn a_keep(e: u32, four: vec4<f32>) {
-    let at = a_side(e) * ${ROW}u + a_depth(e) / 4u;
-    let part = a_depth(e) % 4u;
-    let head = high(four);
-#if SPLIT
-    let tail = (four - head) * 2048.0;
-#end
-#repeat i 4
-    a_high[at + ${i}u * ${ROW}u][part] = f16(head[${i}]);
-#if SPLIT
-    a_low[at + ${i}u * ${ROW}u][part] = f16(tail[${i}]);
-#end
-#end
-}
-#end
-#if B_K
-fn b_side(e: u32) -> u32 {
-    return e / ${DEPTH_FOURS}u;
-}
-fn b_depth(e: u32) -> u32 {
-    return e % ${DEPTH_FOURS}u * 4u;
-}
-fn b_keep(e: u32, four: vec4<f32>) {
-    let at = b_side(e) * ${ROW}u + b_depth(e) / 4u;
-    let head = high(four);
-    b_high[at] = vec4<f16>(head);
-#if SPLIT
-    b_low[at] = vec4<f16>((four - head) * 2048.0);
-#end
-}
-#else
-fn b_side(e: u32) -> u32 {
-    return e % ${FOURS}u * 4u;
-}
-fn b_depth(e: u32) -> u32 {
-    return e / ${FOURS}u;
-}
-fn b_keep(e: u32, four: vec4<f32>) {
-    let at = b_side(e) * ${ROW}u + b_depth(e) / 4u;
-    let part = b_depth(e) % 4u;
-    let head = high(four);
-#if SPLIT
-    let tail = (four - head) * 2048.0;
-#end
-#repeat i 4
-    b_high[at + ${i}u * ${ROW}u][part] = f16(head[${i}]);
-#if SPLIT
-    b_low[at + ${i}u * ${ROW}u][part] = f16(tail[${i}]);
-#end
-#end
-}
-#end
 
 @compute @workgroup_size(${THREADS})
 fn main(
@@ -112,6 +34,7 @@ fn main(
     @builtin(subgroup_id) wave: u32,
     @builtin(subgroup_invocation_id) member: u32,
 ) {
+    // As in workgroup_number.wgsl, but the compiler must see that the whole workgroup returns: matrices need it.
     let number = group.y * grid.x + group.x;
     if number >= p.groups {
         return;
@@ -138,11 +61,20 @@ fn main(
     let e${l} = lane + ${l}u * ${THREADS}u;
     var a_next${l} = a_read(a_start, first_row + a_side(e${l}), a_depth(e${l}));
     var b_next${l} = b_read(b_start, first_column + b_side(e${l}), b_depth(e${l}));
+#if SPLIT
+    let a_power${l} = a_powers(batch, first_row + a_side(e${l}));
+    let b_power${l} = b_powers(batch, first_column + b_side(e${l}));
+#end
 #end
     for (var start = 0u; start < p.k; start += ${DEPTH}u) {
 #repeat l LOADS
+#if SPLIT
+        a_keep(e${l}, a_next${l} * a_power${l});
+        b_keep(e${l}, b_next${l} * b_power${l});
+#else
         a_keep(e${l}, a_next${l});
         b_keep(e${l}, b_next${l});
+#end
 #end
         workgroupBarrier();
         // The next slice is on its way while this one is used; past the end of k these are zeros.
@@ -194,6 +126,9 @@ fn main(
             if row < p.m && column < p.n {
                 let at = p.c_offset + batch * p.c_batch + row * p.c_row + column;
                 var value = scratch[mine + e];
+#if SPLIT
+                value = unscaled(value, a_exponent(batch, row) + b_exponent(batch, column));
+#end
 #if CONTINUED
                 // c holds the sums over an earlier part of k.
                 value += c[at];

@@ -4,6 +4,7 @@
 // broadcast. A value is one chain of multiply-adds over k in order, as in matmul_tile.wgsl: both give the same bits.
 #import product
 #import activation
+#import workgroup_number
 
 @compute @workgroup_size(8)
 fn main(
@@ -11,12 +12,12 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
-    let batch = (p.base + number) / p.batch_groups;
-    let tile = (p.base + number) % p.batch_groups;
+    let batch = number / p.batch_groups;
+    let tile = number % p.batch_groups;
     let across = (p.n + 31u) / 32u;
     let first_row = tile / across * ${ROWS}u;
     let first_column = tile % across * 32u + lane * 4u;

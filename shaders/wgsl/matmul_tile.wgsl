@@ -3,65 +3,12 @@
 // part of the next slice while it works on this one. A value is one chain of multiply-adds over k in order, as in
 // matmul_register.wgsl: all variants give the same bits.
 #import product
-#import product_read
+#import product_read x=a X=A sides=m
+#import product_read x=b X=B sides=n
+#import tile_slice x=a X=A
+#import tile_slice x=b X=B
 #import activation
-
-// Per step of k the values along one side, as vectors; one vector of padding against bank conflicts.
-var<workgroup> a_slice: array<vec4<f32>, ${A_SLICE}>;
-var<workgroup> b_slice: array<vec4<f32>, ${B_SLICE}>;
-
-// Which part of a slice load `e` is: neighbouring invocations read neighbouring addresses, whichever way the operand is
-// stored; and where it goes.
-#if A_K
-fn a_side(e: u32) -> u32 {
-    return e / ${DEPTH_FOURS}u;
-}
-fn a_depth(e: u32) -> u32 {
-    return e % ${DEPTH_FOURS}u * 4u;
-}
-fn a_keep(e: u32, four: vec4<f32>) {
-    let side = a_side(e);
-    let at = a_depth(e) * ${A_ROW}u + side / 4u;
-#repeat i 4
-    a_slice[at + ${i}u * ${A_ROW}u][side % 4u] = four[${i}];
-#end
-}
-#else
-fn a_side(e: u32) -> u32 {
-    return e % ${A_FOURS}u * 4u;
-}
-fn a_depth(e: u32) -> u32 {
-    return e / ${A_FOURS}u;
-}
-fn a_keep(e: u32, four: vec4<f32>) {
-    a_slice[a_depth(e) * ${A_ROW}u + e % ${A_FOURS}u] = four;
-}
-#end
-#if B_K
-fn b_side(e: u32) -> u32 {
-    return e / ${DEPTH_FOURS}u;
-}
-fn b_depth(e: u32) -> u32 {
-    return e % ${DEPTH_FOURS}u * 4u;
-}
-fn b_keep(e: u32, four: vec4<f32>) {
-    let side = b_side(e);
-    let at = b_depth(e) * ${B_ROW}u + side / 4u;
-#repeat i 4
-    b_slice[at + ${i}u * ${B_ROW}u][side % 4u] = four[${i}];
-#end
-}
-#else
-fn b_side(e: u32) -> u32 {
-    return e % ${B_FOURS}u * 4u;
-}
-fn b_depth(e: u32) -> u32 {
-    return e / ${B_FOURS}u;
-}
-fn b_keep(e: u32, four: vec4<f32>) {
-    b_slice[b_depth(e) * ${B_ROW}u + e % ${B_FOURS}u] = four;
-}
-#end
+#import workgroup_number
 
 @compute @workgroup_size(${THREADS})
 fn main(
@@ -69,12 +16,12 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
-    let batch = (p.base + number) / p.batch_groups;
-    let tile = (p.base + number) % p.batch_groups;
+    let batch = number / p.batch_groups;
+    let tile = number % p.batch_groups;
     let across = (p.n + ${COLUMNS}u - 1u) / ${COLUMNS}u;
     let first_row = tile / across * ${ROWS}u;
     let first_column = tile % across * ${COLUMNS}u;

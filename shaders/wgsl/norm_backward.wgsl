@@ -19,6 +19,7 @@ struct Parameters { base: u32, groups: u32, width: u32, parts: u32, eps: f32 }
 #end
 
 #import norm_statistics
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -26,11 +27,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let part = workgroup_number(group, grid);
+    if part == NO_WORK {
         return;
     }
-    let part = p.base + number;
     let start = part * p.width;
     let first = (part % p.parts) * p.width;
     let count = f32(p.width);

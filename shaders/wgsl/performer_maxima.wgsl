@@ -6,6 +6,7 @@ struct Parameters { base: u32, groups: u32, heads: u32, lowest: f32 }
 @group(0) @binding(3) var<storage, read_write> maxima: array<vec2<f32>>;
 
 #import workgroup_max
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -13,11 +14,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let range = workgroup_number(group, grid);
+    if range == NO_WORK {
         return;
     }
-    let range = p.base + number;
     let first = offsets[range] * p.heads;
     let end = offsets[range + 1u] * p.heads;
     var highest = p.lowest;

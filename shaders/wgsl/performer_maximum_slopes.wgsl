@@ -10,6 +10,7 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> totals: array<f32>;
 
 #import workgroup_sum
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -17,11 +18,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let segment = workgroup_number(group, grid);
+    if segment == NO_WORK {
         return;
     }
-    let segment = p.base + number;
     // Nothing was summed for a segment without rows.
     let heads = select(p.heads, 0u, offsets[p.first_segment + segment] == offsets[p.first_segment + segment + 1u]);
     var sum = 0.0;

@@ -16,18 +16,20 @@ struct Parameters {
 #import workgroup_max
 #end
 
+#import workgroup_number
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
-    let head = (p.base + number) % p.heads;
-    let item = items[(p.base + number) / p.heads];
+    let head = number % p.heads;
+    let item = items[number / p.heads];
 #if GIVEN
     let segment = p.first_segment + item.z;
     let maximum = maxima[segment * p.stride];

@@ -7,6 +7,7 @@ struct Parameters { base: u32, groups: u32, features: u32, head_width: u32, offs
 @group(0) @binding(3) var<storage, read_write> statistics: array<vec4<f32>>;
 
 #import workgroup_max
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -14,11 +15,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let index = workgroup_number(group, grid);
+    if index == NO_WORK {
         return;
     }
-    let index = p.base + number;
     let at = index * p.features;
     var highest = p.lowest;
     for (var feature = lane; feature < p.features; feature += 64u) {

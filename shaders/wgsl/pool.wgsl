@@ -2,7 +2,7 @@
 // Sums go by blocks of `block` rows. One invocation a value; neighbours read neighbours.
 struct Parameters {
     base: u32, groups: u32, count: u32, columns: u32,
-    first_item: u32, first_row: u32, first_out: u32, block: u32, none: f32,
+    first_item: u32, first_row: u32, block: u32, none: f32,
 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -24,7 +24,7 @@ fn main(
     let number = p.first_item + i / p.columns;
     let column = i % p.columns;
     let item = items[number];
-    let at = (number - p.first_out) * p.columns + column;
+    let at = number * p.columns + column;
     if item.z == 0u {
         y[at] = p.none;
         return;

@@ -3,7 +3,7 @@
 // rows; it goes to the first row that has the value, in the first block that is marked. One invocation an item and column.
 struct Parameters {
     base: u32, groups: u32, count: u32, columns: u32,
-    first_item: u32, first_row: u32, first_segment: u32, first_mark: u32,
+    first_item: u32, first_listed: u32, first_row: u32, first_segment: u32, first_mark: u32,
 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -37,7 +37,7 @@ fn main(
     }
     let number = p.first_item + i / p.columns;
     let column = i % p.columns;
-    let item = items[number];
+    let item = items[number - p.first_listed];
     let segment = (item.z - p.first_segment) * p.columns + column;
     let largest = pooled[segment];
 #if MARK

@@ -7,6 +7,7 @@ struct Parameters { base: u32, groups: u32, columns: u32 }
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 #import workgroup_sum
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -14,11 +15,10 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let row = workgroup_number(group, grid);
+    if row == NO_WORK {
         return;
     }
-    let row = p.base + number;
     var sum = 0.0;
     for (var column = lane; column < p.columns; column += 64u) {
         let at = row * p.columns + column;

@@ -1,5 +1,6 @@
-// y[i] = (x[i] - shift[rows[i]]) / scale[rows[i]]: values of rows relative to values of their segments.
-struct Parameters { base: u32, groups: u32, count: u32 }
+// y[i] = (x[i] - shift[rows[i]]) / scale[rows[i]] from i = first on: values of rows relative to values of their segments,
+// of which those from `first_segment` on are bound.
+struct Parameters { base: u32, groups: u32, count: u32, first: u32, first_segment: u32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
@@ -17,11 +18,12 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = element(group, grid, lane);
-    if i == NO_WORK {
+    let number = element(group, grid, lane);
+    if number == NO_WORK {
         return;
     }
-    let row = rows[i];
+    let i = p.first + number;
+    let row = rows[i] - p.first_segment;
 #if SHIFT
     y[i] = (x[i] - shift[row]) / scale[row];
 #else

@@ -6,6 +6,7 @@ struct Parameters { base: u32, groups: u32, columns: u32 }
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
 #import workgroup_sum
+#import workgroup_number
 
 @compute @workgroup_size(64)
 fn main(
@@ -13,11 +14,11 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let number = group.y * grid.x + group.x;
-    if number >= p.groups {
+    let number = workgroup_number(group, grid);
+    if number == NO_WORK {
         return;
     }
-    let start = (p.base + number) * p.columns;
+    let start = number * p.columns;
     var sum = 0.0;
     for (var column = lane; column < p.columns; column += 64u) {
         sum = fma(dy[start + column], y[start + column], sum);

@@ -1,7 +1,9 @@
-// Row i of y is the sum, in order, of `block` rows of x from row i * block on (SQUARE: of their squares). Values of x are at
-// `start` to `end` of what is bound; the last row may be incomplete. One invocation a value; neighbours read neighbours.
+// Row i of y, whose values begin at `to`, is the sum, in order, of `block` rows of x from row i * block on (SQUARE: of their
+// squares). Values of x are at `start` to `end` of what is bound; the last row may be incomplete. Rows of a block that do
+// not fit into one launch are added to what y holds. One invocation a value; neighbours read neighbours.
 struct Parameters {
-    base: u32, groups: u32, count: u32, columns: u32, block: u32, start: u32, end: u32, first_out: u32,
+    base: u32, groups: u32, count: u32, columns: u32, block: u32, start: u32, end: u32, to: u32,
+    continued: u32,
 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -22,6 +24,9 @@ fn main(
     let first = p.start + (i / p.columns) * p.block * p.columns + i % p.columns;
     let end = min(first + p.block * p.columns, p.end);
     var sum = 0.0;
+    if p.continued != 0u {
+        sum = y[p.to + i];
+    }
     for (var at = first; at < end; at += p.columns) {
 #if SQUARE
         sum = fma(x[at], x[at], sum);
@@ -29,5 +34,5 @@ fn main(
         sum += x[at];
 #end
     }
-    y[p.first_out * p.columns + i] = sum;
+    y[p.to + i] = sum;
 }

@@ -1,6 +1,6 @@
 //! Cells of different lengths in batches of similar work, with results in the order of the cells.
 //!
-//! Before a batch runs, its peak of device memory is predicted by a rehearsal, so a memory limit is kept without trying.
+//! Before a batch runs, its memory is planned by a rehearsal, so a memory limit is kept without trying.
 //! A batch that does not fit is halved; after the loss of a device, its batch is repeated on the device opened again.
 
 use std::ops::Range;
@@ -74,17 +74,18 @@ pub fn embed_cells<E: From<ModelError>>(
     Ok(out)
 }
 
-/// Embeds one batch: predicts its peak of memory, keeps the limit, and reports what it took.
+/// Embeds one batch: plans its memory, keeps the limit, and reports what it took.
 fn embed(loaded: &mut Loaded<'_>, tokens: &[Vec<u32>], readout: Readout) -> Result<Vec<f32>, ModelError> {
     let count: usize = tokens.iter().map(Vec::len).sum();
     let device = loaded.device();
-    let predicted = device.rehearse(|| loaded.encoder().embed(tokens, readout))?;
+    let plan = device.plan(|| loaded.encoder().embed(tokens, readout))?;
+    let predicted = plan.peak();
     tracing::debug!(cells = tokens.len(), tokens = count, predicted, "peak of device memory");
     if device.memory().limit.is_some_and(|limit| predicted > limit) {
         return Err(over_limit(device, predicted));
     }
     device.reset_peak();
-    let rows = loaded.encoder().embed(tokens, readout)?;
+    let rows = device.run_planned(&plan, || loaded.encoder().embed(tokens, readout))?;
     let peak = device.memory().peak;
     tracing::debug!(cells = tokens.len(), tokens = count, predicted, peak, "embedded");
     loaded.saw_peak(peak);

@@ -194,7 +194,7 @@ fn a_lost_device_is_opened_again_and_the_bits_are_the_same() {
         let (whole, ..) = in_one_batch(&golden, &device, |_, _| {});
         let lose_first = |batch: usize, device: &Device| {
             if batch == 0 {
-                device.destroy();
+                celldag_shaders::testing::destroy(device);
             }
         };
         let (again, sizes, _) = in_one_batch(&golden, &device, lose_first);

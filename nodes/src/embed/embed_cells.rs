@@ -70,7 +70,7 @@ impl Kind for Embed {
                 Param::choice(
                     "precision",
                     &["f32", "f32x3", "f16"],
-                    "matrix products: f32; f32x3: cooperative matrices, as exact; f16: the fastest, rounded factors",
+                    "matrix products: f32; f32x3: f32 accuracy from three f16 products; f16: the fastest, rounded factors",
                 )
                 .default("f32"),
                 Param::int("batch_tokens", "tokens computed at once; default: fits the device")
@@ -190,7 +190,7 @@ fn pooling_name(pooling: Pooling) -> &'static str {
 /// As many tokens as keep the device busy and whose widest intermediate still fits one binding of it.
 fn default_batch(device: &Device, widest: usize) -> usize {
     let busy = if device.info().backend == "cpu" { CPU_BATCH } else { GPU_BATCH };
-    let fits = device.largest_tensor_bytes() / (4 * widest.max(1) as u64);
+    let fits = device.largest_unsplit_bytes() / (4 * widest.max(1) as u64);
     usize::try_from(fits).map_or(busy, |fits| busy.min(fits)).max(1)
 }
 

@@ -2,7 +2,7 @@
 
 use super::Cpu;
 use super::math::{exp, sigmoid};
-use crate::ops::Targets;
+use crate::ops::Goals;
 
 /// Work of one value, in units of a multiply-add.
 const WORK: usize = 32;
@@ -117,7 +117,7 @@ pub(crate) fn weighted_cross_entropy(
     logits: &[f32],
     labels: &[u32],
     weights: &[f32],
-    targets: &Targets,
+    goals: &Goals,
     loss: &mut [f32],
     gradient: &mut [f32],
 ) {
@@ -126,21 +126,21 @@ pub(crate) fn weighted_cross_entropy(
         let logits = &logits[row * columns..(row + 1) * columns];
         let label = labels[row] as usize;
         let goal = |class: usize| {
-            let of_label = if class == label { targets.keep * weights[label] } else { 0.0 };
-            targets.spread.mul_add(weights[class], of_label)
+            let of_label = if class == label { goals.keep * weights[label] } else { 0.0 };
+            goals.spread.mul_add(weights[class], of_label)
         };
         let (largest, total) = exponentials(logits, gradient);
-        let (mut goals, mut sum) = (0.0, 0.0_f32);
+        let (mut all, mut sum) = (0.0, 0.0_f32);
         for (class, x) in logits.iter().enumerate() {
-            goals += goal(class);
+            all += goal(class);
             // A class that is no target does not count, even where its probability is 0.
             if goal(class) != 0.0 {
                 sum = goal(class).mul_add(total.ln() + (largest - x), sum);
             }
         }
-        *loss = sum * targets.row_scale;
+        *loss = sum * goals.row_scale;
         for (class, gradient) in gradient.iter_mut().enumerate() {
-            *gradient = (*gradient / total * goals - goal(class)) * targets.share;
+            *gradient = (*gradient / total * all - goal(class)) * goals.share;
         }
     });
 }

@@ -35,7 +35,7 @@ pub(crate) use buffers::CpuBuffer;
 
 use crate::device::DeviceInfo;
 use crate::error::DeviceError;
-use crate::memory::{Account, MemoryReport};
+use crate::memory::{Account, MemoryReport, Plan};
 
 /// Work (about one per multiply-add) below which a task is not worth handing to another thread.
 const TASK_WORK: usize = 1 << 16;
@@ -92,6 +92,11 @@ impl Cpu {
 
     pub(crate) fn memory(&self) -> MemoryReport {
         self.buffers.report()
+    }
+
+    /// Does `work`; its tensors take the buffers of `plan`, if these are to be had.
+    pub(crate) fn follow<T>(&self, plan: &Plan, work: impl FnOnce() -> T) -> T {
+        Buffers::follow(&self.buffers, plan, work)
     }
 
     /// Calls `work(first_row, rows)` for blocks of the rows of `out`, in parallel if there is enough work.

@@ -135,7 +135,7 @@ impl Kept {
     /// Keeps the panels of `right`, unless others are kept already.
     pub(crate) fn keep(&self, right: &Right<'_>, values: CpuBuffer) {
         // Two threads may have made the same panels.
-        let _ = self.panels.set(Box::new(Panels { size: right.size, values }));
+        let _ = self.panels.set(Box::new(Panels { size: right.size, values: values.into_panels() }));
     }
 
     /// The values change.

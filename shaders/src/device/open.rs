@@ -23,6 +23,8 @@ pub struct DeviceOptions {
     /// The most bytes that a kernel may bind on a GPU, if less than what the adapter allows: makes operations work in parts,
     /// for tests.
     pub binding_limit: Option<u64>,
+    /// Kernels get their parameters in a uniform buffer even if the adapter has immediate data for them; for tests.
+    pub uniform_parameters: bool,
     /// Kernels test every index and bound every loop. They need not: this is for finding mistakes in kernels.
     pub checks: bool,
     /// Folder for compiled pipelines and measured kernel choices. By default that of the variable

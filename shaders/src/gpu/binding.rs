@@ -16,7 +16,7 @@ pub(crate) const WINDOW_ROWS: usize = 128;
 pub(crate) struct Binding<'a> {
     buffer: &'a GpuBuffer,
     offset: u64,
-    /// To the end of the buffer if none.
+    /// All of the buffer that is its tensor's if none.
     bytes: Option<NonZeroU64>,
 }
 
@@ -31,8 +31,10 @@ impl<'a> Binding<'a> {
     }
 
     pub(super) fn resource(&self) -> Result<wgpu::BindingResource<'a>, DeviceError> {
-        let binding =
-            wgpu::BufferBinding { buffer: self.buffer.raw()?, offset: self.offset, size: self.bytes };
+        let buffer = self.buffer.raw()?;
+        // The memory may be larger than the tensor, and than what can be bound.
+        let size = NonZeroU64::new(self.bytes());
+        let binding = wgpu::BufferBinding { buffer, offset: self.offset, size };
         Ok(wgpu::BindingResource::Buffer(binding))
     }
 }

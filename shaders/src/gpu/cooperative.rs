@@ -24,8 +24,12 @@ pub(crate) struct Cooperative {
 }
 
 impl Cooperative {
-    /// What to use on an adapter for a precision that is not f32, or what is missing.
-    pub(crate) fn of(features: &Features, precision: Precision) -> Result<Cooperative, String> {
+    /// What to use on an adapter for a precision: nothing for f32, which every adapter can; otherwise cooperative
+    /// matrices, or what is missing. Nothing else decides whether a precision is possible.
+    pub(crate) fn of(features: &Features, precision: Precision) -> Result<Option<Cooperative>, String> {
+        if precision == Precision::F32 {
+            return Ok(None);
+        }
         let fits = |size: u32| {
             let found = features.cooperative.iter();
             let mut square = found.filter(|shape| [shape.m, shape.n, shape.k] == [size; 3]);
@@ -42,7 +46,12 @@ impl Cooperative {
         if !(cooperative.side() as u32 * DEPTH / 4).is_multiple_of(4 * lanes) {
             return Err("the adapter's subgroups are too large for its cooperative matrices".to_owned());
         }
-        Ok(cooperative)
+        Ok(Some(cooperative))
+    }
+
+    /// Whether factors are split into two halves.
+    pub(crate) fn split(self) -> bool {
+        self.split
     }
 
     /// Matrices along each side of the tile of a subgroup: more of them need fewer loads for each product, but the halves
@@ -93,15 +102,25 @@ impl Cooperative {
     }
 }
 
+impl Features {
+    /// Checks that work in `precision` is possible.
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`] with what is missing.
+    pub(super) fn expect(
+        &self,
+        precision: Precision,
+        device: &str,
+    ) -> Result<Option<Cooperative>, DeviceError> {
+        let refuse = |why| DeviceError::Precision { device: device.to_owned(), precision, why };
+        Cooperative::of(self, precision).map_err(refuse)
+    }
+}
+
 impl Gpu {
-    /// How this device computes with cooperative matrices.
-    pub(crate) fn cooperative(&self) -> Result<Cooperative, DeviceError> {
-        let (device, precision) = (self.info.name.clone(), self.precision);
-        Cooperative::of(&self.features, precision).map_err(|why| DeviceError::Precision {
-            device,
-            precision,
-            why,
-        })
+    /// How this device computes products in its precision: by cooperative matrices, unless that is f32.
+    pub(crate) fn cooperative(&self) -> Result<Option<Cooperative>, DeviceError> {
+        self.features.expect(self.precision, &self.info.name)
     }
 }
 
@@ -177,14 +196,16 @@ mod tests {
             f16: true,
             cooperative,
             timestamps: false,
-            immediates: None,
+            immediates: false,
             pipeline_cache: false,
         };
         let of = |shapes, subgroups| Cooperative::of(&features(shapes, subgroups), Precision::F16);
-        let both = of(vec![shape(8, false), shape(16, true), shape(16, false)], Some((32, 32))).unwrap();
+        let both =
+            of(vec![shape(8, false), shape(16, true), shape(16, false)], Some((32, 32))).unwrap().unwrap();
         assert_eq!((both.size, both.lanes, both.side()), (16, 32, 128));
         assert!(of(vec![shape(16, true)], Some((32, 32))).unwrap_err().contains("f16 into f32"));
         assert!(of(vec![shape(16, false)], Some((32, 64))).unwrap_err().contains("subgroups"));
+        assert!(Cooperative::of(&features(vec![], None), Precision::F32).unwrap().is_none());
         assert!(of(vec![shape(16, false)], None).unwrap_err().contains("subgroups"));
     }
 }

@@ -28,7 +28,8 @@ impl Faults {
         faults
     }
 
-    fn record(&self, fault: DeviceError) {
+    /// Keeps a fault for whoever asks next.
+    pub(super) fn record(&self, fault: DeviceError) {
         lock(&self.first).get_or_insert(fault);
     }
 

@@ -1,7 +1,7 @@
 //! What an adapter can do beyond the WebGPU baseline. Everything that is present is requested when the device is opened,
 //! except cooperative matrices: they are experimental in wgpu and only switched on for a precision that needs them.
 
-use crate::error::DeviceError;
+use crate::device::DeviceOptions;
 use crate::precision::Precision;
 
 /// Optional features that kernels and launchers can make use of, by their WebGPU names.
@@ -15,6 +15,9 @@ const KNOWN: &[(&str, wgpu::Features)] = &[
 ];
 
 const COOPERATIVE: &str = "cooperative-matrix";
+
+/// The most bytes of parameters of a kernel. Adapters with less immediate data get them in a uniform buffer.
+pub(super) const MOST_IMMEDIATES: u32 = 128;
 
 /// One product that the cooperative matrix units do: `[m, k]` times `[k, n]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,20 +45,22 @@ pub(crate) struct Features {
     pub(crate) cooperative: Vec<CooperativeShape>,
     /// Time stamps of compute passes.
     pub(crate) timestamps: bool,
-    /// Bytes of immediate data of a dispatch, if there are any.
-    pub(crate) immediates: Option<u32>,
+    /// Parameters of kernels as immediate data of dispatches.
+    pub(crate) immediates: bool,
     /// Compiled pipelines can be kept in files.
     pub(crate) pipeline_cache: bool,
 }
 
 impl Features {
-    /// What to request from `adapter` for work in `precision`.
-    pub(super) fn wanted(adapter: &wgpu::Adapter, precision: Precision) -> wgpu::Features {
-        let known = KNOWN.iter().fold(wgpu::Features::SUBGROUP_BARRIER, |all, (_, flag)| all | *flag);
-        let usable = match precision {
-            Precision::F32 => known - wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX,
-            Precision::F32x3 | Precision::F16 => known,
-        };
+    /// What to request from `adapter`.
+    pub(super) fn wanted(adapter: &wgpu::Adapter, options: &DeviceOptions) -> wgpu::Features {
+        let mut usable = KNOWN.iter().fold(wgpu::Features::SUBGROUP_BARRIER, |all, (_, flag)| all | *flag);
+        if options.precision == Precision::F32 {
+            usable.remove(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        }
+        if options.uniform_parameters {
+            usable.remove(wgpu::Features::IMMEDIATES);
+        }
         adapter.features() & usable
     }
 
@@ -73,23 +78,10 @@ impl Features {
                 Vec::new()
             },
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
-            immediates: has(wgpu::Features::IMMEDIATES).then(|| adapter.limits().max_immediate_size),
+            immediates: has(wgpu::Features::IMMEDIATES)
+                && adapter.limits().max_immediate_size >= MOST_IMMEDIATES,
             pipeline_cache: has(wgpu::Features::PIPELINE_CACHE),
         }
-    }
-
-    /// Whether the cooperative matrix units multiply f16 into f32, which both reduced precisions are made of.
-    pub(crate) fn multiplies_f16_into_f32(&self) -> bool {
-        self.f16 && self.cooperative.iter().any(|shape| shape.f16_factors && !shape.f16_sums)
-    }
-
-    /// Checks that work in `precision` is possible.
-    pub(super) fn expect(&self, precision: Precision, device: &str) -> Result<(), DeviceError> {
-        if precision == Precision::F32 || self.multiplies_f16_into_f32() {
-            return Ok(());
-        }
-        let why = "the adapter has no cooperative matrices that multiply f16 into f32".to_owned();
-        Err(DeviceError::Precision { device: device.to_owned(), precision, why })
     }
 }
 

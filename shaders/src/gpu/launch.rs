@@ -1,12 +1,13 @@
-//! Recording dispatches. A launch is cut into dispatches that end soon; dispatches gather in one compute pass that is
-//! submitted when a result is read or enough work has gathered, so that no submission keeps a slow adapter busy for
-//! long (watchdogs, progress, cancelling).
+//! Recording commands. A launch is cut into dispatches that end soon; dispatches gather in one compute pass, or in
+//! several with uploads between them. They are submitted when a result is read or enough work has gathered, so that no
+//! submission keeps a slow adapter busy for long (watchdogs, progress, cancelling).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::pace::{Pace, SUBMISSION_SECONDS};
+use super::staging::Ring;
 use super::stopwatch::Stopwatch;
 use super::{Binding, Gpu, lock};
 use crate::error::DeviceError;
@@ -18,7 +19,7 @@ const SLOT_BYTES: usize = 256;
 const SLOTS: usize = 256;
 /// Size of the uniform buffer.
 pub(crate) const PARAMETER_BYTES: usize = SLOT_BYTES * SLOTS;
-/// Submissions that may wait in the queue.
+/// Submissions that may wait in the queue when work is added.
 const IN_FLIGHT: usize = 2;
 /// Workgroups per axis that WebGPU guarantees; longer grids are folded to two axes.
 const AXIS_GROUPS: u64 = 65_535;
@@ -46,20 +47,35 @@ pub(crate) struct Launch<'a> {
     pub(crate) cost: Cost,
 }
 
-/// Dispatches that wait for submission.
+/// Commands that wait for submission.
 pub(super) struct Recording {
-    dispatches: Vec<Dispatch>,
+    commands: Vec<Command>,
+    /// Uniform data of the dispatches.
     parameters: Vec<u8>,
+    pub(super) ring: Ring,
     seconds: f64,
     in_flight: VecDeque<Flight>,
     pace: Pace,
     pub(super) stopwatch: Option<Stopwatch>,
 }
 
-struct Dispatch {
-    pipeline: Arc<wgpu::ComputePipeline>,
-    bindings: wgpu::BindGroup,
-    grid: [u32; 2],
+/// What the device does, in the order of recording.
+pub(super) enum Command {
+    /// Runs a kernel, with its parameters if they are not in the uniform buffer.
+    Dispatch {
+        pipeline: Arc<wgpu::ComputePipeline>,
+        bindings: wgpu::BindGroup,
+        grid: [u32; 2],
+        immediates: Option<Vec<u32>>,
+    },
+    /// Copies `bytes` bytes from `at` of a staging buffer to `offset` of another.
+    Upload { from: wgpu::Buffer, at: u64, to: wgpu::Buffer, offset: u64, bytes: u64 },
+}
+
+impl Command {
+    fn is_dispatch(&self) -> bool {
+        matches!(self, Command::Dispatch { .. })
+    }
 }
 
 /// A submission that may not have ended.
@@ -72,13 +88,23 @@ struct Flight {
 impl Recording {
     pub(super) fn new(pace: Pace) -> Recording {
         Recording {
-            dispatches: Vec::new(),
+            commands: Vec::new(),
             parameters: Vec::new(),
+            ring: Ring::new(),
             seconds: 0.0,
             in_flight: VecDeque::new(),
             pace,
             stopwatch: None,
         }
+    }
+
+    pub(super) fn push(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// Submissions that may not have ended.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
     }
 }
 
@@ -120,17 +146,19 @@ impl Gpu {
         groups: u64,
         seconds: f64,
     ) -> Result<(), DeviceError> {
-        if recording.dispatches.len() == SLOTS || recording.seconds + seconds > SUBMISSION_SECONDS {
+        if recording.commands.len() >= SLOTS || recording.seconds + seconds > SUBMISSION_SECONDS {
             self.submit(recording)?;
         }
         let offset = recording.parameters.len();
-        let uniform = wgpu::BufferBinding {
-            buffer: &self.parameters,
-            offset: offset as u64,
-            size: std::num::NonZeroU64::new(SLOT_BYTES as u64),
-        };
-        let mut entries =
-            vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
+        let mut entries = Vec::with_capacity(1 + launch.buffers.len());
+        if !self.features.immediates {
+            let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.parameters,
+                offset: offset as u64,
+                size: std::num::NonZeroU64::new(SLOT_BYTES as u64),
+            });
+            entries.push(wgpu::BindGroupEntry { binding: 0, resource });
+        }
         for (buffer, binding) in launch.buffers.iter().zip(1..) {
             entries.push(wgpu::BindGroupEntry { binding, resource: buffer.resource()? });
         }
@@ -141,33 +169,35 @@ impl Gpu {
                 entries: &entries,
             })
         })?;
-        // Only now: a dispatch that cannot be made must not leave parameters behind.
-        recording.parameters.extend_from_slice(bytemuck::cast_slice(&[base as u32, groups as u32]));
-        recording.parameters.extend_from_slice(bytemuck::cast_slice(launch.parameters));
-        recording.parameters.resize(offset + SLOT_BYTES, 0);
+        let words = [&[base as u32, groups as u32], launch.parameters].concat();
+        let immediates = if self.features.immediates {
+            Some(words)
+        } else {
+            // Only now: a dispatch that cannot be made must not leave parameters behind.
+            recording.parameters.extend_from_slice(bytemuck::cast_slice(&words));
+            recording.parameters.resize(offset + SLOT_BYTES, 0);
+            None
+        };
         let across = groups.min(AXIS_GROUPS);
         let grid = [across as u32, groups.div_ceil(across) as u32];
-        recording.dispatches.push(Dispatch { pipeline: Arc::clone(pipeline), bindings, grid });
+        recording.push(Command::Dispatch { pipeline: Arc::clone(pipeline), bindings, grid, immediates });
         recording.seconds += seconds;
         Ok(())
     }
 
     /// Sends what was recorded to the device.
-    fn submit(&self, recording: &mut Recording) -> Result<(), DeviceError> {
-        if recording.dispatches.is_empty() {
+    pub(super) fn submit(&self, recording: &mut Recording) -> Result<(), DeviceError> {
+        if recording.commands.is_empty() {
             return Ok(());
         }
-        self.queue.write_buffer(&self.parameters, 0, &recording.parameters);
+        if !recording.parameters.is_empty() {
+            self.queue.write_buffer(&self.parameters, 0, &recording.parameters);
+        }
+        recording.ring.close();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let stamps = recording.stopwatch.as_ref().and_then(Stopwatch::stamps);
-            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: stamps };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
-            for dispatch in &recording.dispatches {
-                pass.set_pipeline(&dispatch.pipeline);
-                pass.set_bind_group(0, &dispatch.bindings, &[]);
-                pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
-            }
+        let mut stamps = recording.stopwatch.as_ref().and_then(Stopwatch::stamps);
+        for commands in recording.commands.chunk_by(|a, b| a.is_dispatch() == b.is_dispatch()) {
+            encode(&mut encoder, commands, &mut stamps);
         }
         if let Some(stopwatch) = &recording.stopwatch {
             stopwatch.resolve(&mut encoder);
@@ -175,7 +205,9 @@ impl Gpu {
         let sent = Instant::now();
         let submission = self.queue.submit([encoder.finish()]);
         recording.in_flight.push_back(Flight { submission, seconds: recording.seconds, sent });
-        recording.dispatches.clear();
+        recording.ring.recall();
+        let computes = recording.commands.iter().any(Command::is_dispatch);
+        recording.commands.clear();
         recording.parameters.clear();
         recording.seconds = 0.0;
         self.memory.submitted();
@@ -185,12 +217,15 @@ impl Gpu {
                 stopwatch.add(self, sent)?;
             }
         }
-        self.land(recording, IN_FLIGHT)?;
+        // Uploads alone do not wait for the work before them.
+        if computes {
+            self.land(recording, IN_FLIGHT)?;
+        }
         self.faults.check()
     }
 
     /// Waits for the oldest submissions until no more than `most` are on the way.
-    fn land(&self, recording: &mut Recording, most: usize) -> Result<(), DeviceError> {
+    pub(super) fn land(&self, recording: &mut Recording, most: usize) -> Result<(), DeviceError> {
         while recording.in_flight.len() > most {
             let Some(flight) = recording.in_flight.pop_front() else { break };
             let waiting = Instant::now();
@@ -221,5 +256,33 @@ impl Gpu {
         let mut recording = lock(&self.recording);
         self.submit(&mut recording)?;
         self.land(&mut recording, 0)
+    }
+}
+
+/// Encodes commands of one kind: uploads, or dispatches, which share a compute pass. The first pass gets the `stamps`.
+fn encode(
+    encoder: &mut wgpu::CommandEncoder,
+    commands: &[Command],
+    stamps: &mut Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
+    for command in commands {
+        if let Command::Upload { from, at, to, offset, bytes } = command {
+            encoder.copy_buffer_to_buffer(from, *at, to, *offset, *bytes);
+        }
+    }
+    if !commands.iter().any(Command::is_dispatch) {
+        return;
+    }
+    let timestamp_writes = stamps.take();
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+    for command in commands {
+        if let Command::Dispatch { pipeline, bindings, grid, immediates } = command {
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, bindings, &[]);
+            if let Some(words) = immediates {
+                pass.set_immediates(0, bytemuck::cast_slice(words));
+            }
+            pass.dispatch_workgroups(grid[0], grid[1], 1);
+        }
     }
 }

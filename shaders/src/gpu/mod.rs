@@ -11,6 +11,7 @@ mod memory;
 mod pace;
 mod pipelines;
 mod readback;
+mod staging;
 mod stopwatch;
 mod tune;
 
@@ -37,11 +38,8 @@ use launch::Recording;
 use memory::Memory;
 use pace::Pace;
 use pipelines::Pipelines;
-use readback::Staging;
+use readback::Unused;
 use tune::Tuner;
-
-/// Bytes of uploads whose copies may wait for the device.
-const STAGED_BYTES: u64 = 64 << 20;
 
 /// An open adapter.
 pub(crate) struct Gpu {
@@ -56,10 +54,11 @@ pub(crate) struct Gpu {
     pipelines: Pipelines,
     tuner: Tuner,
     recording: Mutex<Recording>,
-    staging: Staging,
+    /// Staging buffers of readbacks.
+    unused: Unused,
     parameters: wgpu::Buffer,
-    /// Bytes uploaded since the copies were last waited for.
-    staged: AtomicU64,
+    /// Bytes of all staging buffers.
+    staged: Arc<AtomicU64>,
 }
 
 impl Gpu {
@@ -74,7 +73,7 @@ impl Gpu {
         if let Some(most) = options.binding_limit {
             limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(most);
         }
-        let requested = Features::wanted(adapter, options.precision);
+        let requested = Features::wanted(adapter, options);
         let features = Features::granted(adapter, requested);
         features.expect(options.precision, &name)?;
         let experimental_features = if features.cooperative.is_empty() {
@@ -110,7 +109,7 @@ impl Gpu {
         let info = adapter::device_info(&found, &limits, requested);
         let tuner = Tuner::open(&info, folder.clone(), !software || options.driver_folder.is_some());
         let folder = folder.filter(|_| features.pipeline_cache);
-        let pipelines = Pipelines::open(&device, &found, folder, options.checks);
+        let pipelines = Pipelines::open(&device, &found, folder, options.checks, features.immediates);
         faults.check()?;
         Ok(Gpu {
             device,
@@ -124,20 +123,15 @@ impl Gpu {
             pipelines,
             tuner,
             recording: Mutex::new(Recording::new(Pace::new(found.device_type))),
-            staging: Staging::default(),
+            unused: Unused::default(),
             parameters,
-            staged: AtomicU64::new(0),
+            staged: Arc::default(),
         })
     }
 
     /// What kernels may use.
     pub(crate) fn features(&self) -> &Features {
         &self.features
-    }
-
-    /// Arithmetic of matrix products.
-    pub(crate) fn precision(&self) -> Precision {
-        self.precision
     }
 
     /// Whether this thread rehearses: buffers have no memory, launches do nothing, results are zeros.
@@ -150,7 +144,7 @@ impl Gpu {
     }
 
     pub(crate) fn memory(&self) -> MemoryReport {
-        self.memory.report()
+        MemoryReport { staging: self.staged.load(Ordering::Relaxed), ..self.memory.report() }
     }
 
     /// Names of the kernel files that were compiled.
@@ -184,43 +178,7 @@ impl Gpu {
 
     /// A buffer of `count` f32 values with undefined contents.
     pub(crate) fn buffer(&self, count: usize) -> Result<GpuBuffer, DeviceError> {
-        let bytes = count as u64 * 4;
-        match self.memory.allocate(bytes, false) {
-            Err(DeviceError::OutOfMemory { .. }) => {
-                // Results that nobody holds any more are still cached; finish the work that uses them and drop them.
-                self.wait()?;
-                self.memory.trim();
-                self.memory.allocate(bytes, false)
-            }
-            other => other,
-        }
-    }
-
-    /// A buffer with the given contents.
-    pub(crate) fn upload(&self, bytes: &[u8]) -> Result<GpuBuffer, DeviceError> {
-        let buffer = match self.memory.allocate(bytes.len() as u64, true) {
-            Err(DeviceError::OutOfMemory { .. }) => {
-                self.wait()?;
-                self.memory.trim();
-                self.memory.allocate(bytes.len() as u64, true)?
-            }
-            other => other?,
-        };
-        if self.rehearsing() {
-            return Ok(buffer);
-        }
-        // wgpu copies what is written and keeps the copy until the next submission: a model's weights would take their
-        // size twice.
-        for (piece, offset) in bytes.chunks(STAGED_BYTES as usize).zip((0..).step_by(STAGED_BYTES as usize)) {
-            self.queue.write_buffer(buffer.raw()?, offset, piece);
-            let size = piece.len() as u64;
-            if self.staged.fetch_add(size, Ordering::Relaxed) + size >= STAGED_BYTES {
-                self.staged.store(0, Ordering::Relaxed);
-                self.wait_for(Some(self.queue.submit([])))?;
-            }
-        }
-        self.faults.check()?;
-        Ok(buffer)
+        self.allocate(count as u64 * 4)
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) struct Pipelines {
     compiled: Mutex<BTreeMap<Kernel, Arc<wgpu::ComputePipeline>>>,
     kept: Option<Kept>,
     checks: bool,
+    immediates: bool,
 }
 
 /// The driver's cache and the file that it came from.
@@ -25,12 +26,13 @@ struct Kept {
 
 impl Pipelines {
     /// With the pipelines of former runs if `folder` holds some of this adapter and driver. With `checks`, shaders test
-    /// every index and bound every loop.
+    /// every index and bound every loop; with `immediates`, they find their parameters in immediate data.
     pub(super) fn open(
         device: &wgpu::Device,
         adapter: &wgpu::AdapterInfo,
         folder: Option<PathBuf>,
         checks: bool,
+        immediates: bool,
     ) -> Pipelines {
         let kept = folder.zip(wgpu::util::pipeline_cache_key(adapter)).map(|(folder, key)| {
             let path = folder.join(key);
@@ -46,7 +48,7 @@ impl Pipelines {
             let cache = unsafe { device.create_pipeline_cache(&descriptor) };
             Kept { cache, path, loaded }
         });
-        Pipelines { compiled: Mutex::default(), kept, checks }
+        Pipelines { compiled: Mutex::default(), kept, checks, immediates }
     }
 
     /// The compiled kernel.
@@ -69,9 +71,10 @@ impl Pipelines {
     }
 
     fn compile(&self, device: &wgpu::Device, kernel: &Kernel) -> wgpu::ComputePipeline {
+        let source = if self.immediates { kernel.source_with_immediates() } else { kernel.source() };
         let descriptor = wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         };
         let module = if self.checks {
             device.create_shader_module(descriptor)

@@ -67,9 +67,17 @@ impl Stopwatch {
             self.seconds += wall;
             return Ok(());
         };
-        let bytes = gpu.map(&stamps.staging, STAMP_BYTES, || gpu.wait_for(None))?;
-        stamps.staging.unmap();
-        let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
+        let staging = &stamps.staging;
+        let mut stamps: Vec<u64> = Vec::new();
+        gpu.map(
+            staging,
+            STAMP_BYTES,
+            || gpu.wait_for(None),
+            |bytes| {
+                stamps = bytemuck::pod_collect_to_vec(bytes);
+            },
+        )?;
+        staging.unmap();
         let ticks = stamps[1].wrapping_sub(stamps[0]) as f64;
         let seconds = ticks * f64::from(gpu.queue.get_timestamp_period()) / 1e9;
         // Drivers that do not count give zeros, or stamps out of order.
@@ -79,7 +87,8 @@ impl Stopwatch {
 }
 
 impl Gpu {
-    /// Seconds that `launch` takes on the device, alone. The first run of a kernel may contain its compilation. Zero in a
+    /// Seconds that `launch` takes on the device, alone if no other thread launches; [`Gpu::choose_kernel`] sees to it that
+    /// one thread measures at a time. The first run of a kernel may contain its compilation. Zero in a
     /// rehearsal, which runs nothing.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::{Gpu, folder, lock};
-use crate::device::{Backend, Device, DeviceInfo};
+use crate::device::DeviceInfo;
 use crate::error::Result;
 
 /// Floating-point operations below which the first candidate is taken: measuring would not pay.
@@ -20,7 +20,10 @@ pub(super) struct Tuner {
     measures: bool,
     path: Option<PathBuf>,
     table: Mutex<BTreeMap<String, String>>,
-    forced: Mutex<Option<String>>,
+    /// Names that are used without measuring, by family of kernels.
+    forced: Mutex<BTreeMap<&'static str, String>>,
+    /// Held while candidates are measured: two threads at once would time each other's work.
+    measuring: Mutex<()>,
 }
 
 impl Tuner {
@@ -32,7 +35,19 @@ impl Tuner {
         let text = String::from_utf8_lossy(&bytes);
         let pairs = text.lines().filter_map(|line| line.split_once('\t'));
         let table = pairs.map(|(key, name)| (key.to_owned(), name.to_owned())).collect();
-        Tuner { measures, path, table: Mutex::new(table), forced: Mutex::default() }
+        Tuner {
+            measures,
+            path,
+            table: Mutex::new(table),
+            forced: Mutex::default(),
+            measuring: Mutex::default(),
+        }
+    }
+
+    /// A choice that was made before.
+    fn known(&self, key: &str, candidates: &[&'static str]) -> Option<String> {
+        let known = lock(&self.table).get(key).cloned();
+        known.filter(|known| candidates.iter().any(|name| name == known))
     }
 
     fn remember(&self, key: &str, name: &str) {
@@ -55,27 +70,33 @@ fn file_name(info: &DeviceInfo) -> String {
 }
 
 impl Gpu {
-    /// The fastest of `candidates` (names, the likely best first) for work that `key` describes: known from before,
+    /// The kernel of a family (`product`, `attention`) that is used for all work if somebody said so; else the fastest of
+    /// `candidates` (names, the likely best first) for work that `key` describes: known from before,
     /// measured now by `time` (seconds), or the first if the work, in floating-point operations, is too little to measure.
     ///
     /// # Errors
     /// Those of `time`.
     pub(crate) fn choose_kernel(
         &self,
+        family: &'static str,
         key: &str,
         candidates: &[&'static str],
         work: f64,
         mut time: impl FnMut(&'static str) -> Result<f64>,
     ) -> Result<String> {
-        if let Some(forced) = lock(&self.tuner.forced).clone() {
+        if let Some(forced) = lock(&self.tuner.forced).get(family).cloned() {
             return Ok(forced);
         }
         let first = candidates.first().copied().unwrap_or_default();
         if !self.tuner.measures || candidates.len() < 2 || work < WORTH || self.rehearsing() {
             return Ok(first.to_owned());
         }
-        let known = lock(&self.tuner.table).get(key).cloned();
-        if let Some(known) = known.filter(|known| candidates.iter().any(|name| name == known)) {
+        if let Some(known) = self.tuner.known(key, candidates) {
+            return Ok(known);
+        }
+        let _turn = lock(&self.tuner.measuring);
+        // Another thread may have measured the same meanwhile.
+        if let Some(known) = self.tuner.known(key, candidates) {
             return Ok(known);
         }
         let mut fastest = (f64::INFINITY, first);
@@ -97,21 +118,18 @@ impl Gpu {
     }
 }
 
-impl Device {
-    /// Uses the matrix product kernel of this name for every product, whatever its shape, or with none goes back to
-    /// choosing. All kernels of [`product_kernels`](crate::ops::product_kernels) give the same bits; this is for tests
-    /// and measurements. The name of one that this adapter cannot run changes nothing, and the CPU has no choice.
-    pub fn use_product_kernel(&self, name: Option<&str>) {
-        if let Backend::Gpu(gpu) = self.backend() {
-            *lock(&gpu.tuner.forced) = name.map(str::to_owned);
+impl Gpu {
+    /// Uses the kernel of this name for all work of a family, or with none goes back to choosing.
+    pub(crate) fn force_kernel(&self, family: &'static str, name: Option<&str>) {
+        let mut forced = lock(&self.tuner.forced);
+        match name {
+            Some(name) => drop(forced.insert(family, name.to_owned())),
+            None => drop(forced.remove(family)),
         }
     }
 
-    /// The kernels that were measured to be the fastest so far, by what they were measured for. Empty on the CPU.
-    pub fn measured_kernels(&self) -> BTreeMap<String, String> {
-        match self.backend() {
-            Backend::Cpu(_) => BTreeMap::new(),
-            Backend::Gpu(gpu) => lock(&gpu.tuner.table).clone(),
-        }
+    /// The choices that were measured, by what they were measured for.
+    pub(crate) fn measured_kernels(&self) -> BTreeMap<String, String> {
+        lock(&self.tuner.table).clone()
     }
 }

@@ -110,16 +110,8 @@ pub fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
 
 /// The gradient at the operand of [`activate`]: `gradient` times the derivative, computed from `saved`, which is the
 /// result for `Relu`, `Sigmoid` and `Tanh`, and the operand for all others.
-///
-/// # Errors
-/// Shapes or devices differ; the device's errors.
-pub fn activate_backward(gradient: &Tensor, saved: &Tensor, activation: Activation) -> Result<Tensor> {
+fn activate_backward(gradient: &Tensor, saved: &Tensor, activation: Activation) -> Result<Tensor> {
     const OP: &str = "activate_backward";
-    saved.expect_like(OP, "saved", gradient)?;
-    gradient.device().expect_home(OP, &[saved])?;
-    if activation == Activation::None {
-        return Ok(gradient.clone());
-    }
     match gradient.device().backend() {
         Backend::Cpu(cpu) => {
             let (slope, values) = (gradient.host(OP)?, saved.host(OP)?);

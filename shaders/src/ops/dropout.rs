@@ -51,9 +51,7 @@ pub fn dropout(x: &Tensor, dropout: Dropout, keys: Option<&Ids>) -> Result<Tenso
         if keys.len() != rows {
             return Err(Error::shape(OP, format!("{} keys for {rows} rows", keys.len())));
         }
-        if !keys.device().same(x.device()) {
-            return Err(Error::MixedDevices { op: OP });
-        }
+        keys.expect_home(OP, x)?;
     }
     let Some(words) = words else { return Ok(x.clone()) };
     let out = drop_values(OP, x, &words, keys)?;
@@ -99,13 +97,16 @@ fn drop_values(op: &'static str, x: &Tensor, words: &DropoutWords, keys: Option<
                 let quads = columns.div_ceil(4);
                 let count = window.len() * quads;
                 let values = (window.len() * columns) as f64;
-                let shape = [count, quads, columns, window.start].map(|size| size as u32);
+                let mut buffers = vec![x.window(op, &window)?, out.rows(&window, columns)];
+                let mut first_row = window.start;
+                if let Some(keys) = keys {
+                    let (list, first) = keys.part(op, &window, 1)?;
+                    buffers.push(list);
+                    first_row -= first;
+                }
+                let shape = [count, quads, columns, first_row].map(|size| size as u32);
                 let parameters: Vec<u32> =
                     [&shape[..], &[threshold, scale.to_bits()], &seed, &stream].concat();
-                let mut buffers = vec![x.window(op, &window)?, out.rows(&window, columns)];
-                if let Some(keys) = keys {
-                    buffers.push(keys.binding(op)?);
-                }
                 gpu.launch(&Launch {
                     kernel: kernel(keys.is_some()),
                     parameters: &parameters,

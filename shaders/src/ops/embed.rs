@@ -1,6 +1,9 @@
 //! Gathering rows of a table, and summing gradients into them.
 
+use std::ops::Range;
+
 use super::cpu_tensor;
+use super::ragged::{self, Span};
 use crate::cpu;
 use crate::device::Backend;
 use crate::element::Element;
@@ -27,9 +30,7 @@ pub fn embed(table: &Tensor, ids: &Ids) -> Result<Tensor> {
     if let Some(largest) = ids.largest().filter(|&id| id as usize >= entries) {
         return Err(Error::shape(OP, format!("id {largest} is outside of a table of {entries} rows")));
     }
-    if !table.device().same(ids.device()) {
-        return Err(Error::MixedDevices { op: OP });
-    }
+    ids.expect_home(OP, table)?;
     let shape = [ids.len(), columns];
     let out = match table.device().backend() {
         Backend::Cpu(cpu) => {
@@ -45,7 +46,8 @@ pub fn embed(table: &Tensor, ids: &Ids) -> Result<Tensor> {
     }))
 }
 
-fn gather(gpu: &Gpu, op: &'static str, table: &Tensor, ids: &Ids) -> Result<Tensor> {
+/// The rows of `table` with the numbers `ids`, on a GPU.
+pub(super) fn gather(gpu: &Gpu, op: &'static str, table: &Tensor, ids: &Ids) -> Result<Tensor> {
     let (entries, columns) = table.matrix(op, "table")?;
     let out = gpu.buffer(ids.len() * columns)?;
     let words = match table.element() {
@@ -55,11 +57,12 @@ fn gather(gpu: &Gpu, op: &'static str, table: &Tensor, ids: &Ids) -> Result<Tens
     for rows in gpu.windows(entries, words)? {
         for window in gpu.windows(ids.len(), columns)? {
             let count = window.len() * columns;
-            let parameters = [count, columns, window.start, rows.start, rows.len()];
+            let (list, first) = ids.part(op, &window, 1)?;
+            let parameters = [count, columns, window.start - first, rows.start, rows.len()];
             gpu.launch(&Launch {
                 kernel: lookup(table.element()),
                 parameters: &parameters.map(|word| word as u32),
-                buffers: &[table.weight_window(op, &rows)?, ids.binding(op)?, out.rows(&window, columns)],
+                buffers: &[table.weight_window(op, &rows)?, list, out.rows(&window, columns)],
                 groups: (count as u64).div_ceil(super::ELEMENTS),
                 cost: Cost { flops: count as f64, bytes: 8.0 * count as f64 },
             })?;
@@ -124,17 +127,30 @@ fn sum_lists(op: &'static str, x: &Tensor, offsets: &Ids, order: Option<&Ids>) -
         }
         Backend::Gpu(gpu) => {
             let out = gpu.buffer(shape[0] * columns)?;
-            for window in gpu.windows(shape[0], columns)? {
+            let lists: Vec<Range<usize>> =
+                offsets.values().windows(2).map(|pair| pair[0] as usize..pair[1] as usize).collect();
+            let numbers = ragged::one_each(shape[0]);
+            let (entries, outputs) =
+                (Span::new(&lists, usize::from(order.is_some())), Span::new(&numbers, columns));
+            for run in ragged::runs(gpu, &[&entries, &outputs])? {
+                let (places, first_list) = offsets.part(op, &(run.start..run.end + 1), 1)?;
+                let (to, first_out) = outputs.window(&out, &run);
+                let order = order.map(|order| order.part(op, &entries.touched(&run), 1)).transpose()?;
                 // In order: sums continue from one window of `x` to the next.
                 for read in gpu.windows(rows, columns)? {
-                    let count = window.len() * columns;
-                    let continued = usize::from(read.start > 0);
-                    let parameters = [count, columns, window.start, read.start, read.len(), continued];
-                    let mut buffers =
-                        vec![x.window(op, &read)?, offsets.binding(op)?, out.rows(&window, columns)];
-                    if let Some(order) = order {
-                        buffers.push(order.binding(op)?);
-                    }
+                    let count = run.len() * columns;
+                    let parameters = [
+                        count,
+                        columns,
+                        run.start - first_list,
+                        run.start - first_out as usize,
+                        order.map_or(0, |(_, first)| first),
+                        read.start,
+                        read.len(),
+                        usize::from(read.start > 0),
+                    ];
+                    let mut buffers = vec![x.window(op, &read)?, places, to];
+                    buffers.extend(order.map(|(entries, _)| entries));
                     gpu.launch(&Launch {
                         kernel: sum(order.is_some()),
                         parameters: &parameters.map(|word| word as u32),

@@ -1,9 +1,14 @@
-//! The operations: one file each with the shape check and the launch on either backend.
+//! The operations: one file or folder each with the shape check, the launch on either backend, and the backward pass.
 //!
 //! All take tensors of one device and fail with [`Error::Shape`](crate::Error::Shape) or
 //! [`Error::MixedDevices`](crate::Error::MixedDevices) before any work when the operands do not fit. Shapes are written
 //! `[rows, columns]`; everything is f32, but weights of linear layers and tables of embeddings may be stored in 16 bits
 //! ([`Element`](crate::Element)). Not-a-number and infinities propagate as in IEEE arithmetic.
+//!
+//! Operands, lists and results may be larger than what a GPU lets a kernel bind at once: the work is then cut, which
+//! changes no bit (but for sums over windows of a sparse product's table). What cannot be cut is
+//! [`DeviceError::TooLarge`](crate::DeviceError::TooLarge): 128 rows of an operand (of a product or a column sum: one), 256
+//! rows of the features of a linear attention, and 8 bytes for each head and block of 256 keys of it.
 
 mod activate;
 mod add;
@@ -13,6 +18,7 @@ mod columns;
 mod dropout;
 mod embed;
 mod gated;
+mod heads;
 mod layer_norm;
 mod linear_attention;
 mod loss;
@@ -31,8 +37,9 @@ mod scale_by;
 mod softmax;
 mod sparse;
 
-pub use activate::{Activation, Slope, activate, activate_backward};
+pub use activate::{Activation, Slope, activate};
 pub use add::{add, add_row};
+pub(crate) use attention::attention_kernels;
 pub use attention::{Attention, attention, attention_with};
 pub use clip::clip_gradients;
 pub(crate) use columns::Copy;
@@ -42,18 +49,20 @@ pub use dropout::{Dropout, dropout};
 pub use embed::embed;
 pub use gated::{gated, swiglu};
 pub use layer_norm::{group_norm, layer_norm};
-pub(crate) use linear_attention::{Curve, Rule};
+pub(crate) use linear_attention::{BLOCK_ROWS, Curve, Rule};
 pub use linear_attention::{
-    Denominator, KeyMaximum, PerformerSettings, feature_attention, flow_attention, performer_attention,
+    Denominator, KeyMaximum, Performer, PerformerSettings, feature_attention, flow_attention,
+    performer_attention, performer_attention_with,
 };
-pub(crate) use loss::Targets;
+pub(crate) use loss::Goals;
 pub use loss::{
     CrossEntropy, Loss, bce_with_logits, mean_squared_error, softmax_cross_entropy,
     softmax_cross_entropy_with,
 };
 pub use mask::{mask, mask_rows};
 pub(crate) use matmul::Batch;
-pub use matmul::{Layout, linear, matmul, product_kernels};
+pub(crate) use matmul::product_kernels;
+pub use matmul::{Layout, linear, matmul};
 pub use multiply::{mul, mul_column, mul_row, row_dot};
 pub use optimiser::{Adagrad, Adam, OptimiserState, Parameter, Sgd, adagrad, adam, adamw, sgd_momentum};
 pub(crate) use optimiser::{AdamStep, SgdStep};
@@ -76,7 +85,7 @@ use crate::gpu::{Binding, Cost, Gpu, Launch};
 use crate::kernels::Kernel;
 use crate::tensor::Tensor;
 
-/// Every kernel with every combination of constants that the operations launch.
+/// Every kernel with constants that the operations launch; a choice of them where there are many combinations.
 pub(crate) fn kernels() -> Vec<Kernel> {
     [
         activate::kernels(),

@@ -114,11 +114,16 @@ pub(crate) fn rows_of(items: &[Item]) -> Vec<Range<usize>> {
     items.iter().map(|item| item[0] as usize..item[1] as usize).collect()
 }
 
-/// Cuts items into runs such that what a run touches of every tensor fits into one binding. One run, in most cases.
+/// Cuts items into runs such that what a run touches of every tensor, and its list of items, fit into one binding each. One
+/// run, in most cases. An item that touches more than a binding covers is [`DeviceError::TooLarge`].
 pub(crate) fn runs(gpu: &Gpu, spans: &[&Span<'_>]) -> Result<Vec<Range<usize>>, DeviceError> {
     let limit = gpu.largest_binding();
     let count = spans.first().map_or(0, |span| span.rows.len());
-    let largest = |run: &Range<usize>| spans.iter().map(|span| span.bytes(run)).max().unwrap_or(0);
+    let list = |run: &Range<usize>| {
+        let items = run.end - run.start / WINDOW_ROWS * WINDOW_ROWS;
+        (items * size_of::<Item>()) as u64
+    };
+    let largest = |run: &Range<usize>| spans.iter().map(|span| span.bytes(run)).fold(list(run), Ord::max);
     let mut runs = Vec::new();
     let mut start = 0;
     while start < count {

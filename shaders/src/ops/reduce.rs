@@ -7,8 +7,8 @@ use super::{ELEMENTS, cpu_tensor, scale};
 use crate::cpu;
 use crate::cpu::reduce::{BLOCK, sum_blocks};
 use crate::device::Backend;
-use crate::error::{Error, Result};
-use crate::gpu::{Cost, Launch};
+use crate::error::{DeviceError, Error, Result};
+use crate::gpu::{Cost, Gpu, GpuBuffer, Launch, WINDOW_ROWS};
 use crate::kernels::Kernel;
 use crate::tape::record;
 use crate::tensor::Tensor;
@@ -88,30 +88,92 @@ fn sum_step(x: &Tensor, columns: usize, term: Term) -> Result<Tensor> {
             let values: Vec<Range<usize>> = (0..blocks)
                 .map(|block| block * BLOCK * columns..x.len().min((block + 1) * BLOCK * columns))
                 .collect();
-            let numbers = ragged::one_each(blocks);
-            let (inputs, outputs) = (Span::new(&values, 1), Span::new(&numbers, columns));
-            for run in ragged::runs(gpu, &[&inputs, &outputs])? {
-                let (from, first_value) = inputs.window(x.buffer(OP)?, &run);
-                let (to, first_block) = outputs.window(&out, &run);
-                let read = inputs.touched(&run);
-                let count = run.len() * columns;
-                gpu.launch(&Launch {
-                    kernel: kernel(term),
-                    parameters: &[
-                        count as u32,
-                        columns as u32,
-                        BLOCK as u32,
-                        (read.start - first_value as usize) as u32,
-                        (read.end - first_value as usize) as u32,
-                        (run.start - first_block as usize) as u32,
-                    ],
-                    buffers: &[from, to],
-                    groups: (count as u64).div_ceil(ELEMENTS),
-                    cost: Cost { flops: read.len() as f64, bytes: 4.0 * (read.len() + count) as f64 },
-                })?;
+            let results: Vec<Range<usize>> =
+                (0..blocks).map(|block| block * columns..(block + 1) * columns).collect();
+            let (inputs, outputs) = (Span::new(&values, 1), Span::new(&results, 1));
+            match ragged::runs(gpu, &[&inputs, &outputs]) {
+                Ok(runs) => {
+                    for run in runs {
+                        let (read, write) = (inputs.touched(&run), outputs.touched(&run));
+                        let part = Part { read, write, columns, block: BLOCK, continued: false };
+                        part.launch(gpu, x.buffer(OP)?, &out, term)?;
+                    }
+                }
+                Err(DeviceError::TooLarge { .. }) => {
+                    for part in parts(gpu, x.len(), columns) {
+                        part.launch(gpu, x.buffer(OP)?, &out, term)?;
+                    }
+                }
+                Err(other) => return Err(other.into()),
             }
             Ok(Tensor::from_gpu(x.device(), &shape, out))
         }
+    }
+}
+
+/// One launch of a sum: values of the operand and of the result.
+struct Part {
+    read: Range<usize>,
+    write: Range<usize>,
+    /// Values from one row to the next.
+    columns: usize,
+    /// Rows for each row of the result.
+    block: usize,
+    /// Whether the result holds the sums of the rows before.
+    continued: bool,
+}
+
+/// The sums of blocks of rows that are larger than a binding: some rows of a block after the other, or some columns of a
+/// row. Each value is the same chain of additions.
+fn parts(gpu: &Gpu, len: usize, columns: usize) -> Vec<Part> {
+    let most = (gpu.largest_binding() as usize / 4).saturating_sub(WINDOW_ROWS).max(1);
+    let (width, step) = (columns.min(most), (most / columns).max(1));
+    let rows = len.div_ceil(columns);
+    let mut parts = Vec::new();
+    for block in 0..rows.div_ceil(BLOCK) {
+        for left in (0..columns).step_by(width) {
+            let width = width.min(columns - left);
+            let end = rows.min((block + 1) * BLOCK);
+            for first in (block * BLOCK..end).step_by(step) {
+                let last = end.min(first + step) - 1;
+                let to = block * columns + left;
+                parts.push(Part {
+                    read: len.min(first * columns + left)..len.min(last * columns + left + width),
+                    write: to..to + width,
+                    // There is one row if it is cut.
+                    columns: width,
+                    block: step,
+                    continued: first > block * BLOCK,
+                });
+            }
+        }
+    }
+    parts
+}
+
+impl Part {
+    fn launch(&self, gpu: &Gpu, x: &GpuBuffer, out: &GpuBuffer, term: Term) -> Result<()> {
+        let Part { read, write, columns, block, continued } = self;
+        let part = std::slice::from_ref;
+        let (inputs, outputs) = (Span::new(part(read), 1), Span::new(part(write), 1));
+        let ((from, first), (to, first_out)) = (inputs.window(x, &(0..1)), outputs.window(out, &(0..1)));
+        let words = [
+            write.len(),
+            *columns,
+            *block,
+            read.start - first as usize,
+            read.end - first as usize,
+            write.start - first_out as usize,
+            usize::from(*continued),
+        ];
+        gpu.launch(&Launch {
+            kernel: kernel(term),
+            parameters: &words.map(|word| word as u32),
+            buffers: &[from, to],
+            groups: (write.len() as u64).div_ceil(ELEMENTS),
+            cost: Cost { flops: read.len() as f64, bytes: 4.0 * (read.len() + write.len()) as f64 },
+        })?;
+        Ok(())
     }
 }
 

@@ -85,9 +85,7 @@ pub fn rotary(x: &Tensor, table: &Rotary, positions: &Ids) -> Result<Tensor> {
         return Err(Error::shape(OP, message));
     }
     x.device().expect_home(OP, &[&table.cos])?;
-    if !positions.device().same(x.device()) {
-        return Err(Error::MixedDevices { op: OP });
-    }
+    positions.expect_home(OP, x)?;
     let out = turn(OP, x, table, positions, 1.0)?;
     Ok(record(out, [x], |_| {
         let (table, positions) = (table.clone(), positions.clone());
@@ -117,7 +115,8 @@ fn turn(op: &'static str, x: &Tensor, table: &Rotary, positions: &Ids, direction
             let out = gpu.buffer(x.len())?;
             for window in gpu.windows(rows, columns)? {
                 let count = window.len() * columns / 2;
-                let shape = [count, columns, half, window.start].map(|size| size as u32);
+                let (list, first) = positions.part(op, &window, 1)?;
+                let shape = [count, columns, half, window.start - first].map(|size| size as u32);
                 gpu.launch(&Launch {
                     kernel: Kernel::new("rotary", &[]),
                     parameters: &[&shape[..], &[direction.to_bits()]].concat(),
@@ -125,7 +124,7 @@ fn turn(op: &'static str, x: &Tensor, table: &Rotary, positions: &Ids, direction
                         x.window(op, &window)?,
                         table.cos.binding(op)?,
                         table.sin.binding(op)?,
-                        positions.binding(op)?,
+                        list,
                         out.rows(&window, columns),
                     ],
                     groups: (count as u64).div_ceil(super::ELEMENTS),

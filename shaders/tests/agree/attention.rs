@@ -1,7 +1,7 @@
 //! Attention: ragged batches, grouped queries, masks, and tensors above the binding limit.
 
 use celldag_shaders::ops::{self, Attention};
-use celldag_shaders::{Device, DeviceError, Error, Segments, Tape};
+use celldag_shaders::{Device, DeviceError, DeviceOptions, Error, Segments, Tape, testing};
 use proptest::prelude::*;
 
 use crate::common::attention::Case;
@@ -114,7 +114,7 @@ fn the_future_is_hidden() {
     // A device of its own: the choice of kernels belongs to the device.
     let Some(device) = gpu().and_then(|device| Device::open(&device.info().name, 0).ok()) else { return };
     for tiled in [false, true] {
-        device.use_tiled_kernels(tiled);
+        testing::use_tiled_kernels(&device, tiled);
         check(&device);
     }
 }
@@ -144,8 +144,31 @@ fn not_a_number_stays_in_its_segment() {
     }
 }
 
-/// The kernels for hardware adapters run on every adapter, and give the bits of the kernels for software drivers; both
-/// with and without the logarithms for a backward pass.
+/// The results of every kernel for the forward pass, with and without the logarithms for a backward pass.
+fn by_every_kernel(device: &Device, case: &Case) -> Vec<(&'static str, Vec<u32>)> {
+    let [q, k, v] = operands(case);
+    let [q_shape, k_shape] = case.shapes();
+    let (q, k, v) =
+        (upload(device, &q_shape, &q), upload(device, &k_shape, &k), upload(device, &k_shape, &v));
+    let segments = Segments::new(device, &case.lengths).unwrap();
+    let mut results = Vec::new();
+    for kernel in testing::attention_kernels() {
+        testing::use_attention_kernel(device, Some(kernel));
+        for traced in [false, true] {
+            if kernel.starts_with("backward") {
+                continue;
+            }
+            let tape = Tape::new();
+            let q = if traced { tape.watch(&q) } else { q.clone() };
+            let out = ops::attention_with(&q, &k, &v, &segments, &settings(case)).unwrap();
+            assert_eq!(out.is_traced(), traced);
+            results.push((kernel, bits(&out.read().unwrap())));
+        }
+    }
+    results
+}
+
+/// The kernels for hardware adapters run on every adapter, and give the bits of the kernels for software drivers.
 #[test]
 fn kernel_variants_agree_bit_by_bit() {
     let Some(device) = gpu().and_then(|device| Device::open(&device.info().name, 0).ok()) else { return };
@@ -154,22 +177,69 @@ fn kernel_variants_agree_bit_by_bit() {
         Case::plain(4, 16, &[33, 129], true),
         Case::plain(2, 64, &[65, 17], false),
     ] {
-        let [q, k, v] = operands(&case);
-        let [q_shape, k_shape] = case.shapes();
-        let (q, k, v) =
-            (upload(&device, &q_shape, &q), upload(&device, &k_shape, &k), upload(&device, &k_shape, &v));
-        let segments = Segments::new(&device, &case.lengths).unwrap();
-        let mut results = Vec::new();
-        for (tiled, traced) in [(true, false), (true, true), (false, false), (false, true)] {
-            device.use_tiled_kernels(tiled);
-            let tape = Tape::new();
-            let q = if traced { tape.watch(&q) } else { q.clone() };
-            let out = ops::attention_with(&q, &k, &v, &segments, &settings(&case)).unwrap();
-            assert_eq!(out.is_traced(), traced);
-            results.push(bits(&out.read().unwrap()));
+        let results = by_every_kernel(&device, &case);
+        for (kernel, result) in &results {
+            assert!(*result == results[0].1, "{kernel} {case:?}");
         }
-        assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "{case:?}");
     }
+}
+
+/// A segment that is larger than a binding is worked on in parts, which do not show in the bits.
+#[test]
+fn segments_above_the_binding_limit() {
+    let Some(device) = gpu() else { return };
+    let mut options = DeviceOptions::new(&device.info().name, 0);
+    options.binding_limit = Some(64 << 10);
+    let small = Device::open_with(&options).unwrap();
+    for causal in [false, true] {
+        // 128 rows of 480 bytes fit.
+        let case = Case { kv_heads: 4, ..Case::plain(12, 10, &[5, 300, 0, 140, 40], causal) };
+        let operands = operands(&case);
+        let want = bits(&run(&device, &case, operands.each_ref().map(Vec::as_slice)));
+        for (kernel, result) in by_every_kernel(&small, &case) {
+            assert!(result == want, "{kernel} {case:?}");
+        }
+    }
+    // Less than the rows between two places where bindings may start.
+    let wide = Case::plain(4, 64, &[129], false);
+    let [q_shape, _] = wide.shapes();
+    let x = upload(&small, &q_shape, &noise(1, 129 * 256));
+    let segments = Segments::new(&small, &[129]).unwrap();
+    let error = ops::attention_with(&x, &x, &x, &segments, &settings(&wide)).unwrap_err();
+    assert!(matches!(error, Error::Device(DeviceError::TooLarge { .. })), "{error}");
+}
+
+/// Two threads ask for the same unknown choice: it is measured once, and remembered in a file.
+#[test]
+fn measured_choices_are_remembered() {
+    let folder = std::env::temp_dir().join(format!("celldag-tune-attention-{}", std::process::id()));
+    let Some(plain) = gpu() else { return };
+    let open = || {
+        let options = DeviceOptions {
+            driver_folder: Some(folder.clone()),
+            ..DeviceOptions::new(&plain.info().name, 0)
+        };
+        Device::open_with(&options).unwrap()
+    };
+    let case = Case::plain(2, 64, &[700], true);
+    let operands = operands(&case);
+    let operands = operands.each_ref().map(Vec::as_slice);
+    let want = bits(&run(&plain, &case, operands));
+    let first = open();
+    std::thread::scope(|scope| {
+        let threads = [0, 1].map(|_| scope.spawn(|| bits(&run(&first, &case, operands))));
+        assert!(threads.map(|thread| thread.join().unwrap()).iter().all(|got| *got == want));
+    });
+    let measured = testing::measured_kernels(&first);
+    let keys: Vec<&str> = measured.keys().map(String::as_str).collect();
+    if first.info().software {
+        // On hardware this is too little work to measure.
+        assert_eq!(keys, ["attention 64 2^9 causal"]);
+    }
+    assert!(measured.values().all(|name| testing::attention_kernels().contains(&name.as_str())));
+    drop(first);
+    assert_eq!(testing::measured_kernels(&open()), measured);
+    let _ = fs_err::remove_dir_all(folder);
 }
 
 #[test]
@@ -195,7 +265,7 @@ fn operands_must_fit() {
 fn tensors_above_the_binding_limit_are_worked_on_in_parts() {
     let Some(device) = gpu() else { return };
     let (heads, width, length) = (64, 4096, 3);
-    let limit = device.largest_tensor_bytes();
+    let limit = device.largest_unsplit_bytes();
     if limit > 1 << 28 {
         return;
     }
@@ -209,7 +279,4 @@ fn tensors_above_the_binding_limit_are_worked_on_in_parts() {
     let alone = Segments::new(&device, &[length]).unwrap();
     let want = bits(&ops::attention(&one, &one, &one, &alone, heads, false).unwrap().read().unwrap());
     assert!(got.chunks(length * width).all(|segment| bits(segment) == want));
-    let whole = Segments::new(&device, &[count * length]).unwrap();
-    let error = ops::attention(&x, &x, &x, &whole, heads, false).unwrap_err();
-    assert!(matches!(error, Error::Device(DeviceError::TooLarge { .. })), "{error}");
 }

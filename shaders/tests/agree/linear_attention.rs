@@ -1,7 +1,7 @@
 //! Linear attentions against their formulas in f64.
 
-use celldag_shaders::ops::{self, Denominator, KeyMaximum, PerformerSettings};
-use celldag_shaders::{Device, Segments};
+use celldag_shaders::ops::{self, Denominator, KeyMaximum, Performer, PerformerSettings};
+use celldag_shaders::{Device, Error, Ids, Segments};
 
 use crate::common::linear_attention::{Map, attention, flow};
 use crate::common::{assert_close, bits, cpu, devices, gpu, noise, upload};
@@ -64,6 +64,60 @@ fn performers() {
             for device in devices() {
                 let label = format!("{case:?} {settings:?} {device:?}");
                 assert_close(&label, &performer(&device, case, settings), &want, 4e-6);
+            }
+        }
+    }
+}
+
+/// One row that stands for many has the results of the many, as for CellLM's padding, whose values are zero.
+#[test]
+fn copies_are_rows() {
+    let (heads, head_width, features) = (2, 20, 33);
+    let (lengths, width) = ([300, 0, 7, 1], heads * head_width);
+    let rows = 308;
+    let mut copies = vec![1u32; rows];
+    for (row, count) in [(299, 700), (306, 5), (307, 40), (3, 2)] {
+        copies[row] = count;
+    }
+    let [q, k, mut v] = [12, 13, 14].map(|seed| noise(seed, rows * width));
+    v[299 * width..300 * width].fill(0.0);
+    let projection: Vec<f32> = noise(15, features * head_width).iter().map(|value| value * 1.7).collect();
+    let repeated = |values: &[f32]| -> Vec<f32> {
+        let times = |(row, count): (&[f32], &u32)| row.repeat(*count as usize);
+        values.chunks(width).zip(&copies).flat_map(times).collect()
+    };
+    let all = [300 + 699 + 1, 0, 7 + 4, 40];
+    for (eps, key_maximum) in [(1e-4, KeyMaximum::PerSegment), (1e-2, KeyMaximum::WholeBatch)] {
+        let settings = PerformerSettings { eps, key_maximum };
+        let map =
+            Map::Exponential { eps: f64::from(eps), whole_batch: key_maximum == KeyMaximum::WholeBatch };
+        let column = |feature: usize, c: usize| f64::from(projection[feature * head_width + c]);
+        let long = [&q, &k, &v].map(|values| repeated(values));
+        let long =
+            attention(long.each_ref().map(Vec::as_slice), heads, head_width, features, &column, map, &all);
+        let mut want = Vec::new();
+        let mut at = 0;
+        for &count in &copies {
+            want.extend_from_slice(&long[at..at + width]);
+            at += count as usize * width;
+        }
+        for device in devices() {
+            let [q, k, v] = [&q, &k, &v].map(|values| upload(&device, &[rows, width], values));
+            let projection = upload(&device, &[features, head_width], &projection);
+            let segments = Segments::new(&device, &lengths).unwrap();
+            let run = |copies: Option<&[u32]>| {
+                let copies = copies.map(|copies| Ids::new(&device, copies).unwrap());
+                let performer =
+                    Performer { projection: &projection, heads, settings, copies: copies.as_ref() };
+                ops::performer_attention_with(&q, &k, &v, &segments, &performer)
+            };
+            let got = run(Some(&copies)).unwrap().read().unwrap();
+            assert_close(&format!("{settings:?} {device:?}"), &got, &want, 4e-6);
+            let [one, none] =
+                [Some(&vec![1; rows][..]), None].map(|copies| run(copies).unwrap().read().unwrap());
+            assert!(bits(&one) == bits(&none), "{device:?}");
+            for wrong in [&[][..], &vec![0; rows], &vec![(1 << 24) + 1; rows], &vec![1; rows - 1]] {
+                assert!(matches!(run(Some(wrong)), Err(Error::Shape { .. })));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Matrix products: every layout, kernel and way of storing weights against f64, and against each other bit by bit.
 
 use celldag_shaders::ops::{self, Activation, Layout};
-use celldag_shaders::{Device, DeviceOptions, Element, Tensor};
+use celldag_shaders::{Device, DeviceOptions, Element, Tensor, testing};
 
 use crate::common::{assert_close, bits, cpu, devices, gpu, noise, reference, upload};
 
@@ -117,14 +117,14 @@ fn same_bits(layouts: &[Layout], sizes: &[[usize; 3]]) {
         for &layout in layouts {
             let [a, b] = operands(&device, layout, size);
             let mut first = None;
-            for kernel in ops::product_kernels() {
+            for kernel in testing::product_kernels() {
                 // Reading single values is the same code in tiles of all sizes, and drivers compile slowly.
                 let few = ["tile-64x64", "tile-16x256", "register-32", "direct-16"];
                 let odd = size.iter().any(|side| !side.is_multiple_of(4));
                 if kernel.starts_with("register") && !subgroups_of_8 || odd && !few.contains(&kernel) {
                     continue;
                 }
-                device.use_product_kernel(Some(kernel));
+                testing::use_product_kernel(&device, Some(kernel));
                 let got = bits(&ops::matmul(&a, &b, layout).unwrap().read().unwrap());
                 let want = first.get_or_insert_with(|| got.clone());
                 assert!(*want == got, "{kernel} {layout:?} {size:?}");
@@ -157,7 +157,7 @@ fn epilogues_agree_bit_by_bit() {
         let [x, weight] = operands(&device, Layout::NT, [m, n, k]);
         let bias = upload(&device, &[n], &noise(3, n));
         let run = |tiled| {
-            device.use_tiled_kernels(tiled);
+            testing::use_tiled_kernels(&device, tiled);
             bits(&ops::linear(&x, &weight, Some(&bias), Activation::Gelu).unwrap().read().unwrap())
         };
         assert!(run(true) == run(false), "{m} x {n} x {k}");
@@ -171,7 +171,7 @@ fn products_above_the_binding_limit() {
     let Some(small) = own_gpu(|options| options.binding_limit = Some(limit)) else { return };
     let Some(device) = gpu() else { return };
     for tiled in [false, true] {
-        small.use_tiled_kernels(tiled);
+        testing::use_tiled_kernels(&small, tiled);
         for (layout, size) in [
             // More rows and columns than fit.
             (Layout::NT, [700, 1500, 300]),
@@ -217,7 +217,7 @@ fn weights_in_16_bits() {
                 let back = upload(&device, &[rows, outputs], &noise(8, rows * outputs));
                 let label = format!("{element} {rows} x {outputs} x {inputs} {device:?}");
                 for tiled in [true, false] {
-                    device.use_tiled_kernels(tiled && !device.info().software);
+                    testing::use_tiled_kernels(&device, tiled && !device.info().software);
                     let run = |weight: &Tensor| {
                         let out = ops::linear(&x, weight, None, Activation::None).unwrap();
                         let slope = ops::matmul(&back, weight, Layout::NN).unwrap();
@@ -296,16 +296,19 @@ fn measured_choices_are_remembered() {
         let [a, b] = operands(device, Layout::NT, [512, 512, 400]);
         bits(&ops::matmul(&a, &b, Layout::NT).unwrap().read().unwrap())
     };
-    assert!(first.measured_kernels().is_empty());
+    assert!(testing::measured_kernels(&first).is_empty());
     let want = run(&plain);
     assert!(run(&first) == want);
-    let measured = first.measured_kernels();
+    let measured = testing::measured_kernels(&first);
     assert!(measured.keys().eq(["product nt f32 1x 2^9 2^9 2^8"]), "{measured:?}");
-    assert!(ops::product_kernels().iter().any(|name| measured.values().any(|chosen| chosen == name)));
+    assert!(testing::product_kernels().iter().any(|name| measured.values().any(|chosen| chosen == name)));
     drop(first);
     let second = open().unwrap();
-    assert_eq!(second.measured_kernels(), measured);
+    assert_eq!(testing::measured_kernels(&second), measured);
     assert!(run(&second) == want);
-    assert!(plain.measured_kernels().is_empty(), "software drivers measure only if they are given a folder");
+    assert!(
+        testing::measured_kernels(&plain).is_empty(),
+        "software drivers measure only if they are given a folder"
+    );
     let _ = fs_err::remove_dir_all(folder);
 }

@@ -77,9 +77,9 @@ proptest! {
 fn tensors_larger_than_a_binding() {
     let Some(device) = gpu() else { return };
     let columns = 256;
-    let rows = 1000 + device.largest_tensor_bytes() as usize / 4 / columns;
+    let rows = 1000 + device.largest_unsplit_bytes() as usize / 4 / columns;
     if rows > 1 << 18 {
-        eprintln!("SKIP: this adapter binds {} bytes at once", device.largest_tensor_bytes());
+        eprintln!("SKIP: this adapter binds {} bytes at once", device.largest_unsplit_bytes());
         return;
     }
     let numbers: Vec<u32> = (0..rows as u32).map(|row| row * 37 % 64).collect();

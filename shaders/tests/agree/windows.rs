@@ -32,7 +32,7 @@ fn run(
 }
 
 /// Runs on a device with small bindings and on one with the adapter's.
-fn both(
+pub(crate) fn both(
     label: &str,
     operands: &[&[usize]],
     operation: impl Fn(&Device, &[Tensor]) -> Result<Tensor>,
@@ -44,7 +44,11 @@ fn both(
     Some(results)
 }
 
-fn assert_same(label: &str, operands: &[&[usize]], operation: impl Fn(&Device, &[Tensor]) -> Result<Tensor>) {
+pub(crate) fn assert_same(
+    label: &str,
+    operands: &[&[usize]],
+    operation: impl Fn(&Device, &[Tensor]) -> Result<Tensor>,
+) {
     let Some([small, large]) = both(label, operands, operation) else { return };
     for (small, large) in small.iter().zip(&large) {
         assert!(bits(small) == bits(large), "{label}");

@@ -7,6 +7,7 @@ pub mod attention;
 pub mod gradient;
 pub mod linear_attention;
 pub mod reference;
+pub mod stack;
 
 use std::sync::OnceLock;
 
@@ -52,6 +53,16 @@ pub fn devices() -> Vec<Device> {
     [Some(cpu(1)), Some(cpu(3)), gpu()].into_iter().flatten().collect()
 }
 
+/// As [`devices`], each opened for one test, with a limit of their memory.
+pub fn devices_with(memory_limit: Option<u64>) -> Vec<Device> {
+    let open = |choice: &str, threads| {
+        Device::open_with(&DeviceOptions { memory_limit, ..DeviceOptions::new(choice, threads) }).unwrap()
+    };
+    let mut devices = vec![open("cpu", 1), open("cpu", 3)];
+    devices.extend(gpu().map(|gpu| open(&gpu.info().name, 0)));
+    devices
+}
+
 /// Reproducible values in -1 to 1.
 pub fn noise(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -83,6 +94,12 @@ pub fn assert_close(label: &str, got: &[f32], want: &[f64], tolerance: f64) {
             "{label}: value {i} is {got:e}, not {want:e}"
         );
     }
+}
+
+/// Whether values have the same bits, or are not a number in the same places.
+pub fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+    a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
 /// The bits of the values, for exact comparison that also tells signs of zero apart.

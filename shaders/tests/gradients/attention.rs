@@ -1,7 +1,7 @@
 //! Softmax attention: central differences on small shapes, exact gradients on larger ones, and what must not change a bit.
 
 use celldag_shaders::ops::{self, Attention};
-use celldag_shaders::{Device, Segments, Tape};
+use celldag_shaders::{Device, DeviceOptions, Segments, Tape, testing};
 
 use crate::common::attention::Case;
 use crate::common::gradient::{check, operand};
@@ -130,6 +130,27 @@ fn the_future_is_hidden() {
         }
         assert!(part(&dq, rows, row..row + 1).iter().all(|value| value.is_nan()));
         assert!(part(&dv, rows, 2..row + 1).iter().all(|value| value.is_nan()));
+    }
+}
+
+/// All kernels give the same bits, also where a segment is larger than a binding and is worked on in parts.
+#[test]
+fn neither_kernels_nor_parts_change_bits() {
+    let Some(device) = gpu() else { return };
+    let mut options = DeviceOptions::new(&device.info().name, 0);
+    options.binding_limit = Some(64 << 10);
+    let small = Device::open_with(&options).unwrap();
+    for causal in [false, true] {
+        // 128 rows of 480 bytes fit.
+        let case = Case { kv_heads: 4, ..Case::plain(12, 10, &[5, 200, 0, 40], causal) };
+        let operands = operands(&case);
+        let operands = operands.each_ref().map(Vec::as_slice);
+        let want = run(&device, &case, operands).map(|values| bits(&values));
+        for kernel in ["backward-32", "backward-16"] {
+            testing::use_attention_kernel(&small, Some(kernel));
+            let got = run(&small, &case, operands).map(|values| bits(&values));
+            assert!(got == want, "{kernel} {case:?}");
+        }
     }
 }
 

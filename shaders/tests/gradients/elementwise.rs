@@ -166,13 +166,11 @@ fn both_backends_give_the_same_slopes() {
     let x: Vec<f32> = x.iter().map(|x| 6.0 * x).collect();
     for activation in ACTIVATIONS {
         let on = |device: &Device| {
-            let [gradient, x] = [&gradient, &x].map(|values| upload(device, &[70_001], values));
-            let saved = ops::activate(&x, activation).unwrap();
-            let from_result = matches!(activation, Activation::Relu | Activation::Sigmoid | Activation::Tanh);
-            ops::activate_backward(&gradient, if from_result { &saved } else { &x }, activation)
-                .unwrap()
-                .read()
-                .unwrap()
+            let tape = Tape::new();
+            let x = tape.watch(&upload(device, &[70_001], &x));
+            let out = ops::activate(&x, activation).unwrap();
+            let gradients = tape.gradients(&out, &upload(device, &[70_001], &gradient)).unwrap();
+            gradients.of(&x).unwrap().read().unwrap()
         };
         let want: Vec<f64> = on(&cpu(3)).iter().map(|&value| f64::from(value)).collect();
         assert_close(&format!("{activation:?}"), &on(&device), &want, 1.5e-6);

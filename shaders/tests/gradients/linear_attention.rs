@@ -1,7 +1,7 @@
 //! Linear attentions: central differences, and the two backends against each other on larger shapes.
 
-use celldag_shaders::ops::{self, Denominator, KeyMaximum, PerformerSettings};
-use celldag_shaders::{Device, Result, Segments, Tape, Tensor};
+use celldag_shaders::ops::{self, Denominator, KeyMaximum, Performer, PerformerSettings};
+use celldag_shaders::{Device, Ids, Result, Segments, Tape, Tensor};
 
 use crate::common::gradient::{Operand, check, operand};
 use crate::common::{bits, cpu, gpu, noise, upload};
@@ -28,6 +28,53 @@ fn performers() {
             let [q, k, v] = [0, 1, 2].map(|at| &operands[at]);
             ops::performer_attention(q, k, v, &projection, &segments, 2, settings)
         });
+    }
+}
+
+/// Rows that stand for several equal ones.
+#[test]
+fn copies() {
+    let (lengths, features) = ([3, 0, 4], 5);
+    let operands = [1, 2, 3].map(|seed| scaled(seed, &[7, 6], 1.5));
+    let projection: Vec<f32> = noise(4, features * 3).iter().map(|value| value * 2.0).collect();
+    for key_maximum in [KeyMaximum::PerSegment, KeyMaximum::WholeBatch] {
+        let settings = PerformerSettings { eps: 0.3, key_maximum };
+        check(&format!("copies, {key_maximum:?}"), &operands, 4e-3, |device, operands| {
+            let projection = upload(device, &[features, 3], &projection);
+            let copies = Ids::new(device, &[1, 5, 2, 1, 1, 3, 9])?;
+            let performer = Performer { projection: &projection, heads: 2, settings, copies: Some(&copies) };
+            let [q, k, v] = [0, 1, 2].map(|at| &operands[at]);
+            ops::performer_attention_with(q, k, v, &Segments::new(device, &lengths)?, &performer)
+        });
+    }
+}
+
+/// The gradient at the largest key projection is a difference of sums that nearly cancel where the exponentials vanish
+/// beside the constant: in a segment whose keys are far below the maximum of the batch. Its error is that of the result
+/// times the gradient there, so a key of another segment, to which nothing flows, gets at most rounding errors of them.
+#[test]
+fn a_maximum_far_away_gets_rounding_errors_only() {
+    let (rows, width, features) = (300, 8, 20);
+    let [q, mut k, v, mut slope] = [50, 51, 52, 53].map(|seed| noise(seed, rows * width));
+    let projection = noise(54, features * width);
+    // The second segment has the maximum, and no gradient.
+    k[200 * width..].iter_mut().for_each(|value| *value *= 60.0);
+    slope[200 * width..].fill(0.0);
+    for device in [Some(cpu(2)), gpu()].into_iter().flatten() {
+        let [q, v] = [&q, &v].map(|values| upload(&device, &[rows, width], values));
+        let tape = Tape::new();
+        let k = tape.watch(&upload(&device, &[rows, width], &k));
+        let settings = PerformerSettings { eps: 1e-4, key_maximum: KeyMaximum::WholeBatch };
+        let segments = Segments::new(&device, &[200, 100]).unwrap();
+        let matrix = upload(&device, &[features, width], &projection);
+        let out = ops::performer_attention(&q, &k, &v, &matrix, &segments, 1, settings).unwrap();
+        let values = out.read().unwrap();
+        let gradients = tape.gradients(&out, &upload(&device, &[rows, width], &slope)).unwrap();
+        let at_k = gradients.of(&k).unwrap().read().unwrap();
+        let flow: f32 = values.iter().zip(&slope).map(|(value, slope)| (value * slope).abs()).sum();
+        let largest = at_k.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        // What flows from the first segment: nothing but e^-60 of it.
+        assert!(largest <= 4.0 * f32::EPSILON * flow, "{largest:e} of {flow:e}, {device:?}");
     }
 }
 

@@ -1,6 +1,4 @@
-// What all attention kernels share: operands, work list, and access to a vector of four columns of a head. Heads of a
-// multiple of four columns are read as vectors; others value by value, and the last vector may have only TAIL columns
-// (the rest count as zero). Query head h reads key and value head h / share.
+// What all attention kernels share: operands and work list. Query head h reads key and value head h / share.
 struct Parameters {
     base: u32,
     groups: u32,
@@ -12,80 +10,35 @@ struct Parameters {
     // The factor of the scores times log2(e): weights are powers of two. And the factor alone.
     scale: f32,
     factor: f32,
+    // With CAUSAL: query i sees the keys up to i + ahead. Not 0 if the first bound rows of both are not the same.
+    ahead: i32,
+    // With PARTS: whether the sums go on from those of an earlier launch, and whether a later one goes on from these.
+    continued: u32,
+    unfinished: u32,
+    // For gradients of keys and values: which of the query heads that share a key head.
+    first_head: u32,
+    turns: u32,
 }
 @group(0) @binding(0) var<uniform> p: Parameters;
-#if TAIL
-@group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read> k: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<f32>;
-#else
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
-#end
-// For each tile of ROWS rows: its first row, and the first row and the end of its segment.
-@group(0) @binding(4) var<storage, read> tiles: array<u32>;
+#import head_vectors x=q binding=1 access=read
+#import head_vectors x=k binding=2 access=read
+#import head_vectors x=v binding=3 access=read
+// For each tile of ROWS rows: its first row and the end of its part of the segment, and the first row and the end of the
+// part of the segment that it attends to.
+@group(0) @binding(4) var<storage, read> tiles: array<vec4<u32>>;
+
+#import workgroup_number
 
 // Below every score that can occur, and finite: the first correction is 2^(-large) = 0, not a NaN.
 const LOWEST: f32 = -3.0e38;
 const ROWS: u32 = 64u;
+const VECTORS: u32 = ${VECTORS}u;
 
-fn load_q(at: u32, vector: u32) -> vec4<f32> {
-#if TAIL
-    let first = at + vector * 4u;
-    if vector == ${VECTORS}u - 1u {
-#if TAIL == 1
-        return vec4<f32>(q[first], 0.0, 0.0, 0.0);
-#end
-#if TAIL == 2
-        return vec4<f32>(q[first], q[first + 1u], 0.0, 0.0);
-#end
-#if TAIL == 3
-        return vec4<f32>(q[first], q[first + 1u], q[first + 2u], 0.0);
-#end
-    }
-    return vec4<f32>(q[first], q[first + 1u], q[first + 2u], q[first + 3u]);
+// The end of the keys that a query sees.
+fn seen_by(query: u32, end: u32) -> u32 {
+#if CAUSAL
+    return min(end, u32(max(i32(query) + 1 + p.ahead, 0)));
 #else
-    return q[at / 4u + vector];
-#end
-}
-
-fn load_k(at: u32, vector: u32) -> vec4<f32> {
-#if TAIL
-    let first = at + vector * 4u;
-    if vector == ${VECTORS}u - 1u {
-#if TAIL == 1
-        return vec4<f32>(k[first], 0.0, 0.0, 0.0);
-#end
-#if TAIL == 2
-        return vec4<f32>(k[first], k[first + 1u], 0.0, 0.0);
-#end
-#if TAIL == 3
-        return vec4<f32>(k[first], k[first + 1u], k[first + 2u], 0.0);
-#end
-    }
-    return vec4<f32>(k[first], k[first + 1u], k[first + 2u], k[first + 3u]);
-#else
-    return k[at / 4u + vector];
-#end
-}
-
-fn load_v(at: u32, vector: u32) -> vec4<f32> {
-#if TAIL
-    let first = at + vector * 4u;
-    if vector == ${VECTORS}u - 1u {
-#if TAIL == 1
-        return vec4<f32>(v[first], 0.0, 0.0, 0.0);
-#end
-#if TAIL == 2
-        return vec4<f32>(v[first], v[first + 1u], 0.0, 0.0);
-#end
-#if TAIL == 3
-        return vec4<f32>(v[first], v[first + 1u], v[first + 2u], 0.0);
-#end
-    }
-    return vec4<f32>(v[first], v[first + 1u], v[first + 2u], v[first + 3u]);
-#else
-    return v[at / 4u + vector];
+    return end;
 #end
 }

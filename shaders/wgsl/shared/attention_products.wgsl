@@ -1,14 +1,14 @@
         // Inside a loop over pairs of tiles: products of `queries` queries from row `query` with `keys` keys from row `key`
-        // (s), and of the gradients of the results with the values (d). An invocation has 4 queries and 4 keys.
-#repeat r 4
-#repeat j 4
+        // (s), and of the gradients of the results with the values (d). An invocation has BLOCK queries and BLOCK keys.
+#repeat r BLOCK
+#repeat j BLOCK
         var s${r}_${j} = 0.0;
         var d${r}_${j} = 0.0;
 #end
 #end
         for (var chunk = 0u; chunk < VECTORS; chunk += 4u) {
             workgroupBarrier();
-            for (var e = lane; e < 128u; e += 64u) {
+            for (var e = lane; e < 4u * SIDE; e += 64u) {
                 let row = e / 4u;
                 let vector = chunk + e % 4u;
                 let at = e % 4u * SIDE + row;
@@ -28,14 +28,14 @@
             }
             workgroupBarrier();
             for (var c = 0u; c < 4u * SIDE; c += SIDE) {
-#repeat r 4
-                let q${r} = q_tile[c + side * 4u + ${r}u];
-                let g${r} = g_tile[c + side * 4u + ${r}u];
+#repeat r BLOCK
+                let q${r} = q_tile[c + side * BLOCK + ${r}u];
+                let g${r} = g_tile[c + side * BLOCK + ${r}u];
 #end
-#repeat j 4
+#repeat j BLOCK
                 let k${j} = k_tile[c + across + ${j}u * 8u];
                 let v${j} = v_tile[c + across + ${j}u * 8u];
-#repeat r 4
+#repeat r BLOCK
                 s${r}_${j} = chain(s${r}_${j}, q${r}, k${j});
                 d${r}_${j} = chain(d${r}_${j}, g${r}, v${j});
 #end

@@ -1,11 +1,5 @@
-// A launch may be cut into several dispatches (`base` is the first workgroup of this one, `groups` their number), and a
-// long dispatch is folded to two axes; the last row of the fold may run past the end.
-const NO_WORK: u32 = 0xffffffffu;
-
-fn workgroup_number(group: vec3<u32>, grid: vec3<u32>) -> u32 {
-    let number = group.y * grid.x + group.x;
-    return select(p.base + number, NO_WORK, number >= p.groups);
-}
+// For kernels with one invocation for each of `count` values.
+#import workgroup_number
 
 // The value that this invocation works on, or NO_WORK.
 fn element(group: vec3<u32>, grid: vec3<u32>, lane: u32) -> u32 {

@@ -50,7 +50,7 @@ impl LinearAttention<'_> {
         {
             return [at_q, at_k, at_v];
         }
-        let lengths: Vec<usize> = segments.ranges().map(|range| range.len()).collect();
+        let lengths = self.lengths(segments);
         let len = features * (head_width + 1);
         let mut slopes = cpu.buffer(segments.len() * heads * len);
         slopes.values_mut().fill(0.0);
@@ -62,7 +62,7 @@ impl LinearAttention<'_> {
             4 * self.row_work(),
             slopes.values_mut(),
             |block, at_q, target| {
-                let length = lengths[block.segment] as f32;
+                let length = lengths[block.segment];
                 self.query_gradients(cpu, block, length, keys, result, at_q, target);
             },
             |total, part| {
@@ -218,10 +218,11 @@ impl LinearAttention<'_> {
         }
         let states = keys.states.values().chunks_exact(heads * self.state_len());
         let slopes = slopes.chunks_exact(heads * features * (head_width + 1));
-        let mut totals: Vec<f32> = segments
-            .ranges()
+        let mut totals: Vec<f32> = self
+            .lengths(segments)
+            .into_iter()
             .zip(states.zip(slopes))
-            .map(|(range, (states, slopes))| {
+            .map(|(length, (states, slopes))| {
                 let heads = states.chunks_exact(self.state_len());
                 let each = heads.zip(slopes.chunks_exact(features * (head_width + 1)));
                 let each = each.map(|(state, slopes)| {
@@ -230,7 +231,7 @@ impl LinearAttention<'_> {
                     vectorized(
                         #[inline(always)]
                         || {
-                            let mut total = range.len() as f32 * sum(sums);
+                            let mut total = length * sum(sums);
                             for row in matrix.chunks_exact(head_width) {
                                 total += dot(row, state.values);
                             }
@@ -312,7 +313,8 @@ impl LinearAttention<'_> {
                 #[inline(always)]
                 || {
                     for row in 0..count {
-                        add(&mut scratch.slopes[row * stride..][..features], sums, 1.0);
+                        let weight = self.weight(block.rows.start + row);
+                        add(&mut scratch.slopes[row * stride..][..features], sums, weight);
                     }
                     if self.rule.is_exponential() {
                         rows.key_slopes(scratch.features, scratch.slopes, &mut squares);

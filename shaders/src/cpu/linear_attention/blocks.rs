@@ -7,8 +7,8 @@ use std::ops::Range;
 use crate::cpu::Cpu;
 use crate::segments::Segments;
 
-/// Rows of a block: projections of that many rows stay in the second-level cache.
-pub(crate) const BLOCK: usize = 256;
+/// Projections of a block of rows stay in the second-level cache.
+pub(crate) use crate::ops::BLOCK_ROWS as BLOCK;
 /// Values of partial sums that wait to be joined.
 const WAITING: usize = 1 << 24;
 

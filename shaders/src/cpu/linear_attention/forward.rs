@@ -4,6 +4,8 @@
 //! in an online softmax (Milakov and Gimelshein 2018), so keys are projected once; the constant that is added to every
 //! feature enters at the end, times the sum of the values.
 
+use std::ops::Range;
+
 use super::blocks::{BLOCK, Block, blocks, rows_of, sum_blocks};
 use super::features::Rows;
 use super::projection::Projection;
@@ -20,6 +22,8 @@ pub(crate) struct LinearAttention<'a> {
     pub(crate) q: &'a [f32],
     pub(crate) k: &'a [f32],
     pub(crate) v: &'a [f32],
+    /// What each key counts for in the denominators; one if none.
+    pub(crate) weights: Option<&'a [f32]>,
 }
 
 /// What the keys of each segment and head add up to.
@@ -66,6 +70,21 @@ impl LinearAttention<'_> {
     /// Multiply-adds of one product of a row.
     pub(super) fn row_work(&self) -> usize {
         self.rule.features * self.rule.width()
+    }
+
+    /// What a key counts for in the denominators.
+    #[inline(always)]
+    pub(super) fn weight(&self, row: usize) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[row])
+    }
+
+    /// What all keys of each segment count for.
+    pub(super) fn lengths(&self, segments: &Segments) -> Vec<f32> {
+        let total = |range: Range<usize>| match self.weights {
+            Some(weights) => weights[range].iter().map(|&weight| f64::from(weight)).sum::<f64>() as f32,
+            None => range.len() as f32,
+        };
+        segments.ranges().map(total).collect()
     }
 
     /// Rows of one head of `z` from row `first` on.
@@ -141,7 +160,11 @@ impl LinearAttention<'_> {
                     state.sums.fill(0.0);
                     state.values.fill(0.0);
                     for row in 0..count {
-                        add(state.sums, &scratch[row * stride..][..features], 1.0);
+                        add(
+                            state.sums,
+                            &scratch[row * stride..][..features],
+                            self.weight(block.rows.start + row),
+                        );
                         add(state.values, &values[row * width..][..head_width], 1.0);
                     }
                 },
@@ -228,11 +251,10 @@ impl LinearAttention<'_> {
         let (blocks, width) = (blocks(segments), self.rule.width());
         let rows = rows_of(&blocks, out, width);
         let work = segments.rows() * 2 * self.row_work();
-        let lengths: Vec<usize> = segments.ranges().map(|range| range.len()).collect();
+        let lengths = self.lengths(segments);
         let items: Vec<_> = blocks.into_iter().zip(rows).collect();
         cpu.each(items, work, |(block, out)| {
-            let length = lengths[block.segment] as f32;
-            self.query_block(cpu, &block, length, keys, out);
+            self.query_block(cpu, &block, lengths[block.segment], keys, out);
         });
     }
 

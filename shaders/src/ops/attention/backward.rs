@@ -1,6 +1,10 @@
 //! The backward pass of attention on either backend.
 
-use super::{OP, constants, parameters};
+use std::ops::Range;
+
+use super::pieces::{self, Piece, Window};
+use super::variant::{Pass, Variant, choose};
+use super::{OP, parameters};
 use crate::cpu::attention::{Saved, Shape};
 use crate::cpu::{self, CpuBuffer};
 use crate::device::Backend;
@@ -56,38 +60,101 @@ impl Kept {
             Ok(Tensor::from_gpu(like.device(), like.shape(), gpu.buffer(like.len())?))
         };
         let results = [result(q)?, result(k)?, result(v)?];
-        let width = self.shape.width();
-        // The statistics hold two values for each head.
-        for window in self.segments.windows(gpu, width.max(2 * self.shape.heads))? {
-            let rows = &window.rows;
-            let shared = [
-                q.window(OP, rows)?,
-                k.window(OP, rows)?,
-                v.window(OP, rows)?,
-                window.tiles(OP)?,
-                gradient.window(OP, rows)?,
-                stats.window(OP, rows)?,
-            ];
-            let written: Vec<_> =
-                results.iter().map(|result| result.window(OP, rows)).collect::<Result<_>>()?;
-            let (into_q, into_kv) = written.split_at(1);
-            for (keys, written, heads, products) in
-                [(false, into_q, self.shape.heads, 6.0), (true, into_kv, self.shape.kv_heads, 8.0)]
-            {
-                gpu.launch(&Launch {
-                    kernel: kernel(keys, self.shape.head_width, self.shape.causal),
-                    parameters: &parameters(&self.shape),
-                    buffers: &[&shared[..], written].concat(),
-                    // Half a tile for each workgroup.
-                    groups: 2 * (window.tile_count() * heads) as u64,
-                    cost: Cost {
-                        flops: products * window.pairs * width as f64,
-                        bytes: 24.0 * (rows.len() * width) as f64,
-                    },
-                })?;
+        self.at_queries(gpu, gradient, &stats, &results[0])?;
+        self.at_keys(gpu, gradient, &stats, &[&results[1], &results[2]])?;
+        Ok(results)
+    }
+
+    /// Rows that can be bound: the statistics hold two values for each head.
+    fn windows(&self, gpu: &Gpu) -> Result<Vec<Window>> {
+        pieces::windows(gpu, &self.segments, self.shape.width().max(2 * self.shape.heads))
+    }
+
+    fn at_queries(&self, gpu: &Gpu, gradient: &Tensor, stats: &Tensor, dq: &Tensor) -> Result<()> {
+        let mut chosen = None;
+        for window in self.windows(gpu)? {
+            for (number, piece) in window.pieces.iter().enumerate() {
+                let going = [number > 0, number + 1 < window.pieces.len()];
+                let (queries, keys) = (&window.rows, &piece.others);
+                let step = Step { pass: Pass::Queries, queries, keys, going, heads: 0..1 };
+                self.run(gpu, [gradient, stats], &[dq], piece, &step, &mut chosen)?;
             }
         }
-        Ok(results)
+        Ok(())
+    }
+
+    /// The walk goes over the query heads that share a key head, and over the queries of each.
+    fn at_keys(&self, gpu: &Gpu, gradient: &Tensor, stats: &Tensor, results: &[&Tensor]) -> Result<()> {
+        let share = self.shape.heads / self.shape.kv_heads;
+        let mut chosen = None;
+        for window in self.windows(gpu)? {
+            let one = window.pieces.len() == 1;
+            let turns: Vec<Range<usize>> = if one {
+                std::iter::once(0..share).collect()
+            } else {
+                (0..share).map(|i| i..i + 1).collect()
+            };
+            let steps: Vec<_> = turns
+                .iter()
+                .flat_map(|heads| window.pieces.iter().map(move |piece| (heads, piece)))
+                .collect();
+            for (number, (heads, piece)) in steps.iter().enumerate() {
+                let going = [number > 0, number + 1 < steps.len()];
+                let (queries, keys, heads) = (&piece.others, &window.rows, (*heads).clone());
+                let step = Step { pass: Pass::Keys, queries, keys, going, heads };
+                self.run(gpu, [gradient, stats], results, piece, &step, &mut chosen)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(
+        &self,
+        gpu: &Gpu,
+        [gradient, stats]: [&Tensor; 2],
+        results: &[&Tensor],
+        piece: &Piece,
+        step: &Step<'_>,
+        chosen: &mut Option<Variant>,
+    ) -> Result<()> {
+        let ([q, k, v], shape) = (&self.operands, &self.shape);
+        let mut buffers = vec![
+            q.window(OP, step.queries)?,
+            k.window(OP, step.keys)?,
+            v.window(OP, step.keys)?,
+            piece.tiles(OP)?,
+            gradient.window(OP, step.queries)?,
+            stats.window(OP, step.queries)?,
+        ];
+        let rows = if step.pass == Pass::Keys { step.keys } else { step.queries };
+        for result in results {
+            buffers.push(result.window(OP, rows)?);
+        }
+        let ahead = step.queries.start as i32 - step.keys.start as i32;
+        let parameters = parameters(shape, ahead, step.going, step.heads.clone());
+        let (heads, products) =
+            if step.pass == Pass::Keys { (shape.kv_heads, 8 * step.heads.len()) } else { (shape.heads, 6) };
+        let cost = Cost {
+            flops: products as f64 * piece.pairs * (heads * shape.head_width) as f64,
+            bytes: 24.0 * (rows.len() * shape.width()) as f64,
+        };
+        let parts = step.going != [false; 2];
+        let launch = |variant: Variant| Launch {
+            kernel: variant.backward(step.pass, shape.head_width, shape.causal, parts),
+            parameters: &parameters,
+            buffers: &buffers,
+            groups: (variant.groups() * piece.tile_count() * heads) as u64,
+            cost,
+        };
+        // One choice for all launches of a pass; the first starts its sums, so it can be repeated.
+        let variant = match *chosen {
+            Some(variant) => variant,
+            None => {
+                let time = |variant| Ok(gpu.time(&launch(variant))?);
+                *chosen.insert(choose(gpu, shape, step.pass, self.segments.rows(), cost.flops, time)?)
+            }
+        };
+        Ok(gpu.launch(&launch(variant))?)
     }
 
     /// For each row and head, the saved logarithm and the product of the result with its gradient: one buffer instead of
@@ -118,23 +185,14 @@ impl Kept {
     }
 }
 
-/// The kernel for the gradients of keys and values, or of queries. There is one variant, with tiles in workgroup memory for
-/// hardware. A software driver runs it at the speed of the forward kernel with such tiles, a third of the direct one's:
-/// enough for tests, and training without a GPU is the business of the native backend, two hundred times faster.
-fn kernel(keys: bool, head_width: usize, causal: bool) -> Kernel {
-    let mut constants = constants(head_width, causal);
-    // Vectors of columns of one of the eight invocations that share four rows.
-    constants.push(("TURNS", head_width.div_ceil(32) as u32));
-    Kernel::new(if keys { "attention_backward_kv" } else { "attention_backward_q" }, &constants)
-}
-
-/// The kernels of this file, in all variants for typical head widths.
-pub(super) fn kernels() -> Vec<Kernel> {
-    let mut kernels = vec![Kernel::new("attention_stats", &[])];
-    for head_width in [4, 10, 16, 20, 32, 64, 80, 96, 127, 128] {
-        for causal in [false, true] {
-            kernels.extend([false, true].map(|keys| kernel(keys, head_width, causal)));
-        }
-    }
-    kernels
+/// One launch of one of the two backward kernels.
+struct Step<'a> {
+    pass: Pass,
+    /// Rows to bind.
+    queries: &'a Range<usize>,
+    keys: &'a Range<usize>,
+    /// Whether it goes on from the sums of an earlier launch, and a later one from its sums.
+    going: [bool; 2],
+    /// Which of the query heads that share a key head.
+    heads: Range<usize>,
 }

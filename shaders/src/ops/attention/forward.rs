@@ -1,12 +1,13 @@
 //! The forward pass of attention on either backend.
 
-use super::{OP, constants, parameters};
+use super::pieces;
+use super::variant::{Pass, Variant, choose};
+use super::{OP, parameters};
 use crate::cpu::attention::Shape;
 use crate::cpu::{self, CpuBuffer};
 use crate::device::Backend;
 use crate::error::Result;
-use crate::gpu::{Cost, Gpu, Launch};
-use crate::kernels::Kernel;
+use crate::gpu::{Binding, Cost, Gpu, Launch};
 use crate::segments::Segments;
 use crate::tensor::Tensor;
 
@@ -46,66 +47,54 @@ pub(super) fn forward(
 fn launch(
     gpu: &Gpu,
     shape: &Shape,
-    [q, k, v]: [&Tensor; 3],
+    operands: [&Tensor; 3],
     segments: &Segments,
     out: &Tensor,
     lse: Option<&Tensor>,
 ) -> Result<()> {
-    let width = shape.width();
-    for window in segments.windows(gpu, width)? {
-        let rows = &window.rows;
-        let mut buffers = vec![
-            q.window(OP, rows)?,
-            k.window(OP, rows)?,
-            v.window(OP, rows)?,
-            window.tiles(OP)?,
-            out.window(OP, rows)?,
-        ];
-        if let Some(lse) = lse {
-            buffers.push(lse.window(OP, rows)?);
+    let (heads, width) = (shape.heads, shape.width());
+    let windows = pieces::windows(gpu, segments, width.max(2 * heads))?;
+    let mut chosen = None;
+    for window in &windows {
+        let parts = window.pieces.len() > 1;
+        let state = parts.then(|| gpu.buffer(window.rows.len() * 2 * heads)).transpose()?;
+        for (number, piece) in window.pieces.iter().enumerate() {
+            let [q, k, v] = operands;
+            let mut buffers = vec![
+                q.window(OP, &window.rows)?,
+                k.window(OP, &piece.others)?,
+                v.window(OP, &piece.others)?,
+                piece.tiles(OP)?,
+                out.window(OP, &window.rows)?,
+            ];
+            if let Some(lse) = lse {
+                buffers.push(lse.window(OP, &window.rows)?);
+            }
+            buffers.extend(state.as_ref().map(Binding::whole));
+            let ahead = window.rows.start as i32 - piece.others.start as i32;
+            let going = [number > 0, number + 1 < window.pieces.len()];
+            let work = Cost {
+                flops: 4.0 * piece.pairs * width as f64,
+                bytes: 16.0 * (window.rows.len() * width) as f64,
+            };
+            let parameters = parameters(shape, ahead, going, 0..1);
+            let launch = |variant: Variant| Launch {
+                kernel: variant.forward(shape.head_width, shape.causal, lse.is_some(), parts),
+                parameters: &parameters,
+                buffers: &buffers,
+                groups: (variant.groups() * piece.tile_count() * heads) as u64,
+                cost: work,
+            };
+            // One choice for all pieces; the first starts its sums, so it can be repeated.
+            let variant = match chosen {
+                Some(variant) => variant,
+                None => {
+                    let time = |variant| Ok(gpu.time(&launch(variant))?);
+                    *chosen.insert(choose(gpu, shape, Pass::Forward, segments.rows(), work.flops, time)?)
+                }
+            };
+            gpu.launch(&launch(variant))?;
         }
-        gpu.launch(&Launch {
-            kernel: kernel(gpu.tiled(), shape.head_width, shape.causal, lse.is_some()),
-            parameters: &parameters(shape),
-            buffers: &buffers,
-            groups: (window.tile_count() * shape.heads) as u64,
-            cost: Cost {
-                flops: 4.0 * window.pairs * width as f64,
-                bytes: 16.0 * (rows.len() * width) as f64,
-            },
-        })?;
     }
     Ok(())
-}
-
-fn kernel(tiled: bool, head_width: usize, causal: bool, save: bool) -> Kernel {
-    let mut constants = constants(head_width, causal);
-    constants.push(("LSE", u32::from(save)));
-    if tiled {
-        // Two tiles of keys and values fill the 16 KiB of workgroup memory that WebGPU guarantees.
-        constants.push(("KEYS", if head_width <= 64 { 32 } else { 16 }));
-        return Kernel::new("attention_tile", &constants);
-    }
-    // Queries of one invocation: more reuse of each key, but code that compiles for long.
-    let queries = match head_width {
-        ..=64 => 4,
-        _ if head_width.is_multiple_of(4) => 2,
-        _ => 1,
-    };
-    constants.push(("QUERIES", queries));
-    Kernel::new("attention_direct", &constants)
-}
-
-/// The kernels of this file, in all variants for typical head widths.
-pub(super) fn kernels() -> Vec<Kernel> {
-    let mut kernels = Vec::new();
-    for head_width in [4, 10, 16, 20, 32, 64, 80, 96, 127, 128] {
-        for (causal, save) in [(false, false), (true, false), (false, true), (true, true)] {
-            // What is saved does not depend on the width of the head.
-            if !save || [10, 64].contains(&head_width) {
-                kernels.extend([true, false].map(|tiled| kernel(tiled, head_width, causal, save)));
-            }
-        }
-    }
-    kernels
 }

@@ -2,16 +2,21 @@
 
 mod backward;
 mod forward;
+mod pieces;
+mod variant;
+
+pub(crate) use variant::attention_kernels;
+
+use std::ops::Range;
 
 use crate::cpu::attention::Shape;
 use crate::error::{Error, Result};
 use crate::kernels::Kernel;
+use crate::ops::heads::expect_heads;
 use crate::segments::Segments;
 use crate::tape::record;
 use crate::tensor::Tensor;
 
-/// Widest head that the kernels keep in registers.
-const WIDEST_HEAD: usize = 128;
 const OP: &str = "attention";
 
 /// What [`attention_with`] computes.
@@ -36,19 +41,14 @@ impl Attention {
 
     /// Checks the operands.
     fn shape(&self, q: &Tensor, k: &Tensor, v: &Tensor, segments: &Segments) -> Result<Shape> {
-        let (rows, width) = q.matrix(OP, "q")?;
+        let rows = q.matrix(OP, "q")?.0;
         let Attention { heads, kv_heads, causal, scale } = *self;
         if kv_heads == 0 || heads % kv_heads != 0 {
             let message =
                 format!("{heads} heads of queries cannot share {kv_heads} heads of keys and values");
             return Err(Error::shape(OP, message));
         }
-        if heads == 0 || width == 0 || width % heads != 0 || width / heads > WIDEST_HEAD {
-            let message =
-                format!("{width} columns cannot be cut into {heads} heads of 1 to {WIDEST_HEAD} columns");
-            return Err(Error::shape(OP, message));
-        }
-        let head_width = width / heads;
+        let head_width = expect_heads(OP, q, heads)?;
         for (name, operand) in [("k", k), ("v", v)] {
             if *operand.shape() != [rows, kv_heads * head_width] {
                 let message = format!(
@@ -97,8 +97,7 @@ pub fn attention(
 ///
 /// # Errors
 /// Shapes or devices do not fit, a head is wider than 128, or the heads do not share keys evenly; on a GPU,
-/// [`DeviceError::TooLarge`](crate::DeviceError::TooLarge) if one segment is larger than what a kernel can bind; the
-/// device's errors.
+/// [`DeviceError::TooLarge`](crate::DeviceError::TooLarge) if a kernel can bind less than 128 rows; the device's errors.
 pub fn attention_with(
     q: &Tensor,
     k: &Tensor,
@@ -133,21 +132,15 @@ pub fn attention_with(
 
 /// The kernels of attention, in all variants for typical head widths.
 pub(super) fn kernels() -> Vec<Kernel> {
-    [forward::kernels(), backward::kernels()].concat()
+    let mut kernels = variant::kernels();
+    kernels.push(Kernel::new("attention_stats", &[]));
+    kernels
 }
 
-/// Template constants that all attention kernels have: registers hold heads as vectors of four.
-fn constants(head_width: usize, causal: bool) -> Vec<(&'static str, u32)> {
-    vec![
-        ("HEAD", head_width as u32),
-        ("VECTORS", head_width.div_ceil(4) as u32),
-        ("TAIL", (head_width % 4) as u32),
-        ("CAUSAL", u32::from(causal)),
-    ]
-}
-
-/// Parameters that all attention kernels have, after the two of every kernel.
-fn parameters(shape: &Shape) -> [u32; 6] {
+/// Parameters that all attention kernels have, after the two of every kernel: query i sees the keys up to i + `ahead`;
+/// `going` says whether the sums go on from an earlier launch and to a later one; `heads` is which of the query heads that
+/// share a key head.
+fn parameters(shape: &Shape, ahead: i32, going: [bool; 2], heads: Range<usize>) -> [u32; 11] {
     [
         shape.width() as u32,
         shape.kv_width() as u32,
@@ -155,5 +148,10 @@ fn parameters(shape: &Shape) -> [u32; 6] {
         (shape.heads / shape.kv_heads) as u32,
         (shape.scale * std::f32::consts::LOG2_E).to_bits(),
         shape.scale.to_bits(),
+        ahead.cast_unsigned(),
+        u32::from(going[0]),
+        u32::from(going[1]),
+        heads.start as u32,
+        heads.len() as u32,
     ]
 }

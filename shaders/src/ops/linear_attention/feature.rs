@@ -36,5 +36,6 @@ pub fn feature_attention(
     const OP: &str = "feature_attention";
     let (head_width, features) = omega.matrix(OP, "omega")?;
     let rule = Rule { heads, head_width, features, map: FeatureMap::Relu(Some(denominator)) };
-    attend(&Operands { op: OP, q, k, v, projection: omega, strides: [1, features], segments, rule })
+    let strides = [1, features];
+    attend(&Operands { op: OP, q, k, v, projection: omega, strides, segments, rule, weights: None })
 }

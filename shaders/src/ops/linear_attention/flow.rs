@@ -1,9 +1,10 @@
 //! Flow attention (CellPLM): a linear attention whose queries and keys exchange conserved flows.
 
 use super::curve::{clamped_exponential, reciprocal};
-use super::kernelised::{Operands, attend, expect_heads};
+use super::kernelised::{Operands, attend};
 use super::rule::{FeatureMap, Rule};
 use crate::error::Result;
+use crate::ops::heads::expect_heads;
 use crate::ops::{Activation, Csr, activate, add_row, csr_matmul, embed, mul, mul_column, row_dot};
 use crate::segments::{Ids, Segments};
 use crate::tensor::Tensor;
@@ -37,8 +38,17 @@ pub fn flow_attention(
     let mut identity = vec![0.0; head_width * head_width];
     identity.iter_mut().step_by(head_width + 1).for_each(|value| *value = 1.0);
     let projection = device.upload(&[head_width, head_width], &identity)?;
-    let operands =
-        Operands { op: OP, q, k, v, projection: &projection, strides: [head_width, 1], segments, rule };
+    let operands = Operands {
+        op: OP,
+        q,
+        k,
+        v,
+        projection: &projection,
+        strides: [head_width, 1],
+        segments,
+        rule,
+        weights: None,
+    };
     operands.check()?;
     let flow = Flow::new(segments, rule)?;
     let (u, w) = (activate(q, Activation::Sigmoid)?, activate(k, Activation::Sigmoid)?);

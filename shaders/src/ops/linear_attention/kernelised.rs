@@ -8,23 +8,10 @@ use crate::cpu::linear_attention::{LinearAttention, Outcome, Projection};
 use crate::device::Backend;
 use crate::error::{Error, Result};
 use crate::ops::cpu_tensor;
+use crate::ops::heads::WIDEST_HEAD;
 use crate::segments::Segments;
 use crate::tape::record;
 use crate::tensor::Tensor;
-
-/// Widest head that the kernels keep in registers.
-const WIDEST_HEAD: usize = 128;
-
-/// Columns of one of `heads` heads of `q`.
-pub(super) fn expect_heads(op: &'static str, q: &Tensor, heads: usize) -> Result<usize> {
-    let (_, width) = q.matrix(op, "q")?;
-    if heads == 0 || width % heads != 0 || width / heads == 0 || width / heads > WIDEST_HEAD {
-        let message =
-            format!("{width} columns cannot be cut into {heads} heads of 1 to {WIDEST_HEAD} columns");
-        return Err(Error::shape(op, message));
-    }
-    Ok(width / heads)
-}
 
 /// Operands of an attention by feature maps.
 #[derive(Clone, Copy)]
@@ -38,22 +25,18 @@ pub(super) struct Operands<'a> {
     pub(super) strides: [usize; 2],
     pub(super) segments: &'a Segments,
     pub(super) rule: Rule,
+    /// What each key counts for in the denominators `[rows]`; one if none.
+    pub(super) weights: Option<&'a Tensor>,
 }
 
 impl Operands<'_> {
     pub(super) fn check(&self) -> Result<()> {
         let Operands { op, q, k, v, projection, segments, rule, .. } = self;
-        let (rows, width) = q.matrix(op, "q")?;
+        let (_, width) = q.matrix(op, "q")?;
         k.expect_like(op, "k", q)?;
         v.expect_like(op, "v", q)?;
         q.device().expect_home(op, &[k, v, projection])?;
-        if !q.device().same(segments.device()) {
-            return Err(Error::MixedDevices { op });
-        }
-        if segments.rows() != rows {
-            let message = format!("the segments cover {} rows, `q` has {rows}", segments.rows());
-            return Err(Error::shape(op, message));
-        }
+        segments.expect(op, "q", q)?;
         let Rule { heads, head_width, features, .. } = *rule;
         if heads == 0 || features == 0 || head_width == 0 || head_width > WIDEST_HEAD {
             let message = format!(
@@ -73,7 +56,7 @@ impl Operands<'_> {
 /// The result of the attention, on the tape.
 pub(super) fn attend(operands: &Operands<'_>) -> Result<Tensor> {
     operands.check()?;
-    let Operands { op, q, k, v, projection, strides, segments, rule } = *operands;
+    let Operands { op, q, k, v, projection, strides, segments, rule, weights } = *operands;
     match q.device().backend() {
         Backend::Cpu(cpu) => {
             let values = projection.host(op)?;
@@ -87,6 +70,7 @@ pub(super) fn attend(operands: &Operands<'_>) -> Result<Tensor> {
                 q: q.host(op)?,
                 k: k.host(op)?,
                 v: v.host(op)?,
+                weights: weights.map(|weights| weights.host(op)).transpose()?,
             };
             let keys = attention.keys(cpu, segments);
             keys.states.check().map_err(Error::from)?;
@@ -95,7 +79,7 @@ pub(super) fn attend(operands: &Operands<'_>) -> Result<Tensor> {
             let y = out.clone();
             Ok(record(out, [q, k, v], |wanted| {
                 let [q, k, v] = [q, k, v].map(Tensor::detach);
-                let segments = segments.clone();
+                let (segments, weights) = (segments.clone(), weights.cloned());
                 move |gradient: &Tensor| {
                     let Backend::Cpu(cpu) = q.device().backend() else {
                         return Err(Error::MixedDevices { op });
@@ -106,6 +90,7 @@ pub(super) fn attend(operands: &Operands<'_>) -> Result<Tensor> {
                         q: q.host(op)?,
                         k: k.host(op)?,
                         v: v.host(op)?,
+                        weights: weights.as_ref().map(|weights| weights.host(op)).transpose()?,
                     };
                     let outcome = Outcome { values: y.host(op)?, gradient: gradient.host(op)? };
                     let slopes = attention.gradients(cpu, &segments, &keys, outcome, wanted);
@@ -114,16 +99,17 @@ pub(super) fn attend(operands: &Operands<'_>) -> Result<Tensor> {
             }))
         }
         Backend::Gpu(gpu) => {
-            let attention = gpu::Attention { gpu, op, rule, q, k, v, projection, strides };
+            let attention = gpu::Attention { gpu, op, rule, q, k, v, projection, strides, weights };
             let (out, saved) = gpu::forward(&attention, segments)?;
             let y = out.clone();
             Ok(record(out, [q, k, v], |wanted| {
                 let [q, k, v, projection] = [q, k, v, projection].map(Tensor::detach);
-                let segments = segments.clone();
+                let (segments, weights) = (segments.clone(), weights.cloned());
                 move |gradient: &Tensor| {
                     let gpu = q.device().gpu(op)?;
                     let (q, k, v, projection) = (&q, &k, &v, &projection);
-                    let attention = gpu::Attention { gpu, op, rule, q, k, v, projection, strides };
+                    let weights = weights.as_ref();
+                    let attention = gpu::Attention { gpu, op, rule, q, k, v, projection, strides, weights };
                     gpu::gradients(&attention, &segments, &saved, [&y, gradient], wanted)
                 }
             }))

@@ -12,8 +12,10 @@ mod rule;
 pub(crate) use curve::Curve;
 pub use feature::{Denominator, feature_attention};
 pub use flow::flow_attention;
-pub use performer::{KeyMaximum, PerformerSettings, performer_attention};
-pub(crate) use rule::Rule;
+pub use performer::{
+    KeyMaximum, Performer, PerformerSettings, performer_attention, performer_attention_with,
+};
+pub(crate) use rule::{BLOCK_ROWS, Rule};
 
 use crate::kernels::Kernel;
 

@@ -3,6 +3,9 @@
 
 use super::{Denominator, KeyMaximum};
 
+/// Rows of a segment whose keys are summed in order before the sums are joined: part of the definition of every result.
+pub(crate) const BLOCK_ROWS: usize = 256;
+
 /// An attention φ(q) (Σ φ(k) vᵀ) / (φ(q) · Σ φ(k)) of heads that share one projection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rule {

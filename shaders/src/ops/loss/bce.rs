@@ -1,7 +1,7 @@
 //! Binary cross entropy.
 
 use super::Loss;
-use super::value::{on_cpu, on_gpu};
+use super::value::{Targets, on_cpu, on_gpu};
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
@@ -35,9 +35,8 @@ pub fn bce_with_logits(logits: &Tensor, targets: &Tensor, pos_weight: Option<&Te
         }
         Backend::Gpu(gpu) => {
             let share = 1.0 / logits.len() as f32;
-            let whole: Vec<_> =
-                pos_weight.map(|weight| weight.binding(OP)).transpose()?.into_iter().collect();
-            on_gpu(gpu, OP, &kernel(!whole.is_empty()), logits, &[targets], &whole, &[share.to_bits()])
+            let kernel = kernel(pos_weight.is_some());
+            on_gpu(gpu, OP, &kernel, logits, Targets::Values(targets), pos_weight, &[share.to_bits()])
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Cross entropy of a softmax, with weights of classes and smoothed labels.
 
 use super::Loss;
-use super::value::{on_cpu, on_gpu};
+use super::value::{Targets, on_cpu, on_gpu};
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub struct CrossEntropy {
 
 /// What the general form needs in the precision of the kernels. The target of class c in a row of label y is
 /// `keep` w(y) [c = y] + `spread` w(c).
-pub(crate) struct Targets {
+pub(crate) struct Goals {
     pub(crate) keep: f32,
     pub(crate) spread: f32,
     /// 1 / ∑ w(label) over the rows: factor of the gradients.
@@ -47,7 +47,7 @@ pub fn softmax_cross_entropy(logits: &Tensor, labels: &Ids) -> Result<Loss> {
         }
         Backend::Gpu(gpu) => {
             let share = 1.0 / labels.len() as f32;
-            on_gpu(gpu, OP, &kernel(false), logits, &[], &[labels.binding(OP)?], &[share.to_bits()])
+            on_gpu(gpu, OP, &kernel(false), logits, Targets::Labels(labels), None, &[share.to_bits()])
         }
     }
 }
@@ -75,7 +75,7 @@ pub fn softmax_cross_entropy_with(logits: &Tensor, labels: &Ids, settings: &Cros
         return Err(Error::shape(OP, format!("{weight} is no class weight")));
     }
     let total: f64 = labels.values().iter().map(|&label| f64::from(weights[label as usize])).sum();
-    let targets = Targets {
+    let goals = Goals {
         keep: (1.0 - label_smoothing) as f32,
         spread: (label_smoothing / columns as f64) as f32,
         share: (1.0 / total) as f32,
@@ -85,22 +85,13 @@ pub fn softmax_cross_entropy_with(logits: &Tensor, labels: &Ids, settings: &Cros
         Backend::Cpu(cpu) => {
             let x = logits.host(OP)?;
             Ok(on_cpu(cpu, logits, |loss, gradient| {
-                cpu::loss::weighted_cross_entropy(
-                    cpu,
-                    x,
-                    labels.values(),
-                    &weights,
-                    &targets,
-                    loss,
-                    gradient,
-                );
+                cpu::loss::weighted_cross_entropy(cpu, x, labels.values(), &weights, &goals, loss, gradient);
             }))
         }
         Backend::Gpu(gpu) => {
             let weights = logits.device().upload(&[columns], &weights)?;
-            let words = [targets.share, targets.keep, targets.spread, targets.row_scale].map(f32::to_bits);
-            let whole = [labels.binding(OP)?, weights.binding(OP)?];
-            on_gpu(gpu, OP, &kernel(true), logits, &[], &whole, &words)
+            let words = [goals.share, goals.keep, goals.spread, goals.row_scale].map(f32::to_bits);
+            on_gpu(gpu, OP, &kernel(true), logits, Targets::Labels(labels), Some(&weights), &words)
         }
     }
 }
@@ -114,9 +105,7 @@ fn check(logits: &Tensor, labels: &Ids) -> Result<usize> {
     if let Some(largest) = labels.largest().filter(|&label| label as usize >= columns) {
         return Err(Error::shape(OP, format!("label {largest} is not one of {columns} classes")));
     }
-    if !logits.device().same(labels.device()) {
-        return Err(Error::MixedDevices { op: OP });
-    }
+    labels.expect_home(OP, logits)?;
     Ok(columns)
 }
 

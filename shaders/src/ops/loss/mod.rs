@@ -6,7 +6,7 @@ mod squared_error;
 mod value;
 
 pub use bce::bce_with_logits;
-pub(crate) use cross_entropy::Targets;
+pub(crate) use cross_entropy::Goals;
 pub use cross_entropy::{CrossEntropy, softmax_cross_entropy, softmax_cross_entropy_with};
 pub use squared_error::mean_squared_error;
 pub use value::Loss;

@@ -1,7 +1,7 @@
 //! Squared error.
 
 use super::Loss;
-use super::value::{on_cpu, on_gpu};
+use super::value::{Targets, on_cpu, on_gpu};
 use crate::cpu;
 use crate::device::Backend;
 use crate::error::{Error, Result};
@@ -30,7 +30,8 @@ pub fn mean_squared_error(predictions: &Tensor, targets: &Tensor) -> Result<Loss
         }
         Backend::Gpu(gpu) => {
             let share = 2.0 / predictions.len() as f32;
-            on_gpu(gpu, OP, &Kernel::new(OP, &[]), predictions, &[targets], &[], &[share.to_bits()])
+            let kernel = Kernel::new(OP, &[]);
+            on_gpu(gpu, OP, &kernel, predictions, Targets::Values(targets), None, &[share.to_bits()])
         }
     }
 }

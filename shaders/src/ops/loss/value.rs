@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use crate::cpu::Cpu;
 use crate::error::Result;
-use crate::gpu::{Binding, Cost, Gpu, Launch};
+use crate::gpu::{Cost, Gpu, Launch};
 use crate::kernels::Kernel;
 use crate::ops::{ELEMENTS, cpu_tensor, mean, scale_by, sum};
+use crate::segments::Ids;
 use crate::tape::{Gradients, Tape, record};
 use crate::tensor::Tensor;
 
@@ -70,30 +71,47 @@ pub(super) fn on_cpu(cpu: &Cpu, predictions: &Tensor, fill: impl FnOnce(&mut [f3
     Loss { rows, gradient, predictions: predictions.clone() }
 }
 
-/// A launch of a kernel with one invocation a row, window by window of the rows. Its buffers are the predictions, `inputs`
-/// (targets of the same rows), the losses, the gradient, `whole`; its parameters the number of rows and columns, the first
-/// row, and `words`.
+/// What the predictions should be, row by row.
+#[derive(Clone, Copy)]
+pub(super) enum Targets<'a> {
+    /// As many values as there are predictions.
+    Values(&'a Tensor),
+    /// One class a row.
+    Labels(&'a Ids),
+}
+
+/// A launch of a kernel with one invocation a row, window by window of the rows. Its buffers are the predictions, targets
+/// that are values, the losses, the gradient, targets that are labels, `weights` (of all columns); its parameters the
+/// number of rows and columns, the first row in the labels, and `words`.
 pub(super) fn on_gpu(
     gpu: &Gpu,
     op: &'static str,
     kernel: &Kernel,
     predictions: &Tensor,
-    inputs: &[&Tensor],
-    whole: &[Binding<'_>],
+    targets: Targets<'_>,
+    weights: Option<&Tensor>,
     words: &[u32],
 ) -> Result<Loss> {
     let (rows, columns) = predictions.matrix(op, "predictions")?;
     let (losses, gradient) = (gpu.buffer(rows)?, gpu.buffer(predictions.len())?);
     for window in gpu.windows(rows, columns)? {
         let mut buffers = vec![predictions.window(op, &window)?];
-        for input in inputs {
-            buffers.push(input.window(op, &window)?);
+        if let Targets::Values(targets) = targets {
+            buffers.push(targets.window(op, &window)?);
         }
         buffers.extend([losses.rows(&window, 1), gradient.rows(&window, columns)]);
-        buffers.extend_from_slice(whole);
+        let mut first = 0;
+        if let Targets::Labels(labels) = targets {
+            let (list, aligned) = labels.part(op, &window, 1)?;
+            buffers.push(list);
+            first = window.start - aligned;
+        }
+        if let Some(weights) = weights {
+            buffers.push(weights.binding(op)?);
+        }
         gpu.launch(&Launch {
             kernel: kernel.clone(),
-            parameters: &[&[window.len() as u32, columns as u32, window.start as u32], words].concat(),
+            parameters: &[&[window.len() as u32, columns as u32, first as u32], words].concat(),
             buffers: &buffers,
             groups: (window.len() as u64).div_ceil(ELEMENTS),
             cost: cost(&window, columns),

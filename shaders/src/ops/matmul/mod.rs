@@ -3,7 +3,7 @@
 mod gpu;
 
 pub(super) use gpu::kernels;
-pub use gpu::product_kernels;
+pub(crate) use gpu::product_kernels;
 
 use super::{Activation, activate, column_sum, cpu_tensor};
 use crate::cpu;

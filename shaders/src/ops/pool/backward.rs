@@ -61,12 +61,14 @@ pub(super) fn spread(gradient: &Tensor, segments: &Segments, kind: Pool) -> Resu
             for run in ragged::runs(gpu, &[&inputs, &outputs])? {
                 let (from, first_segment) = inputs.window(gradient.buffer(OP)?, &run);
                 let (to, first_row) = outputs.window(&out, &run);
+                let (list, first_item) = list.part(OP, &run, 4)?;
+                let first_item = (run.start - first_item) as u32;
                 let count = run.len() * columns;
                 let written = outputs.touched(&run).len() * columns;
                 gpu.launch(&Launch {
                     kernel: Kernel::new("pool_spread", &[]),
-                    parameters: &[count as u32, columns as u32, run.start as u32, first_row, first_segment],
-                    buffers: &[from, list.binding(OP)?, to],
+                    parameters: &[count as u32, columns as u32, first_item, first_row, first_segment],
+                    buffers: &[from, list, to],
                     groups: (count as u64).div_ceil(ELEMENTS),
                     cost: Cost { flops: count as f64, bytes: 4.0 * (written + count) as f64 },
                 })?;
@@ -168,6 +170,7 @@ impl<'a> Search<'a> {
         let (rows, owners) = (Span::new(&self.rows, columns), Span::new(&self.owners, columns));
         let (x, first_row) = rows.window(self.x.buffer(OP)?, run);
         let (largest, first_segment) = owners.window(self.pooled.buffer(OP)?, run);
+        let (list, first_listed) = self.list.part(OP, run, 4)?;
         let count = run.len() * columns;
         let read = rows.touched(run).len() * columns;
         gpu.launch(&Launch {
@@ -176,11 +179,12 @@ impl<'a> Search<'a> {
                 count as u32,
                 columns as u32,
                 run.start as u32,
+                first_listed as u32,
                 first_row,
                 first_segment,
                 first_mark,
             ],
-            buffers: &[&[x, self.list.binding(OP)?, largest], buffers].concat(),
+            buffers: &[&[x, list, largest], buffers].concat(),
             groups: (count as u64).div_ceil(ELEMENTS),
             cost: Cost { flops: read as f64, bytes: 8.0 * read as f64 },
         })?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::backward::{backward_of_max, spread};
 use crate::cpu;
 use crate::device::Backend;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Cost, Gpu, Launch};
 use crate::kernels::Kernel;
 use crate::ops::ragged::{self, Item, Plan, Span};
@@ -57,14 +57,8 @@ impl Pool {
 /// Shapes or devices do not fit; the device's errors.
 pub fn pool(x: &Tensor, segments: &Segments, kind: Pool) -> Result<Tensor> {
     const OP: &str = "pool";
-    let (rows, columns) = x.matrix(OP, "x")?;
-    if segments.rows() != rows {
-        let message = format!("the segments cover {} rows, `x` has {rows}", segments.rows());
-        return Err(Error::shape(OP, message));
-    }
-    if !x.device().same(segments.device()) {
-        return Err(Error::MixedDevices { op: OP });
-    }
+    let (_, columns) = x.matrix(OP, "x")?;
+    segments.expect(OP, "x", x)?;
     let kept = segments.ranges().map(|segment| kind.kept(segment));
     let ranges = kept.map(|range| (range.clone(), range.len() as u32)).collect();
     let plan = Plan::new(ranges, columns, ragged::bindable(x.device(), columns));
@@ -125,7 +119,8 @@ fn reduce_on(gpu: &Gpu, x: &Tensor, items: &[Item], block: usize, reduction: Red
     let (inputs, outputs) = (Span::new(&rows, columns), Span::new(&numbers, columns));
     for run in ragged::runs(gpu, &[&inputs, &outputs])? {
         let (from, first_row) = inputs.window(x.buffer(OP)?, &run);
-        let (to, first_out) = outputs.window(&out, &run);
+        // The results begin where the list does.
+        let ((to, _), (list, first_item)) = (outputs.window(&out, &run), list.part(OP, &run, 4)?);
         let count = run.len() * columns;
         let read = inputs.touched(&run).len() * columns;
         gpu.launch(&Launch {
@@ -133,13 +128,12 @@ fn reduce_on(gpu: &Gpu, x: &Tensor, items: &[Item], block: usize, reduction: Red
             parameters: &[
                 count as u32,
                 columns as u32,
-                run.start as u32,
+                (run.start - first_item) as u32,
                 first_row,
-                first_out,
                 block as u32,
                 f32::NAN.to_bits(),
             ],
-            buffers: &[from, list.binding(OP)?, to],
+            buffers: &[from, list, to],
             groups: (count as u64).div_ceil(ELEMENTS),
             cost: Cost { flops: read as f64, bytes: 4.0 * (read + count) as f64 },
         })?;

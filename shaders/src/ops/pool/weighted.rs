@@ -3,10 +3,10 @@
 use super::forward::{Reduction, reduce};
 use crate::cpu;
 use crate::device::Backend;
-use crate::error::{Error, Result};
-use crate::gpu::{Binding, Cost, Launch};
+use crate::error::Result;
+use crate::gpu::{Cost, Launch};
 use crate::kernels::Kernel;
-use crate::ops::ragged::{self, Plan};
+use crate::ops::ragged::{self, Plan, Span};
 use crate::ops::sparse::{Csr, EmptyRow, dots, multiply};
 use crate::ops::{ELEMENTS, cpu_tensor};
 use crate::segments::Segments;
@@ -23,15 +23,9 @@ const OP: &str = "weighted_pool";
 /// Shapes or devices do not fit; the device's errors.
 pub fn weighted_pool(x: &Tensor, weights: &Tensor, segments: &Segments) -> Result<Tensor> {
     let (rows, _) = x.matrix(OP, "x")?;
-    if segments.rows() != rows {
-        let message = format!("the segments cover {} rows, `x` has {rows}", segments.rows());
-        return Err(Error::shape(OP, message));
-    }
+    segments.expect(OP, "x", x)?;
     weights.expect_vector(OP, "weights", rows)?;
     x.device().expect_home(OP, &[weights])?;
-    if !x.device().same(segments.device()) {
-        return Err(Error::MixedDevices { op: OP });
-    }
     let matrix = Csr::of_segments(segments)?;
     let totals = totals(&weights.detach(), segments)?;
     let shares = shares(&matrix, &weights.detach(), None, &totals)?;
@@ -86,18 +80,25 @@ fn shares(matrix: &Csr, x: &Tensor, shift: Option<&Tensor>, scale: &Tensor) -> R
         Backend::Gpu(gpu) => {
             let count = x.len();
             let out = gpu.buffer(count)?;
-            let mut buffers =
-                vec![x.binding(OP)?, scale.binding(OP)?, rows.binding(OP)?, Binding::whole(&out)];
-            if let Some(shift) = shift {
-                buffers.push(shift.binding(OP)?);
+            let owners: Vec<_> = rows.values().iter().map(|&row| row as usize..row as usize + 1).collect();
+            let numbers = ragged::one_each(count);
+            let (owners, own) = (Span::new(&owners, 1), Span::new(&numbers, 1));
+            for run in ragged::runs(gpu, &[&owners, &own])? {
+                let (divisors, first_segment) = owners.window(scale.buffer(OP)?, &run);
+                let ((from, first), (to, _)) = (own.window(x.buffer(OP)?, &run), own.window(&out, &run));
+                let mut buffers = vec![from, divisors, rows.part(OP, &run, 1)?.0, to];
+                if let Some(shift) = shift {
+                    buffers.push(owners.window(shift.buffer(OP)?, &run).0);
+                }
+                let count = run.len();
+                gpu.launch(&Launch {
+                    kernel: Kernel::new("segment_shares", &[("SHIFT", u32::from(shift.is_some()))]),
+                    parameters: &[count as u32, run.start as u32 - first, first_segment],
+                    buffers: &buffers,
+                    groups: (count as u64).div_ceil(ELEMENTS),
+                    cost: Cost { flops: 2.0 * count as f64, bytes: 20.0 * count as f64 },
+                })?;
             }
-            gpu.launch(&Launch {
-                kernel: Kernel::new("segment_shares", &[("SHIFT", u32::from(shift.is_some()))]),
-                parameters: &[count as u32],
-                buffers: &buffers,
-                groups: (count as u64).div_ceil(ELEMENTS),
-                cost: Cost { flops: 2.0 * count as f64, bytes: 20.0 * count as f64 },
-            })?;
             Ok(Tensor::from_gpu(x.device(), x.shape(), out))
         }
     }

@@ -34,24 +34,20 @@ pub(in crate::ops) fn dots(matrix: &Csr, left: &Tensor, right: &Tensor) -> Resul
             for run in ragged::runs(gpu, &[&lefts, &outputs])? {
                 let (from, first_left) = lefts.window(left.buffer(OP)?, &run);
                 let (to, first_out) = outputs.window(&out, &run);
+                // The lists begin where the results do.
+                let ((rows, _), (columns, _)) = (rows.part(OP, &run, 1)?, columns.part(OP, &run, 1)?);
                 for window in gpu.windows(right_rows, width)? {
                     gpu.launch(&Launch {
                         kernel: Kernel::new("csr_dots", &[]),
                         parameters: &[
                             width as u32,
-                            run.start as u32,
+                            run.start as u32 - first_out,
                             first_left,
-                            first_out,
+                            0,
                             window.start as u32,
                             window.len() as u32,
                         ],
-                        buffers: &[
-                            rows.binding(OP)?,
-                            columns.binding(OP)?,
-                            from,
-                            right.window(OP, &window)?,
-                            to,
-                        ],
+                        buffers: &[rows, columns, from, right.window(OP, &window)?, to],
                         groups: run.len() as u64,
                         cost: Cost {
                             flops: 2.0 * (run.len() * width) as f64,

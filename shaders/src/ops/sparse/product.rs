@@ -9,6 +9,7 @@ use crate::device::Backend;
 use crate::error::{Error, Result};
 use crate::gpu::{Cost, Gpu, Launch};
 use crate::kernels::Kernel;
+use crate::ops::embed::gather;
 use crate::ops::pool::{Reduction, reduce};
 use crate::ops::ragged::{self, Item, Plan, Span};
 use crate::ops::{ELEMENTS, cpu_tensor};
@@ -76,8 +77,12 @@ pub(in crate::ops) fn multiply(
         (pair[0]..pair[1], number)
     });
     // Sums over windows of the table are added window by window, so their rows cannot be cut without changing bits.
-    let width = if windows.len() == 1 { width } else { usize::MAX };
-    let plan = Plan::new(ranges.collect(), width, usize::MAX);
+    let (width, most) = if windows.len() == 1 {
+        (width, ragged::bindable(dense.device(), 1))
+    } else {
+        (usize::MAX, usize::MAX)
+    };
+    let plan = Plan::new(ranges.collect(), width, most);
     match &plan.blocks {
         None => pass(values, side, dense, &windows, &plan.ranges),
         Some(blocks) => {
@@ -124,37 +129,37 @@ fn pass_on(
     let vector = if width.is_multiple_of(4) { 4 } else { 1 };
     let out = gpu.buffer(items.len() * width)?;
     let list = ragged::upload(dense.device(), items)?;
-    let numbers = ragged::one_each(items.len());
-    let outputs = Span::new(&numbers, width);
-    for run in ragged::runs(gpu, &[&outputs])? {
+    // In the order of the non-zeros, so that a range of them can be bound.
+    let placed = match &side.places {
+        Some(places) => Some(gather(gpu, OP, &values.reshape(&[values.len(), 1])?, places)?),
+        None => None,
+    };
+    let values = placed.as_ref().unwrap_or(values);
+    let (ranges, numbers) = (ragged::rows_of(items), ragged::one_each(items.len()));
+    let (inputs, outputs) = (Span::new(&ranges, 1), Span::new(&numbers, width));
+    for run in ragged::runs(gpu, &[&inputs, &outputs])? {
         let count = run.len() * width / vector;
-        let nonzeros = items[run.start..run.end].iter().map(|item| f64::from(item[1] - item[0])).sum::<f64>();
+        let (factors, first_nonzero) = inputs.window(values.buffer(OP)?, &run);
+        let (indices, _) = side.indices.part(OP, &inputs.touched(&run), 1)?;
+        let (list, first_item) = list.part(OP, &run, 4)?;
+        let nonzeros = inputs.touched(&run).len() as f64;
         for (number, window) in windows.iter().enumerate() {
-            let (to, first_out) = outputs.window(&out, &run);
-            let mut buffers = vec![
-                values.binding(OP)?,
-                side.indices.binding(OP)?,
-                list.binding(OP)?,
-                dense.window(OP, window)?,
-                to,
-            ];
-            if let Some(places) = &side.places {
-                buffers.push(places.binding(OP)?);
-            }
+            // The results begin where the list does.
+            let (to, _) = outputs.window(&out, &run);
             gpu.launch(&Launch {
-                kernel: kernel(vector, side.places.is_some()),
+                kernel: kernel(vector),
                 parameters: &[
                     count as u32,
                     (width / vector) as u32,
-                    run.start as u32,
-                    first_out,
+                    (run.start - first_item) as u32,
+                    first_nonzero,
                     window.start as u32,
                     window.len() as u32,
                     ragged::BLOCK as u32,
                     number as u32,
                     f32::NAN.to_bits(),
                 ],
-                buffers: &buffers,
+                buffers: &[factors, indices, list, dense.window(OP, window)?, to],
                 groups: (count as u64).div_ceil(ELEMENTS),
                 cost: Cost { flops: 2.0 * nonzeros * width as f64, bytes: 4.0 * nonzeros * width as f64 },
             })?;
@@ -163,11 +168,11 @@ fn pass_on(
     Ok(Tensor::from_gpu(dense.device(), &[items.len(), width], out))
 }
 
-fn kernel(vector: usize, placed: bool) -> Kernel {
-    Kernel::new("csr_matmul", &[("VECTOR", vector as u32), ("PLACED", u32::from(placed))])
+fn kernel(vector: usize) -> Kernel {
+    Kernel::new("csr_matmul", &[("VECTOR", vector as u32)])
 }
 
 /// The kernels of this file, in all variants that it launches.
 pub(super) fn kernels() -> Vec<Kernel> {
-    [(1, false), (4, false), (1, true), (4, true)].map(|(vector, placed)| kernel(vector, placed)).to_vec()
+    [1, 4].map(kernel).to_vec()
 }

@@ -2,7 +2,7 @@
 
 use super::plan::{Group, Slab};
 use super::{Attention, Part, Saved, features_kernel, offsets_kernel, part, run};
-use super::{Epilogue, Left, Places, Product, Variant};
+use super::{Epilogue, Places, Product, Variant};
 use crate::error::Result;
 use crate::gpu::{Binding, GpuBuffer};
 use crate::kernels::Kernel;
@@ -290,6 +290,7 @@ impl Attention<'_> {
         let Some(at_k) = at_k else { return Ok(()) };
         let at_features = self.gpu.buffer(slab.pairs(&self.rule) * features)?;
         let v = part(self.v.buffer(self.op)?, slab, width);
+        let weights = self.weights(slab)?;
         let places = Places {
             size: columns,
             columns: features,
@@ -302,11 +303,16 @@ impl Attention<'_> {
             c_head: features,
             c_row: heads * features,
             ones: head_width,
+            side_offset: weights.as_ref().map_or(0, |weights| weights.offset),
             ..of_segment
         };
-        let variant = Variant { left: Left::Values, left_ones: true, ..Variant::PLAIN };
+        let variant = Variant { left_ones: true, weighted: weights.is_some(), ..Variant::PLAIN };
         let operands = [v.binding, slopes, Binding::whole(&at_features)];
-        self.product(slab, variant, places, operands).launch(self.gpu, self.op)?;
+        let product = Product {
+            side: weights.map(|weights| weights.binding),
+            ..self.product(slab, variant, places, operands)
+        };
+        product.launch(self.gpu, self.op)?;
         self.finish_gradient(slab, &projected, &at_features, statistics.as_ref(), 1, self.k, at_k)
     }
 }

@@ -78,6 +78,7 @@ impl Attention<'_> {
         }
         let partial = self.gpu.buffer(slab.count() * heads * length)?;
         let v = part(self.v.buffer(self.op)?, slab, width);
+        let weights = self.weights(slab)?;
         let places = Places {
             size: features + 1,
             columns,
@@ -93,10 +94,17 @@ impl Attention<'_> {
             c_row: columns,
             ones: head_width,
             extra: features,
+            side_offset: weights.as_ref().map_or(0, |weights| weights.offset),
             ..Places::default()
         };
         let product = Product {
-            variant: Variant { left: self.left(), along: true, right_ones: true, ..Variant::PLAIN },
+            variant: Variant {
+                left: self.left(),
+                along: true,
+                right_ones: true,
+                weighted: weights.is_some(),
+                ..Variant::PLAIN
+            },
             places,
             heads,
             rows: slab.rows.len(),
@@ -105,7 +113,7 @@ impl Attention<'_> {
             b: v.binding,
             c: Binding::whole(&partial),
             statistics: statistics.as_ref().map(Binding::whole),
-            side: None,
+            side: weights.map(|weights| weights.binding),
             scale: 1.0,
             // The constant part of the features enters when the sums are finished.
             constants: [0.0; 3],

@@ -15,7 +15,7 @@ use product::{Epilogue, Left, Places, Product, Variant};
 
 use super::rule::{FeatureMap, Rule};
 use crate::error::Result;
-use crate::gpu::{Binding, Cost, Gpu, GpuBuffer, Launch};
+use crate::gpu::{Binding, Cost, Gpu, GpuBuffer, Launch, WINDOW_ROWS};
 use crate::kernels::Kernel;
 use crate::ops::linear_attention::Denominator;
 use crate::tensor::Tensor;
@@ -32,6 +32,8 @@ pub(super) struct Attention<'a> {
     pub(super) projection: &'a Tensor,
     /// Distances of features and of columns in the projection.
     pub(super) strides: [usize; 2],
+    /// What each key counts for in the denominators; one if none.
+    pub(super) weights: Option<&'a Tensor>,
 }
 
 /// Rows of a slab inside of a larger tensor.
@@ -43,8 +45,7 @@ struct Part<'a> {
 
 /// The rows of a slab in a buffer of rows of `width` values.
 fn part<'a>(buffer: &'a GpuBuffer, slab: &Slab, width: usize) -> Part<'a> {
-    // Bindings begin at multiples of 128 rows.
-    let start = slab.rows.start / 128 * 128;
+    let start = slab.rows.start / WINDOW_ROWS * WINDOW_ROWS;
     Part { binding: buffer.rows(&(start..slab.rows.end), width), offset: (slab.rows.start - start) * width }
 }
 
@@ -157,6 +158,11 @@ impl Attention<'_> {
         Ok(Some(out))
     }
 
+    /// The weights of the keys of a slab.
+    fn weights(&self, slab: &Slab) -> Result<Option<Part<'_>>> {
+        self.weights.map(|weights| Ok(part(weights.buffer(self.op)?, slab, 1))).transpose()
+    }
+
     /// Adds the partial sums of a slab to those of its group.
     fn join(
         &self,
@@ -206,8 +212,10 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels.extend([false, true].map(offsets_kernel));
     kernels.extend([0, 1, 2].map(features_kernel));
     let plain = Variant::PLAIN;
-    let mut variants =
-        vec![plain, Variant { left_ones: true, ..plain }, Variant { epilogue: Epilogue::AddSide, ..plain }];
+    let ones = Variant { left_ones: true, ..plain };
+    let sums = Variant { left: Left::Exponentials, along: true, right_ones: true, ..plain };
+    let mut variants = vec![plain, ones, Variant { epilogue: Epilogue::AddSide, ..plain }];
+    variants.extend([ones, sums].map(|variant| Variant { weighted: true, ..variant }));
     for left in [Left::Exponentials, Left::Rectified] {
         variants.push(Variant { left, ..plain });
         variants.push(Variant { left, along: true, ..plain });

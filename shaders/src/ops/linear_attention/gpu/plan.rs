@@ -3,16 +3,16 @@
 
 use std::ops::Range;
 
-use crate::device::Device;
+use crate::device::{Backend, Device};
 use crate::error::Result;
+use crate::gpu::WINDOW_ROWS;
 use crate::ops::Rule;
+use crate::ops::linear_attention::rule::BLOCK_ROWS;
 use crate::segments::{Ids, Segments};
 
-/// Rows whose keys are summed by one workgroup.
-const BLOCK: usize = 256;
 /// Rows of a tile of the products.
 const TILE: usize = 64;
-/// Bytes of the features of a slab, and of the sums of a group.
+/// The most bytes of the features of a slab, and of the sums of a group; less where less can be bound.
 const FEATURE_BYTES: usize = 32 << 20;
 const SUM_BYTES: usize = 64 << 20;
 
@@ -61,14 +61,20 @@ impl Plan {
         let mut blocks = Vec::new();
         let mut offsets = vec![0];
         for (segment, range) in segments.ranges().enumerate() {
-            for start in range.clone().step_by(BLOCK) {
-                let rows = start..range.end.min(start + BLOCK);
+            for start in range.clone().step_by(BLOCK_ROWS) {
+                let rows = start..range.end.min(start + BLOCK_ROWS);
                 blocks.push(Block { segment, rows, number: blocks.len() });
             }
             offsets.push(blocks.len() as u32);
         }
+        // Buffers are a little larger than what is asked for, and are bound as they are.
+        let limit = match device.backend() {
+            Backend::Cpu(_) => usize::MAX,
+            Backend::Gpu(gpu) => gpu.largest_binding() as usize / 8 * 7,
+        };
+        let (feature_bytes, sum_bytes) = (FEATURE_BYTES.min(limit), SUM_BYTES.min(limit));
         let sums = rule.heads * (rule.features + 1) * (rule.head_width + 1) * 4;
-        let most = (SUM_BYTES / sums).max(1);
+        let most = (sum_bytes / sums).max(1);
         let mut groups = Vec::new();
         for first in (0..segments.len()).step_by(most) {
             let range = first..segments.len().min(first + most);
@@ -76,9 +82,10 @@ impl Plan {
             let mut slabs = Vec::new();
             let mut rest = blocks;
             while !rest.is_empty() {
-                let row_bytes = rule.heads * rule.features.max(rule.head_width + 1) * 4;
-                let start = rest[0].rows.start;
-                let fits = |block: &Block| (block.rows.end - start) * row_bytes <= FEATURE_BYTES;
+                // Features, vectors, or what lists and statistics take.
+                let row_bytes = rule.heads * rule.features.max(rule.head_width + 1).max(5) * 4;
+                let start = rest[0].rows.start / WINDOW_ROWS * WINDOW_ROWS;
+                let fits = |block: &Block| (block.rows.end - start) * row_bytes <= feature_bytes;
                 let count = rest.iter().take(most).take_while(|block| fits(block)).count().max(1);
                 let (these, later) = rest.split_at(count);
                 slabs.push(slab(device, these, &range, &offsets, rule)?);

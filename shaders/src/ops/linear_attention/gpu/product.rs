@@ -34,6 +34,8 @@ pub(super) struct Variant {
     pub(super) along: bool,
     pub(super) left_ones: bool,
     pub(super) right_ones: bool,
+    /// What counts as 1 is the weight of the row instead.
+    pub(super) weighted: bool,
     pub(super) epilogue: Epilogue,
 }
 
@@ -43,6 +45,7 @@ impl Variant {
         along: false,
         left_ones: false,
         right_ones: false,
+        weighted: false,
         epilogue: Epilogue::Scale,
     };
 
@@ -57,6 +60,7 @@ impl Variant {
                 ("EXTRA", u32::from(self.right_ones)),
                 ("LEFT_ONES", u32::from(self.left_ones)),
                 ("RIGHT_ONES", u32::from(self.right_ones)),
+                ("WEIGHTED", u32::from(self.weighted)),
                 ("EPILOGUE", self.epilogue as u32),
                 ("STATISTICS", u32::from(statistics)),
                 ("SIDE", 5 + u32::from(statistics)),
@@ -106,6 +110,7 @@ pub(super) struct Product<'a> {
     pub(super) b: Binding<'a>,
     pub(super) c: Binding<'a>,
     pub(super) statistics: Option<Binding<'a>>,
+    /// Denominators, what is added, or weights of rows.
     pub(super) side: Option<Binding<'a>>,
     pub(super) scale: f32,
     /// What is added to features; least denominator; what is added to it.

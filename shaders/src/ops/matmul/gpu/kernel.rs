@@ -129,7 +129,7 @@ fn slice(names: [&'static str; 6], side: usize, depth: usize, threads: usize) ->
 
 /// The kernels of products. Operands, epilogue and continued sums are separate parts of a kernel: every form of the
 /// operands with a plain result, and every epilogue with one form of the operands.
-pub(in crate::ops) fn kernels() -> Vec<Kernel> {
+pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels = Vec::new();
     let plain = Form {
         a: (Element::F32, true, true),

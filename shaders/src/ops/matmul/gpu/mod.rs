@@ -1,16 +1,16 @@
 //! Matrix products on a GPU: cut into launches whose operands can be bound, each by the kernel that suits its shape.
 
+mod exponents;
 mod kernel;
 mod piece;
 mod variant;
 
-pub(in crate::ops) use kernel::kernels;
-pub use variant::product_kernels;
+pub(crate) use variant::product_kernels;
 
 use super::{Layout, Product};
 use crate::error::Result;
-use crate::gpu::{Cost, Gpu, Launch};
-use crate::precision::Precision;
+use crate::gpu::{Binding, Cost, Gpu, Launch};
+use crate::kernels::Kernel;
 use crate::tensor::Tensor;
 use kernel::kernel;
 use piece::{Piece, pieces};
@@ -25,7 +25,9 @@ pub(super) fn product(gpu: &Gpu, op: &'static str, product: &Product<'_>) -> Res
         // One choice for all: the pieces differ little, and the first starts its sums, so it can be repeated.
         let variant = choose(gpu, product, first)?;
         for piece in &pieces {
-            run(piece, variant, |launch| Ok(gpu.launch(launch)?))?;
+            let exponents = variant.splits().then(|| exponents::exponents(gpu, piece)).transpose()?;
+            let more: Vec<Binding<'_>> = exponents.iter().flatten().map(Binding::whole).collect();
+            run(piece, variant, &more, |launch| Ok(gpu.launch(launch)?))?;
         }
     }
     Ok(Tensor::from_gpu(a.device(), &[batch.count, m, n], out))
@@ -33,8 +35,8 @@ pub(super) fn product(gpu: &Gpu, op: &'static str, product: &Product<'_>) -> Res
 
 /// The kernel for products like this.
 fn choose(gpu: &Gpu, product: &Product<'_>, first: &Piece<'_>) -> Result<Variant> {
-    if gpu.precision() != Precision::F32 {
-        return Ok(Variant::Cooperative(gpu.cooperative()?));
+    if let Some(cooperative) = gpu.cooperative()? {
+        return Ok(Variant::Cooperative(cooperative));
     }
     let candidates = if gpu.tiled() {
         variant::tiled(first.size, first.batches)
@@ -53,15 +55,20 @@ fn choose(gpu: &Gpu, product: &Product<'_>, first: &Piece<'_>) -> Result<Variant
     let work = 2.0 * first.work();
     let time = |name: &str| -> Result<f64> {
         let Some(variant) = Variant::named(name) else { return Ok(f64::INFINITY) };
-        run(first, variant, |launch| Ok(gpu.time(launch)?))
+        run(first, variant, &[], |launch| Ok(gpu.time(launch)?))
     };
-    let chosen = gpu.choose_kernel(&key, &names, work, time)?;
+    let chosen = gpu.choose_kernel("product", &key, &names, work, time)?;
     let runs = |variant: &Variant| variant.runs_with(gpu.features().subgroups);
     Ok(Variant::named(&chosen).filter(runs).unwrap_or(candidates[0]))
 }
 
-/// Gives the launch of `piece` by `variant` to `with`.
-fn run<T>(piece: &Piece<'_>, variant: Variant, with: impl FnOnce(&Launch<'_>) -> Result<T>) -> Result<T> {
+/// Gives the launch of `piece` by `variant`, which binds `more` behind the operands, to `with`.
+fn run<T>(
+    piece: &Piece<'_>,
+    variant: Variant,
+    more: &[Binding<'_>],
+    with: impl FnOnce(&Launch<'_>) -> Result<T>,
+) -> Result<T> {
     let swapped;
     let piece = if variant.swaps(piece.size) {
         swapped = piece.swapped();
@@ -76,8 +83,13 @@ fn run<T>(piece: &Piece<'_>, variant: Variant, with: impl FnOnce(&Launch<'_>) ->
     with(&Launch {
         kernel: kernel(piece, variant),
         parameters: &piece.words(groups),
-        buffers: &piece.buffers(),
+        buffers: &[&piece.buffers(), more].concat(),
         groups: (groups * piece.batches) as u64,
         cost: Cost { flops: 2.0 * work, bytes: 4.0 * (piece.batches * m * n) as f64 + work / 8.0 },
     })
+}
+
+/// The kernels of products.
+pub(in crate::ops) fn kernels() -> Vec<Kernel> {
+    [kernel::kernels(), exponents::kernels()].concat()
 }

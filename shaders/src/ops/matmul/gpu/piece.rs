@@ -7,22 +7,22 @@ use std::ops::Range;
 use super::super::{Layout, Product};
 use crate::element::Element;
 use crate::error::{DeviceError, Result};
-use crate::gpu::{Binding, Gpu, GpuBuffer};
+use crate::gpu::{Binding, Gpu, GpuBuffer, WINDOW_ROWS};
 use crate::ops::Activation;
 
 /// An operand of a piece.
 #[derive(Clone, Copy)]
 pub(super) struct Side<'a> {
-    binding: Binding<'a>,
+    pub(super) binding: Binding<'a>,
     pub(super) element: Element,
     /// Whether it is contiguous along the inner axis; otherwise along its rows (or columns).
     pub(super) along_k: bool,
     /// Values from one row (or step of the inner axis) to the next.
-    stride: usize,
+    pub(super) stride: usize,
     /// First value.
-    offset: usize,
+    pub(super) offset: usize,
     /// Values from one matrix of the batch to the next.
-    batch: usize,
+    pub(super) batch: usize,
     /// Whether it can be read in vectors of four along its contiguous axis.
     pub(super) fours: bool,
 }
@@ -82,19 +82,48 @@ impl Cuts {
         let Product { b, layout, size: [m, n, k], batch, .. } = *product;
         let whole = |size: usize| std::iter::once(0..size).collect::<Vec<_>>();
         if batch.count != 1 {
-            let widest = batch.a.max(batch.b).max(m * n);
-            let batches = gpu.windows(batch.count, widest)?;
-            return Ok(Cuts { batches, rows: whole(m), columns: whole(n), depth: whole(k) });
+            let of_each = batch.a.max(batch.b).max(m * n);
+            let shared = if batch.a == 0 { m * k } else { k * n };
+            let fits = (batch.a != 0 && batch.b != 0) || cut(gpu, 1, shared, false).is_ok();
+            if fits && let Ok(batches) = cut(gpu, batch.count, of_each, false) {
+                return Ok(Cuts { batches, rows: whole(m), columns: whole(n), depth: whole(k) });
+            }
         }
-        // In units of f32 values.
+        // Rows of 16-bit values are bound as they are, in units of f32 values.
+        let packed = b.element() != Element::F32;
         let b_width = |values: usize| (values * b.element().bytes()).div_ceil(4);
         let (rows, columns, depth) = match layout {
-            Layout::NN => (gpu.windows(m, k.max(n))?, whole(n), gpu.windows(k, b_width(n))?),
-            Layout::NT => (gpu.windows(m, k.max(n))?, gpu.windows(n, b_width(k))?, whole(k)),
-            Layout::TN => (gpu.windows(m, n)?, whole(n), gpu.windows(k, m.max(b_width(n)))?),
+            Layout::NN => (cut(gpu, m, k.max(n), false)?, whole(n), cut(gpu, k, b_width(n), packed)?),
+            Layout::NT => (cut(gpu, m, k.max(n), false)?, cut(gpu, n, b_width(k), packed)?, whole(k)),
+            Layout::TN => (cut(gpu, m, n, false)?, whole(n), cut(gpu, k, m.max(n), false)?),
         };
-        Ok(Cuts { batches: whole(1), rows, columns, depth })
+        let batches = (0..batch.count).map(|one| one..one + 1).collect();
+        Ok(Cuts { batches, rows, columns, depth })
     }
+}
+
+/// Bindings start at multiples of this many values.
+const ALIGNED: usize = WINDOW_ROWS;
+
+/// Cuts `size` rows of `width` f32 values into ranges that fit into one binding, wherever they begin: at multiples of
+/// [`WINDOW_ROWS`] rows if that many fit, as they must if the rows are `packed`, else anywhere.
+fn cut(gpu: &Gpu, size: usize, width: usize, packed: bool) -> Result<Vec<Range<usize>>, DeviceError> {
+    let limit = gpu.largest_binding() as usize / 16 * 4;
+    let most = limit.saturating_sub(ALIGNED) / width.max(1);
+    if size * width <= limit.saturating_sub(ALIGNED) {
+        return Ok(std::iter::once(0..size).collect());
+    }
+    let most = if most < WINDOW_ROWS && !packed { most } else { most / WINDOW_ROWS * WINDOW_ROWS };
+    if most == 0 {
+        return gpu.windows(size, width);
+    }
+    Ok((0..size).step_by(most).map(|first| first..size.min(first + most)).collect())
+}
+
+/// Values `values` of a buffer as a kernel sees them, and where they begin in that.
+fn values(buffer: &GpuBuffer, values: Range<usize>) -> (Binding<'_>, usize) {
+    let first = values.start / ALIGNED * ALIGNED;
+    (buffer.rows(&(first..values.end), 1), values.start - first)
 }
 
 fn piece<'a>(
@@ -104,25 +133,22 @@ fn piece<'a>(
     [batches, rows, columns, depth]: [&Range<usize>; 4],
 ) -> Result<Piece<'a>> {
     let Product { a, b, layout, size: [m, n, k], batch, bias, activation } = *product;
-    let one = batch.count == 1;
     // What is cut is the slowest axis in memory: matrices of a batch, else rows of what is stored.
-    let a_along_k = layout != Layout::TN;
-    let a_binding = match (one, a_along_k) {
-        (false, _) if batch.a == 0 => a.binding(op)?,
-        (false, _) => a.buffer(op)?.rows(batches, batch.a),
-        (true, true) => a.buffer(op)?.rows(rows, k),
-        (true, false) => a.buffer(op)?.rows(depth, m),
+    let part = |matrix: usize, rows: &Range<usize>, stride: usize| {
+        let last = batches.end.saturating_sub(1).max(batches.start);
+        batches.start * matrix + rows.start * stride..last * matrix + rows.end * stride
     };
-    let b_along_k = layout == Layout::NT;
-    let b_binding = match (one, b_along_k) {
-        (false, _) if batch.b == 0 => b.weight_binding(op)?,
-        (false, _) => b.buffer(op)?.rows(batches, batch.b),
-        (true, true) => b.weight_window(op, columns)?,
-        (true, false) => b.weight_window(op, depth)?,
+    let (a_along_k, b_along_k) = (layout != Layout::TN, layout == Layout::NT);
+    let (a_rows, a_stride, a_inner) = if a_along_k { (rows, k, depth) } else { (depth, m, rows) };
+    let (b_rows, b_stride) = if b_along_k { (columns, k) } else { (depth, n) };
+    let (a_binding, a_start) = values(a.buffer(op)?, part(batch.a, a_rows, a_stride));
+    let (b_binding, b_start) = match b.element() {
+        Element::F32 => values(b.buffer(op)?, part(batch.b, b_rows, b_stride)),
+        Element::F16 | Element::Bf16 => (b.weight_window(op, b_rows)?, 0),
     };
-    let (a_stride, b_stride) = (if a_along_k { k } else { m }, if b_along_k { k } else { n });
+    let (c, c_start) = values(out, part(m * n, rows, n));
     let four = |size: usize| size.is_multiple_of(4);
-    let (c, c_batch) = if one { (out.rows(rows, n), 0) } else { (out.rows(batches, m * n), m * n) };
+    let (a_offset, c_offset) = (a_start + a_inner.start, c_start + columns.start);
     let last = depth.end == k;
     let bias = bias.filter(|_| last).map(|bias| bias.binding(op).map(|bias| (bias, columns.start)));
     Ok(Piece {
@@ -133,23 +159,23 @@ fn piece<'a>(
             element: a.element(),
             along_k: a_along_k,
             stride: a_stride,
-            offset: if a_along_k { depth.start } else { rows.start },
+            offset: a_offset,
             batch: batch.a,
-            fours: four(a_stride),
+            fours: four(a_stride) && four(a_offset),
         },
         b: Side {
             binding: b_binding,
             element: b.element(),
             along_k: b_along_k,
             stride: b_stride,
-            offset: 0,
+            offset: b_start,
             batch: batch.b,
-            fours: four(b_stride),
+            fours: four(b_stride) && four(b_start),
         },
         c,
         c_strides: [n, 1],
-        c_offset: columns.start,
-        c_batch,
+        c_offset,
+        c_batch: if batch.count == 1 { 0 } else { m * n },
         bias: bias.transpose()?,
         activation: if last { activation } else { Activation::None },
         continued: depth.start != 0,
@@ -172,7 +198,7 @@ impl<'a> Piece<'a> {
 
     /// Whether rows of the result can be written in vectors of four.
     pub(super) fn c_fours(&self) -> bool {
-        !self.swapped && self.c_strides[0].is_multiple_of(4)
+        !self.swapped && self.c_strides[0].is_multiple_of(4) && self.c_offset.is_multiple_of(4)
     }
 
     pub(super) fn biased(&self) -> bool {

@@ -96,15 +96,20 @@ impl Variant {
         !matches!(self, Variant::Register { broadcast: true, .. }) || subgroups == Some((8, 8))
     }
 
+    /// Whether its factors are split into halves, whose exponents it binds.
+    pub(super) fn splits(self) -> bool {
+        matches!(self, Variant::Cooperative(cooperative) if cooperative.split())
+    }
+
     /// Whether to compute the transposed product: the register kernel has few rows and many columns.
     pub(super) fn swaps(self, [m, n, _]: [usize; 3]) -> bool {
         matches!(self, Variant::Register { .. }) && n <= 16 && n < m
     }
 }
 
-/// Names of the matrix product kernels of f32, for [`Device::use_product_kernel`](crate::Device::use_product_kernel). Those
-/// called `register` need subgroups of 8 invocations.
-pub fn product_kernels() -> Vec<&'static str> {
+/// Names of the matrix product kernels of f32, for [`use_product_kernel`](crate::testing::use_product_kernel). Those called
+/// `register` need subgroups of 8 invocations.
+pub(crate) fn product_kernels() -> Vec<&'static str> {
     Variant::ALL.iter().map(|variant| variant.name()).collect()
 }
 
