@@ -2,11 +2,12 @@
 //!
 //! Cells come in as AnnData, 10x or text ([`CellsFile`]), are annotated by [`Table`]s and held as [`Csr`]; they go out
 //! as AnnData ([`H5adWriter`]). [`GeneIds`] finds out what genes are called. Published models come in through
-//! [`checkpoint`], their gene and token lists through [`vocabulary`].
+//! [`checkpoint`], their gene and token lists through [`vocabulary`], the tokenizers of text models through [`tokenizer`].
 //!
 //! Nothing here knows a model, a pipeline or a device, and no type of the HDF5 library appears in the public API.
 
 pub mod checkpoint;
+pub mod tokenizer;
 pub mod vocabulary;
 
 mod cells;

@@ -1,15 +1,14 @@
 //! A safetensors file whose tensors are read when asked for: the header is checked against the length of the file, and
 //! then every read is a seek. No memory map, so a file that changes underneath is an error and not a crash.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
-use fs_err::File;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::error::CheckpointError;
+use super::source::Source;
 
 /// The largest header that the format allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -17,8 +16,7 @@ const MAX_HEADER: u64 = 100_000_000;
 /// An open safetensors file.
 #[derive(Debug)]
 pub struct SafetensorsFile {
-    path: PathBuf,
-    file: Mutex<File>,
+    source: Arc<Source>,
     header: Metadata,
     /// Where the tensors begin.
     start: u64,
@@ -30,30 +28,41 @@ impl SafetensorsFile {
     /// # Errors
     /// When the file cannot be read or contradicts the format.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let damaged = |reason: String| CheckpointError::Safetensors { path: path.to_path_buf(), reason };
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
+        Self::from_source(Arc::new(Source::open(path)?))
+    }
+
+    pub(super) fn from_source(source: Arc<Source>) -> Result<Self, CheckpointError> {
+        let damaged =
+            |reason: String| CheckpointError::Safetensors { path: source.path().to_path_buf(), reason };
+        let length = source.len();
         let mut prefix = [0; 8];
-        file.read_exact(&mut prefix).map_err(|_| damaged("it is shorter than a header".to_owned()))?;
+        if length < 8 {
+            return Err(damaged("it is shorter than a header".to_owned()));
+        }
+        source.read_into(0, &mut prefix)?;
         let header_length = u64::from_le_bytes(prefix);
         if header_length > MAX_HEADER || header_length > length - 8 {
             return Err(damaged(format!("it claims a header of {header_length} bytes")));
         }
-        let mut text = Vec::new();
-        (&mut file).take(header_length).read_to_end(&mut text)?;
+        let text = source.read_up_to(8, usize::try_from(header_length).unwrap_or(usize::MAX))?;
         let header: Metadata = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
         let start = 8 + header_length;
         let wanted = start + header.data_len() as u64;
         if wanted != length {
             return Err(damaged(format!("it has {length} bytes where its header describes {wanted}")));
         }
-        Ok(Self { path: path.to_path_buf(), file: Mutex::new(file), header, start })
+        Ok(Self { source, header, start })
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.source.path()
+    }
+
+    /// Where the tensors begin.
+    pub(super) fn start(&self) -> u64 {
+        self.start
     }
 
     /// Names in the order of the file.
@@ -91,19 +100,17 @@ impl SafetensorsFile {
         let (from, to) = self.require(name)?.data_offsets;
         if range.start > range.end || range.end > to - from {
             let reason = format!("bytes {range:?} of `{name}` were asked for, which has {}", to - from);
-            return Err(CheckpointError::Safetensors { path: self.path.clone(), reason });
+            return Err(CheckpointError::Safetensors { path: self.path().to_path_buf(), reason });
         }
         let mut bytes = vec![0; range.len()];
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(self.start + (from + range.start) as u64))?;
-        file.read_exact(&mut bytes)?;
+        self.source.read_into(self.start + (from + range.start) as u64, &mut bytes)?;
         Ok(bytes)
     }
 
     fn require(&self, name: &str) -> Result<&TensorInfo, CheckpointError> {
         self.info(name).ok_or_else(|| CheckpointError::MissingTensor {
             name: name.to_owned(),
-            files: self.path.clone(),
+            files: self.path().to_path_buf(),
             close: None,
         })
     }

@@ -1,81 +1,139 @@
 //! The tensors of a checkpoint by name, read when a model takes them, with an account of what was taken.
 //!
-//! A model takes every tensor it needs with the shape it expects and then calls [`Weights::finish`]: a missing, misshapen
-//! or left-over tensor is an error, because a model that silently ran without a part would give plausible wrong numbers.
+//! A model takes every tensor it needs with the shape it expects; a missing, misshapen or left-over tensor is an error,
+//! because a model that silently ran without a part would give plausible wrong numbers. [`Weights::load`] lists all of
+//! them together, [`Weights::take`] stops at the first, [`Weights::finish`] looks for what is left over.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use half::{bf16, f16};
-use pytorch_reader::{DType, PytorchReader};
-use safetensors::tensor::Dtype;
+use indexmap::IndexMap;
 
+use super::account::Account;
+use super::dtype::Dtype;
+use super::entry::Entry;
 use super::error::CheckpointError;
-use super::safetensors_file::SafetensorsFile;
-
-/// Element type of a stored tensor, as far as weights go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Element {
-    F64,
-    F32,
-    F16,
-    Bf16,
-    /// Anything else: fine as an ignored buffer, no weight.
-    Other(String),
-}
-
-#[derive(Clone, Debug)]
-enum Bytes {
-    Torch(Box<pytorch_reader::Tensor>),
-    Safetensors(Arc<SafetensorsFile>),
-}
-
-#[derive(Clone, Debug)]
-struct Stored {
-    element: Element,
-    shape: Vec<usize>,
-    file: PathBuf,
-    bytes: Bytes,
-}
+use super::mismatch::list;
+use super::open::{self, Opened};
+use super::pickle::Pickle;
+use super::source::Source;
 
 /// The tensors of one checkpoint.
 #[derive(Debug)]
 pub struct Weights {
-    tensors: BTreeMap<String, Stored>,
-    taken: Mutex<BTreeSet<String>>,
+    /// In the order of the files.
+    pub(super) tensors: IndexMap<String, Entry>,
+    /// What the files hold besides tensors.
+    pub(super) objects: Vec<Arc<Pickle>>,
+    pub(super) account: Mutex<Account>,
     /// What messages call the checkpoint: its only file, or the folder of its files.
-    place: PathBuf,
+    pub(super) place: PathBuf,
 }
 
 impl Weights {
-    /// Opens weight files (safetensors, or anything `torch.save` has ever written) as one set of tensors. Only names and
-    /// shapes are read. Tensors inside nested dictionaries have dotted names (`model_state_dict.head.weight`).
+    /// Opens weight files as one set of tensors: safetensors, anything `torch.save` has written since 2017, `.npy` and
+    /// `.npz`, recognised by their content, and `*.index.json`, which stands for the files that it names. Only names and
+    /// shapes are read.
+    ///
+    /// Tensors inside nested dictionaries and lists have dotted names (`cell.state_dict.model.norm.weight`); a file that
+    /// is one tensor holds [`BARE_TENSOR`](super::BARE_TENSOR).
     ///
     /// # Errors
-    /// When a file cannot be read, is damaged, or repeats a name.
-    pub fn open(files: &[PathBuf]) -> Result<Self, CheckpointError> {
-        let mut tensors: BTreeMap<String, Stored> = BTreeMap::new();
-        for file in files {
-            for (name, stored) in open_one(file)? {
-                if let Some(before) = tensors.get(&name) {
-                    let (first, second) = (before.file.clone(), stored.file);
-                    return Err(CheckpointError::Duplicate { name, first, second });
-                }
-                tensors.insert(name, stored);
-            }
-        }
+    /// When a file cannot be read, is damaged, asks for more than data, or repeats a name.
+    pub fn open<P: AsRef<Path>>(files: &[P]) -> Result<Self, CheckpointError> {
         let place = match files {
-            [one] => one.clone(),
-            _ => files.first().and_then(|f| f.parent()).map(Path::to_path_buf).unwrap_or_default(),
+            [one] => one.as_ref().to_path_buf(),
+            _ => files.first().and_then(|f| f.as_ref().parent()).map(Path::to_path_buf).unwrap_or_default(),
         };
-        Ok(Self { tensors, taken: Mutex::default(), place })
+        Self::gather(place, files.iter().map(|file| open::open(file.as_ref())))
+    }
+
+    /// Opens a weight file that is in memory already; messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub fn from_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, CheckpointError> {
+        let opened = open::open_source(&Arc::new(Source::memory(name, bytes)));
+        Self::gather(name.to_path_buf(), std::iter::once(opened))
+    }
+
+    fn gather(
+        place: PathBuf,
+        files: impl Iterator<Item = Result<Opened, CheckpointError>>,
+    ) -> Result<Self, CheckpointError> {
+        let mut tensors: IndexMap<String, Entry> = IndexMap::new();
+        let mut objects = Vec::new();
+        for file in files {
+            let Opened { tensors: found, object, .. } = file?;
+            for (name, entry) in found {
+                if let Some(before) = tensors.get(&name) {
+                    let path = |entry: &Entry| entry.storage.path().to_path_buf();
+                    return Err(CheckpointError::Duplicate {
+                        name,
+                        first: path(before),
+                        second: path(&entry),
+                    });
+                }
+                tensors.insert(name, entry);
+            }
+            objects.extend(object);
+        }
+        Ok(Self { tensors, objects, account: Mutex::default(), place })
+    }
+
+    /// The tensors whose names begin with `prefix`, without it. What else the files hold no longer counts as unused.
+    ///
+    /// `below("cell.state_dict.model.")` is how one of the three models of a scFoundation file is read.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoSuchPart`] when there is none.
+    pub fn below(self, prefix: &str) -> Result<Self, CheckpointError> {
+        if !self.has_prefix(prefix) {
+            let available: Vec<&str> = self.parts().into_iter().collect();
+            return Err(CheckpointError::NoSuchPart {
+                files: self.place.clone(),
+                prefix: prefix.to_owned(),
+                available: list(&available, 12, |part| format!("`{part}`")),
+            });
+        }
+        self.rename(|name| name.strip_prefix(prefix).map(str::to_owned))
+    }
+
+    /// Other names for the tensors (`module.` and other wrappers taken away); those for which `rename` gives `None` no
+    /// longer count.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Duplicate`] when two tensors come to the same name.
+    pub fn rename(self, rename: impl Fn(&str) -> Option<String>) -> Result<Self, CheckpointError> {
+        let mut tensors: IndexMap<String, Entry> = IndexMap::new();
+        for (name, entry) in self.tensors {
+            let Some(name) = rename(&name) else { continue };
+            if tensors.contains_key(&name) {
+                let path = entry.storage.path().to_path_buf();
+                return Err(CheckpointError::Duplicate { name, first: path.clone(), second: path });
+            }
+            tensors.insert(name, entry);
+        }
+        Ok(Self { tensors, account: Mutex::default(), ..self })
     }
 
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<&str> = self.names_in_order().collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
+    /// All names in the order in which the files hold them (of a saved dict: its order).
+    pub fn names_in_order(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
+    }
+
+    /// What stands before the first dot of the names, sorted.
+    #[must_use]
+    pub fn parts(&self) -> BTreeSet<&str> {
+        self.names_in_order().map(|name| name.split_once('.').map_or(name, |(part, _)| part)).collect()
     }
 
     /// Whether there is a tensor of this name.
@@ -84,161 +142,54 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
+    /// Whether a name begins like this.
+    #[must_use]
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        self.names_in_order().any(|name| name.starts_with(prefix))
+    }
+
     /// Shape of a tensor.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|t| t.shape.as_slice())
+        self.tensors.get(name).map(Entry::shape)
     }
 
-    /// The values of a tensor of exactly this shape, row-major; half and double precision become `f32`.
+    /// Element type of a tensor as stored.
+    #[must_use]
+    pub fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.tensors.get(name).map(|tensor| tensor.dtype)
+    }
+
+    /// What a file of PyTorch holds besides tensors, as JSON: the value at this way through its dictionaries
+    /// (`["cell", "config"]`; empty for the whole object). Tensors are left out, `Namespace`s are objects, tuples and sets
+    /// are lists, and numbers that JSON does not have are text.
     ///
     /// # Errors
-    /// When the tensor is missing, has another shape, holds integers, or cannot be read.
-    pub fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
-        let stored = self.find(name)?;
-        if stored.shape != shape {
-            return Err(CheckpointError::WrongShape {
-                name: name.to_owned(),
-                file: stored.file.clone(),
-                wanted: shape.to_vec(),
-                found: stored.shape.clone(),
-            });
+    /// When there is nothing, or it is larger than any configuration.
+    pub fn data(&self, way: &[&str]) -> Result<serde_json::Value, CheckpointError> {
+        let in_file = |source| CheckpointError::Pickle { path: self.place.clone(), source };
+        for object in &self.objects {
+            let found = way.iter().try_fold(object.root(), |value, key| value.get(key));
+            let Some(found) = found else { continue };
+            if let Some(json) = found.to_json().map_err(in_file)? {
+                return Ok(json);
+            }
         }
-        let values = stored.read(name)?;
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
-        Ok(values)
-    }
-
-    /// Shape and values of a tensor whose shape only the file knows.
-    ///
-    /// # Errors
-    /// As [`Weights::take`].
-    pub fn take_any(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), CheckpointError> {
-        let shape = self.find(name)?.shape.clone();
-        let values = self.take(name, &shape)?;
-        Ok((shape, values))
-    }
-
-    /// Fails when a tensor was not taken and is not `ignored`. An entry of `ignored` is a full name, or a prefix that
-    /// ends in a dot.
-    ///
-    /// # Errors
-    /// [`CheckpointError::Unused`] with the first names.
-    pub fn finish(&self, ignored: &[&str]) -> Result<(), CheckpointError> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |name: &str| {
-            ignored.iter().any(|i| if i.ends_with('.') { name.starts_with(i) } else { name == *i })
-        };
-        let unused: Vec<&str> = self.names().filter(|name| !taken.contains(*name) && !known(name)).collect();
-        if unused.is_empty() {
-            return Ok(());
-        }
-        let shown: Vec<String> = unused.iter().take(5).map(|name| format!("`{name}`")).collect();
-        let more = if unused.len() > shown.len() { ", ..." } else { "" };
-        Err(CheckpointError::Unused {
+        Err(CheckpointError::NoSuchPart {
             files: self.place.clone(),
-            count: unused.len(),
-            examples: shown.join(", ") + more,
+            prefix: way.join("."),
+            available: list(&self.parts().into_iter().collect::<Vec<_>>(), 12, |part| format!("`{part}`")),
         })
     }
 
-    fn find(&self, name: &str) -> Result<&Stored, CheckpointError> {
-        self.tensors.get(name).ok_or_else(|| CheckpointError::MissingTensor {
-            name: name.to_owned(),
-            files: self.place.clone(),
-            close: self.closest(name),
-        })
-    }
-
-    fn closest(&self, name: &str) -> Option<String> {
-        let scored = self.names().map(|other| (strsim::normalized_levenshtein(name, other), other));
+    /// The closest name that is there.
+    pub(super) fn closest(&self, name: &str) -> Option<String> {
+        // Of a dictionary of 20,000 genes no name is a misspelling of another.
+        if self.tensors.len() > 5_000 {
+            return None;
+        }
+        let scored = self.names_in_order().map(|other| (strsim::normalized_levenshtein(name, other), other));
         let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
         (best.0 > 0.6).then(|| best.1.to_owned())
     }
-}
-
-impl Stored {
-    fn read(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
-        if let Element::Other(found) = &self.element {
-            return Err(CheckpointError::WrongType {
-                name: name.to_owned(),
-                file: self.file.clone(),
-                found: found.clone(),
-            });
-        }
-        let bytes = match &self.bytes {
-            Bytes::Torch(tensor) => tensor.read().map_err(|e| torch_error(&self.file, &e))?,
-            Bytes::Safetensors(file) => file.read(name)?,
-        };
-        Ok(self.element.widen(&bytes))
-    }
-}
-
-impl Element {
-    #[expect(clippy::cast_possible_truncation, reason = "computation is in f32")]
-    fn widen(&self, bytes: &[u8]) -> Vec<f32> {
-        match self {
-            Self::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            Self::F64 => bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
-            Self::F16 => bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-            Self::Bf16 => bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
-            Self::Other(_) => Vec::new(),
-        }
-    }
-}
-
-fn torch_error(file: &Path, error: &dyn std::fmt::Display) -> CheckpointError {
-    CheckpointError::Torch { path: file.to_path_buf(), reason: error.to_string() }
-}
-
-fn open_one(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError> {
-    if is_safetensors(path)? { open_safetensors(path) } else { open_torch(path) }
-}
-
-/// By content: files named `.bin` may be safetensors and the other way round.
-fn is_safetensors(path: &Path) -> Result<bool, CheckpointError> {
-    let mut head = Vec::new();
-    fs_err::File::open(path)?.take(9).read_to_end(&mut head)?;
-    let named = path.extension().is_some_and(|e| e == "safetensors");
-    Ok(named || (head.len() == 9 && head[8] == b'{' && head[4..8] == [0; 4]))
-}
-
-fn open_safetensors(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError> {
-    let file = Arc::new(SafetensorsFile::open(path)?);
-    let mut out = Vec::new();
-    for name in file.names() {
-        let Some(info) = file.info(&name) else { continue };
-        let element = match info.dtype {
-            Dtype::F64 => Element::F64,
-            Dtype::F32 => Element::F32,
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
-            other => Element::Other(format!("{other:?}")),
-        };
-        let stored = Stored {
-            element,
-            shape: info.shape.clone(),
-            file: path.to_path_buf(),
-            bytes: Bytes::Safetensors(Arc::clone(&file)),
-        };
-        out.push((name, stored));
-    }
-    Ok(out)
-}
-
-fn open_torch(path: &Path) -> Result<Vec<(String, Stored)>, CheckpointError> {
-    let reader = PytorchReader::new(path).map_err(|e| torch_error(path, &e))?;
-    let stored = |tensor: pytorch_reader::Tensor| Stored {
-        element: match tensor.dtype() {
-            DType::F64 => Element::F64,
-            DType::F32 => Element::F32,
-            DType::F16 => Element::F16,
-            DType::BF16 => Element::Bf16,
-            other => Element::Other(format!("{other:?}")),
-        },
-        shape: tensor.shape().to_vec(),
-        file: path.to_path_buf(),
-        bytes: Bytes::Torch(Box::new(tensor)),
-    };
-    Ok(reader.into_tensors().into_iter().map(|(name, tensor)| (name, stored(tensor))).collect())
 }

@@ -12,7 +12,7 @@ impl Machine<'_> {
             op::NONE => Node::None,
             op::NEWTRUE => Node::Bool(true),
             op::NEWFALSE => Node::Bool(false),
-            op::EMPTY_LIST => Node::List(Vec::new()),
+            op::EMPTY_LIST | op::EMPTY_SET => Node::List(Vec::new()),
             op::EMPTY_DICT => Node::Dict(Vec::new()),
             op::BININT1 => Node::Int(self.cursor.byte("a number")?.into()),
             op::BININT2 => Node::Int(u16::from_le_bytes(self.cursor.array("a number")?).into()),
@@ -44,11 +44,18 @@ impl Machine<'_> {
                 let decoded = text::raw_unicode_escape(line);
                 Node::Str(decoded.ok_or_else(|| self.malformed("unreadable text"))?.into())
             }
-            op::SHORT_BINUNICODE | op::SHORT_BINSTRING => {
+            op::STRING => {
+                let line = self.cursor.line("text")?;
+                let bytes = text::quoted(line).ok_or_else(|| self.malformed("unreadable text"))?;
+                text_of_python_2(&bytes)
+            }
+            op::SHORT_BINSTRING => text_of_python_2(self.cursor.counted::<1>("text")?),
+            op::BINSTRING => text_of_python_2(self.cursor.counted::<4>("text")?),
+            op::SHORT_BINUNICODE => {
                 let bytes = self.cursor.counted::<1>("text")?;
                 self.text(bytes)?
             }
-            op::BINUNICODE | op::BINSTRING => {
+            op::BINUNICODE => {
                 let bytes = self.cursor.counted::<4>("text")?;
                 self.text(bytes)?
             }
@@ -69,4 +76,9 @@ impl Machine<'_> {
         let text = std::str::from_utf8(bytes).map_err(|_| self.malformed("text that is no UTF-8"))?;
         Ok(Node::Str(text.into()))
     }
+}
+
+/// Python 2 had one type for text and bytes; what is UTF-8 is read as text.
+fn text_of_python_2(bytes: &[u8]) -> Node {
+    std::str::from_utf8(bytes).map_or_else(|_| Node::Bytes(bytes.into()), |text| Node::Str(text.into()))
 }

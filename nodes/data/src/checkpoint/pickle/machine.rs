@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cursor::Cursor;
 use super::error::PickleError;
-use super::globals::{self, Callable};
+use super::globals;
 use super::value::{Node, NodeId, Pickle};
 use super::{Limits, opcode as op, text};
 
@@ -22,10 +22,20 @@ impl Pickle {
     /// # Errors
     /// As [`Pickle::read`].
     pub fn read_within(bytes: &[u8], limits: Limits) -> Result<Self, PickleError> {
+        Self::read_part(bytes, limits, false).map(|(pickle, _)| pickle)
+    }
+
+    /// Reads the pickle that `bytes` begin with, and says how long it is. With `torch`, it may refer to storages.
+    pub(in crate::checkpoint) fn read_part(
+        bytes: &[u8],
+        limits: Limits,
+        torch: bool,
+    ) -> Result<(Self, usize), PickleError> {
         if bytes.len() > limits.bytes {
             return Err(PickleError::TooLarge { what: "bytes", limit: limits.bytes });
         }
         let mut machine = Machine {
+            torch,
             cursor: Cursor::new(bytes),
             at: 0,
             nodes: Vec::new(),
@@ -36,9 +46,10 @@ impl Pickle {
             limits,
         };
         let root = machine.run()?;
+        let length = machine.cursor.position();
         let pickle = Self { nodes: machine.nodes, root };
         pickle.check_shape(limits)?;
-        Ok(pickle)
+        Ok((pickle, length))
     }
 }
 
@@ -46,7 +57,9 @@ pub(super) struct Machine<'a> {
     pub(super) cursor: Cursor<'a>,
     /// Position of the instruction being executed.
     pub(super) at: usize,
-    nodes: Vec<Node>,
+    /// Whether persistent ids name storages; otherwise they are refused.
+    torch: bool,
+    pub(super) nodes: Vec<Node>,
     stack: Vec<NodeId>,
     /// Heights of the stack where a mark was set.
     marks: Vec<usize>,
@@ -54,7 +67,7 @@ pub(super) struct Machine<'a> {
     limits: Limits,
     /// Bytes and elements that calls have made out of others. Bounded by the length of the file, because a hostile file
     /// can pass one large value to many calls.
-    spent: usize,
+    pub(super) spent: usize,
 }
 
 impl Machine<'_> {
@@ -96,12 +109,20 @@ impl Machine<'_> {
             }
             op::PUT | op::BINPUT | op::LONG_BINPUT | op::MEMOIZE => self.remember(opcode)?,
             op::GET | op::BINGET | op::LONG_BINGET => self.recall(opcode)?,
-            op::APPEND | op::APPENDS => self.append(opcode == op::APPENDS)?,
+            op::APPEND | op::APPENDS | op::ADDITEMS => self.append(opcode != op::APPEND)?,
             op::SETITEM | op::SETITEMS => self.set_items(opcode == op::SETITEMS)?,
             op::GLOBAL | op::STACK_GLOBAL => self.global(opcode)?,
-            op::REDUCE => self.reduce()?,
+            op::REDUCE | op::NEWOBJ => self.reduce(opcode == op::NEWOBJ)?,
+            op::BINPERSID if self.torch => self.persistent()?,
             op::BUILD => self.build()?,
-            op::EMPTY_TUPLE | op::TUPLE1 | op::TUPLE2 | op::TUPLE3 | op::TUPLE | op::LIST | op::DICT => {
+            op::EMPTY_TUPLE
+            | op::TUPLE1
+            | op::TUPLE2
+            | op::TUPLE3
+            | op::TUPLE
+            | op::LIST
+            | op::FROZENSET
+            | op::DICT => {
                 let node = self.collect(opcode)?;
                 self.push(node)?;
             }
@@ -120,7 +141,7 @@ impl Machine<'_> {
             op::TUPLE2 => Node::Tuple(self.pop_many(2)?),
             op::TUPLE3 => Node::Tuple(self.pop_many(3)?),
             op::TUPLE => Node::Tuple(self.pop_mark()?),
-            op::LIST => Node::List(self.pop_mark()?),
+            op::LIST | op::FROZENSET => Node::List(self.pop_mark()?),
             _ => {
                 let items = self.pop_mark()?;
                 Node::Dict(self.pairs(&items)?)
@@ -205,8 +226,8 @@ impl Machine<'_> {
                 _ => return Err(self.malformed("a global whose name is no text")),
             }
         };
-        match Callable::find(&module, &name) {
-            Some(callable) => self.push(Node::Callable(callable)),
+        match globals::find(&module, &name) {
+            Some(node) => self.push(node),
             None => {
                 let name: String = format!("{module}.{name}").chars().take(200).collect();
                 Err(PickleError::RefusedGlobal { name, position: self.at })
@@ -214,42 +235,7 @@ impl Machine<'_> {
         }
     }
 
-    fn reduce(&mut self) -> Result<(), PickleError> {
-        let parts = self.pop_many(2)?;
-        let node = match (&self.nodes[parts[0] as usize], &self.nodes[parts[1] as usize]) {
-            (Node::Callable(callable), Node::Tuple(args)) => callable.call(args, &self.nodes),
-            _ => Err("a call of what is no callable".to_owned()),
-        };
-        let node = node.map_err(|what| self.malformed(what))?;
-        self.spend(&node)?;
-        self.push(node)
-    }
-
-    fn build(&mut self) -> Result<(), PickleError> {
-        let state = self.pop()?;
-        let object = self.top()?;
-        let node = globals::build(&self.nodes[object as usize], &self.nodes[state as usize], &self.nodes);
-        let node = node.map_err(|what| self.malformed(what))?;
-        self.spend(&node)?;
-        self.nodes[object as usize] = node;
-        Ok(())
-    }
-
-    fn spend(&mut self, node: &Node) -> Result<(), PickleError> {
-        self.spent += match node {
-            Node::Array(array) => array.values.len(),
-            Node::Bytes(bytes) => bytes.len(),
-            Node::Str(text) => text.len(),
-            Node::Dict(entries) => entries.len(),
-            _ => 0,
-        };
-        if self.spent > self.cursor.len() {
-            return Err(PickleError::TooLarge { what: "elements in arrays", limit: self.cursor.len() });
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, node: Node) -> Result<(), PickleError> {
+    pub(super) fn push(&mut self, node: Node) -> Result<(), PickleError> {
         if self.nodes.len() >= self.limits.nodes {
             return Err(PickleError::TooLarge { what: "values", limit: self.limits.nodes });
         }
@@ -260,16 +246,16 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn top(&self) -> Result<NodeId, PickleError> {
+    pub(super) fn top(&self) -> Result<NodeId, PickleError> {
         self.stack.last().copied().ok_or_else(|| self.malformed("an instruction on an empty stack"))
     }
 
-    fn pop(&mut self) -> Result<NodeId, PickleError> {
+    pub(super) fn pop(&mut self) -> Result<NodeId, PickleError> {
         Ok(self.pop_many(1)?[0])
     }
 
     /// The top `count` values in the order in which they were pushed; never reaches below a mark.
-    fn pop_many(&mut self, count: usize) -> Result<Vec<NodeId>, PickleError> {
+    pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<NodeId>, PickleError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
             Some(start) if start >= floor => Ok(self.stack.split_off(start)),

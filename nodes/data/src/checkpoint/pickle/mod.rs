@@ -8,15 +8,18 @@
 //! most one node an opcode, shared values stay shared, declared lengths are compared with what the file holds, and the
 //! result is known to be free of cycles and no deeper than [`Limits::depth`].
 
+mod calls;
 mod cursor;
 mod error;
 mod globals;
+mod json;
 mod literal;
 mod machine;
 mod numpy;
 mod opcode;
 mod shape;
 mod text;
+pub(super) mod torch;
 mod value;
 
 pub use error::PickleError;

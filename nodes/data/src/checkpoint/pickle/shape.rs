@@ -50,7 +50,7 @@ impl Node {
     fn child(&self, index: usize) -> Option<NodeId> {
         match self {
             Self::List(items) | Self::Tuple(items) => items.get(index).copied(),
-            Self::Dict(entries) => {
+            Self::Dict(entries) | Self::Namespace(entries) => {
                 entries.get(index / 2).map(|&(key, value)| if index.is_multiple_of(2) { key } else { value })
             }
             _ => None,

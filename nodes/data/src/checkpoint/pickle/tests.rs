@@ -143,8 +143,8 @@ fn code_is_refused_by_name_and_place_and_never_run() {
     let stack_global = b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.";
     let message = refused(stack_global);
     assert!(message.contains("`builtins.eval` at byte 18") && message.contains("safetensors"), "{message}");
-    // Instructions that call or look up by other ways: INST, OBJ, NEWOBJ, EXT1, PERSID, BINPERSID.
-    for opcode in [b'i', b'o', 0x81, 0x92, 0x82, b'P', b'Q', b'S', 0x8f, 0x97] {
+    // Instructions that call or look up by other ways: INST, OBJ, NEWOBJ_EX, EXT1, PERSID, BINPERSID, NEXT_BUFFER.
+    for opcode in [b'i', b'o', 0x92, 0x82, 0x83, 0x84, b'P', b'Q', 0x97, 0x98] {
         let program = [b"\x80\x04(".as_slice(), &[opcode], b"os\nsystem\n."].concat();
         assert!(
             matches!(Pickle::read(&program), Err(PickleError::RefusedOpcode { position: 3, .. })),
@@ -211,7 +211,11 @@ fn nesting_and_cycles_are_refused() {
         shared.extend(b"2\x86");
     }
     shared.push(b'.');
-    assert!(Pickle::read(&shared).is_ok());
+    let shared = Pickle::read(&shared).unwrap();
+    assert!(matches!(shared.root().to_json(), Err(PickleError::TooLarge { .. })));
+    let text = [b"(X\x00\x00\x10\x00".to_vec(), vec![b'x'; 1 << 20], vec![b'2'; 20], b"t.".to_vec()].concat();
+    let text = Pickle::read(&text).unwrap();
+    assert!(matches!(text.root().to_json(), Err(PickleError::TooLarge { .. })));
 }
 
 #[test]

@@ -43,3 +43,33 @@ pub(super) fn raw_unicode_escape(line: &[u8]) -> Option<String> {
     }
     Some(out)
 }
+
+/// A string of Python 2 as its `repr` writes it: in quotes, with backslashes.
+pub(super) fn quoted(line: &[u8]) -> Option<Vec<u8>> {
+    let (&quote, rest) = line.trim_ascii().split_first()?;
+    let (&last, body) = rest.split_last()?;
+    if quote != last || !matches!(quote, b'\'' | b'"') {
+        return None;
+    }
+    let mut out = Vec::with_capacity(body.len());
+    let mut bytes = body.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        out.push(match bytes.next()? {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'x' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                let (high, low) = (digit()?, digit()?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            escaped @ (b'\\' | b'\'' | b'"') => escaped,
+            _ => return None,
+        });
+    }
+    Some(out)
+}

@@ -1,7 +1,11 @@
 //! What a pickle holds once it is read: an arena of values, and a view into it.
 
+use std::sync::Arc;
+
 use super::globals::Callable;
 use super::numpy::{Array, DType, Scalar};
+use super::torch::{StorageRef, TensorRef};
+use crate::checkpoint::dtype::Dtype;
 
 /// Index into [`Pickle::nodes`].
 pub(super) type NodeId = u32;
@@ -24,6 +28,16 @@ pub(super) enum Node {
     DType(DType),
     /// A callable of the allow-list, only meaningful while reading.
     Callable(Callable),
+    /// Attributes of an object that is nothing but attributes.
+    Namespace(Vec<(NodeId, NodeId)>),
+    /// A storage class of PyTorch, only meaningful while reading.
+    Storage(Option<Dtype>),
+    /// An element type of PyTorch and its name there.
+    TorchDtype(Box<(Dtype, String)>),
+    /// A storage of PyTorch.
+    StorageRef(Arc<StorageRef>),
+    /// A tensor of PyTorch.
+    Tensor(Box<TensorRef>),
 }
 
 /// A pickle that has been read.
@@ -72,7 +86,11 @@ impl<'a> Value<'a> {
             Node::Dict(_) => "dict",
             Node::Array(_) => "numpy.ndarray",
             Node::DType(_) => "numpy.dtype",
-            Node::Callable(_) => "type",
+            Node::Callable(_) | Node::Storage(_) => "type",
+            Node::Namespace(_) => "Namespace",
+            Node::TorchDtype(_) => "torch.dtype",
+            Node::StorageRef(_) => "torch.Storage",
+            Node::Tensor(_) => "torch.Tensor",
         }
     }
 
@@ -105,10 +123,19 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Text.
+    /// Text, or the name of an element type of PyTorch.
     #[must_use]
     pub fn as_str(self) -> Option<&'a str> {
-        if let Node::Str(value) = self.node() { Some(value) } else { None }
+        match self.node() {
+            Node::Str(value) => Some(value),
+            Node::TorchDtype(dtype) => Some(&dtype.1),
+            _ => None,
+        }
+    }
+
+    /// A tensor of PyTorch.
+    pub(in crate::checkpoint) fn as_tensor(self) -> Option<&'a TensorRef> {
+        if let Node::Tensor(value) = self.node() { Some(value) } else { None }
     }
 
     /// Bytes.
@@ -132,11 +159,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The entries of a dict in the order of writing; where a key repeats, the later entry counts.
+    /// The entries of a dict, or the attributes of a namespace, in the order of writing; where a key repeats, the later entry counts.
     #[must_use]
     pub fn entries(self) -> Option<impl ExactSizeIterator<Item = (Value<'a>, Value<'a>)>> {
         match self.node() {
-            Node::Dict(entries) => {
+            Node::Dict(entries) | Node::Namespace(entries) => {
                 Some(entries.iter().map(move |&(key, value)| (self.at(key), self.at(value))))
             }
             _ => None,

@@ -1,0 +1,14 @@
+//! Reading checkpoints and dictionaries as PyTorch, numpy and Python write them, and refusing what is damaged or hostile.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and speak as tests do")]
+
+mod archives;
+mod files;
+mod golden;
+mod hostile;
+mod inspected;
+mod large;
+mod legacy;
+mod plain;
+mod sharded;
+mod torch;
