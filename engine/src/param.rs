@@ -3,6 +3,8 @@
 //! One description serves everything that touches a parameter: the check of a pipeline with positions, the defaults
 //! that are written out into the key, `celldag nodes`, and the JSON Schema for editors.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -37,7 +39,7 @@ pub enum ParamType {
     /// Any text.
     Text,
     /// One of these words.
-    Choice(&'static [&'static str]),
+    Choice(Vec<&'static str>),
     /// A list of values of one type.
     List(Box<ParamType>),
     /// A mapping from text to values of one type.
@@ -57,14 +59,16 @@ pub struct Param {
     /// Unit of the value (`"genes"`, `"share of counts, 0 to 1"`), or empty.
     pub unit: &'static str,
     /// One line.
-    pub about: &'static str,
+    pub about: Cow<'static, str>,
     /// Whether it belongs into the key.
     pub class: ParamClass,
 }
 
 impl Param {
-    fn new(name: &'static str, ty: ParamType, about: &'static str) -> Self {
-        Self { name, ty, default: None, unit: "", about, class: ParamClass::Result }
+    /// A parameter of any type.
+    #[must_use]
+    pub fn new(name: &'static str, ty: ParamType, about: impl Into<Cow<'static, str>>) -> Self {
+        Self { name, ty, default: None, unit: "", about: about.into(), class: ParamClass::Result }
     }
 
     /// A whole number, zero or more, until [`Param::range`] says otherwise.
@@ -93,8 +97,8 @@ impl Param {
 
     /// One of a few words.
     #[must_use]
-    pub fn choice(name: &'static str, words: &'static [&'static str], about: &'static str) -> Self {
-        Self::new(name, ParamType::Choice(words), about)
+    pub fn choice(name: &'static str, words: &[&'static str], about: &'static str) -> Self {
+        Self::new(name, ParamType::Choice(words.to_vec()), about)
     }
 
     /// A list.

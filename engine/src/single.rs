@@ -93,7 +93,7 @@ fn params(kind: &Registered, with: &[(String, String)], out: &mut Vec<Diagnostic
                 let mut finding =
                     Diagnostic::error("celldag::step::wrong_param", format!("--with {name}: {message}"))
                         .at(place, format!("expected {}", describe(&param.ty)))
-                        .help(param.about)
+                        .help(param.about.clone())
                         .maybe_help(help);
                 finding.source = Some(Arc::new(SourceText::new("--with", written)));
                 out.push(finding);

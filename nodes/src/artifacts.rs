@@ -16,6 +16,14 @@ pub const EMBEDDING: ArtifactType = ArtifactType {
     about: "AnnData file (.h5ad) with obsm[\"X_<model>\"], float32, cells x dimensions",
 };
 
+/// Drugs as text.
+pub const DRUGS: ArtifactType =
+    ArtifactType { name: "drugs", about: "table (.csv or .tsv) of drugs with a column of SMILES" };
+
+/// One vector a drug.
+pub const DRUG_EMBEDDING: ArtifactType =
+    ArtifactType { name: "drug-embedding", about: "table (.csv) of id, smiles and one column a dimension" };
+
 /// Published weights and vocabularies, untouched.
 pub const CHECKPOINT: ArtifactType =
     ArtifactType { name: "checkpoint", about: "published weights and vocabularies: a folder or one file" };

@@ -21,6 +21,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(prep::pca::PcaKind);
     registry.add(embed::Tokenize);
     registry.add(embed::Embed);
+    registry.add(embed::EmbedDrug);
     registry.add(learn::split::Split);
     registry.add(learn::mlp::MlpHead);
     registry.add(evaluate::Evaluate);

@@ -127,8 +127,9 @@ impl Expander<'_> {
     ) -> Result<String, SourceError> {
         let mut filled = text.to_owned();
         for pair in texts {
-            let (word, value) =
-                pair.split_once('=').ok_or_else(|| self.error(at, format!("`{pair}` gives no word a text")))?;
+            let (word, value) = pair
+                .split_once('=')
+                .ok_or_else(|| self.error(at, format!("`{pair}` gives no word a text")))?;
             filled = filled.replace(&format!("${{{word}}}"), value);
         }
         Ok(filled)

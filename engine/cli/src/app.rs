@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Cli, Command, Global};
+use crate::args::{Cli, Command, Global, ModelsCommand};
 use crate::command;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -34,8 +34,13 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Step(args) => command::step::run(&args, output),
         Command::Why(args) => command::why::run(&args, output),
         Command::Embed(args) => command::embed::run(&args, output),
+        Command::EmbedDrug(args) => command::embed_drug::run(&args, output),
         Command::Nodes { kind } => command::nodes::run(kind.as_deref(), output),
         Command::Schema => command::schema::run(output),
+        Command::Models { command } => match command {
+            None => command::models::list(output),
+            Some(ModelsCommand::Inspect { checkpoint }) => command::models::look(&checkpoint, output),
+        },
         Command::Devices { bench } => command::devices::run(bench, output),
         Command::Cache { command, store } => command::cache::run(&command, &store, output),
         Command::Runs { command, store } => command::runs::run(command.as_ref(), &store, output),

@@ -77,10 +77,17 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Embed cells with a foundation model: tokenize + embed in one command
     Embed(EmbedArgs),
+    /// Embed drugs, given as SMILES, with a model of molecules: a table in, a table out
+    EmbedDrug(EmbedDrugArgs),
     /// List node kinds, or explain one: ports, parameters, units, defaults
     Nodes {
         /// Kind to explain
         kind: Option<String>,
+    },
+    /// List the models, or say what a checkpoint folder holds and whether it is complete
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
     },
     /// Print the JSON Schema of pipeline files, for editors
     Schema,
@@ -293,6 +300,38 @@ pub(crate) struct EmbedArgs {
     pub(crate) store: StoreArgs,
 }
 
+/// `celldag embed-drug`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "SMILES.csv has a header, a column `smiles` and, if you like, `id` (or `name`); tabs work too. OUT.csv has \
+                        the same rows in the same order: id, smiles, then one column a dimension. A drug without SMILES, or of \
+                        which the model knows nothing, has empty fields and a warning.\n\
+                        Write SMILES as the model was trained on: nothing is canonicalised, and another spelling of a drug \
+                        gives another vector.\n\n\
+                        Example: celldag embed-drug drugs.csv --model molformer --checkpoint MoLFormer-XL-both-10pct -o out.csv"
+)]
+pub(crate) struct EmbedDrugArgs {
+    /// Drugs: .csv or .tsv with a column `smiles`
+    #[arg(value_name = "SMILES.csv")]
+    pub(crate) drugs: PathBuf,
+    /// Model architecture: chemberta or molformer (see `celldag nodes embed-drug`)
+    #[arg(long, value_name = "KIND")]
+    pub(crate) model: String,
+    /// Published checkpoint folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: PathBuf,
+    /// Parameter of `embed-drug`, such as pooling=mean
+    #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub(crate) with: Vec<(String, String)>,
+    /// Where to write the vectors
+    #[arg(short, long, value_name = "OUT.csv")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
 /// `celldag cache`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CacheCommand {
@@ -326,12 +365,35 @@ pub(crate) enum RunsCommand {
         #[arg(default_value = "last")]
         run: String,
     },
+    /// Tabulate what the jobs of a kind reported: one row a job, its axes, facts, time and memory
+    ///
+    /// `celldag runs table --kind embed` compares models: parameters, dimensions, cells per second, peak memory.
+    Table {
+        /// Run id, the beginning of one, or `last`
+        #[arg(default_value = "last")]
+        run: String,
+        /// Kind of the jobs
+        #[arg(long, value_name = "KIND")]
+        kind: String,
+    },
     /// Compare two runs: parameters, inputs and results
     Diff {
         /// Earlier run
         a: String,
         /// Later run
         b: String,
+    },
+}
+
+/// `celldag models`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Say which model a folder holds, its variant, size and vocabulary, what is missing or left over, and its licence
+    ///
+    /// Nothing is computed and no weight is read, so it is quick also for large models.
+    Inspect {
+        /// The published folder (or file), as it was downloaded
+        checkpoint: PathBuf,
     },
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Run(ExitClass),
     /// A device could not be used.
     Device(String),
+    /// Input data are missing or bad.
+    Data(String),
     /// Reading or writing a file.
     Io(std::io::Error),
     /// Everything else.
@@ -46,6 +48,7 @@ impl Failure {
             Self::Engine(error) => error.exit_class(),
             Self::Run(class) => *class,
             Self::Device(_) => ExitClass::Device,
+            Self::Data(_) => ExitClass::Data,
             Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound => ExitClass::Data,
             Self::Store(_) | Self::Io(_) | Self::Other(_) => ExitClass::Failed,
         }
@@ -85,7 +88,7 @@ impl Failure {
             Self::Engine(error) => (error.to_string(), error.help()),
             Self::Store(error) => (error.to_string(), None),
             Self::Usage { message, help } => (message.clone(), help.clone()),
-            Self::Device(message) | Self::Other(message) => (message.clone(), None),
+            Self::Device(message) | Self::Data(message) | Self::Other(message) => (message.clone(), None),
             Self::Io(error) => (error.to_string(), None),
         }
     }

@@ -120,7 +120,7 @@ fn provenance(page: &mut Page, run: &RunRecord) {
             .summary
             .execution
             .iter()
-            .map(|(k, v)| format!("{k} {}", v.as_str().unwrap_or_default()))
+            .map(|(k, v)| v.as_str().map_or_else(|| format!("{k} {v}"), |text| format!("{k} {text}")))
             .collect();
         for (port, inputs) in job.action().map(|action| action.inputs).unwrap_or_default() {
             for input in inputs {

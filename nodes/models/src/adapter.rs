@@ -87,6 +87,21 @@ impl Adapters {
         Ok(Some(lora.clone()))
     }
 
+    /// The same adapters under other layer names, where one layer is called differently by different tools.
+    ///
+    /// # Errors
+    /// [`ModelError::Adapter`] when two adapters come to the same layer.
+    pub fn renamed(&self, rename: impl Fn(&str) -> String) -> Result<Self, ModelError> {
+        let mut layers = BTreeMap::new();
+        for (name, lora) in &self.layers {
+            let to = rename(name);
+            if layers.insert(to.clone(), lora.clone()).is_some() {
+                return Err(ModelError::Adapter(format!("two adapters belong to the layer {to}")));
+            }
+        }
+        Ok(Self::new(layers))
+    }
+
     /// Fails if an adapter belongs to no layer of the model that was loaded.
     ///
     /// # Errors

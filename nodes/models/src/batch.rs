@@ -3,53 +3,57 @@
 //! Before a batch runs, its memory is planned by a rehearsal, so a memory limit is kept without trying.
 //! A batch that does not fit is halved; after the loss of a device, its batch is repeated on the device opened again.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use celldag_shaders::Device;
 
+use crate::encoder::Batch;
 use crate::error::ModelError;
 use crate::loaded::Loaded;
-use crate::registry::Readout;
+use crate::tokens::CellTokens;
 
 /// How often a lost device is opened again before its loss is an error.
 const REOPENINGS: usize = 2;
 
-/// How to embed.
+/// The cells of a file, as far as batches must know them.
 #[derive(Clone, Copy, Debug)]
-pub struct EmbedOptions {
-    /// Layer and pooling.
-    pub readout: Readout,
-    /// Most tokens in one batch; a longer cell is a batch of its own.
+pub struct Cells<'a> {
+    /// Tokens of each cell.
+    pub lengths: &'a [usize],
+    /// A number for each cell; cells of one number are looked at together. None: each cell alone.
+    pub neighbourhoods: Option<&'a [u32]>,
+    /// Most tokens in one batch; a longer cell or neighbourhood is a batch of its own.
     pub batch_tokens: usize,
 }
 
-/// Embeds cells of the given token counts; row-major `[cells, dim]` in the order of `lengths`. Cells without tokens get
-/// rows of NaN. `read` gives the tokens of the cells it is asked for; `done` hears how many more cells are finished and
-/// may stop the work. A batch that does not fit the device's memory, or its limit, is halved until a single cell does not
-/// fit. If the device is lost, it is opened again and the batch repeated.
+/// Embeds cells; row-major `[cells, dim]` in the order of the file. Cells without tokens get rows of NaN. `read` gives the
+/// tokens of the cells it is asked for; `done` hears how many more cells are finished and may stop the work. A batch that
+/// does not fit the device's memory, or its limit, is halved until a single neighbourhood does not fit. If the device is
+/// lost, it is opened again and the batch repeated.
 ///
 /// # Errors
 /// Those of the encoder, of `read` and of `done`.
 pub fn embed_cells<E: From<ModelError>>(
     loaded: &mut Loaded<'_>,
-    lengths: &[usize],
-    options: EmbedOptions,
-    mut read: impl FnMut(&[usize]) -> Result<Vec<Vec<u32>>, E>,
+    all: Cells<'_>,
+    mut read: impl FnMut(&[usize]) -> Result<Vec<CellTokens>, E>,
     mut done: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<f32>, E> {
-    loaded.encoder().check(options.readout)?;
     let dim = loaded.encoder().info().dim;
-    let mut out = vec![f32::NAN; lengths.len() * dim];
-    let order = longest_first(lengths);
-    done(lengths.len() - order.len())?;
+    let mut out = vec![f32::NAN; all.lengths.len() * dim];
+    let units = units(all);
+    done(all.lengths.len() - units.iter().map(|unit| unit.cells.len()).sum::<usize>())?;
     // Batches not yet done, the next one last.
-    let mut pending: Vec<Range<usize>> = batches(&order, lengths, options.batch_tokens);
+    let mut pending: Vec<Range<usize>> = batches(&units, all.batch_tokens);
     pending.reverse();
     let mut reopenings = 0;
     while let Some(batch) = pending.pop() {
-        let cells = &order[batch.clone()];
-        let tokens = read(cells)?;
-        match embed(loaded, &tokens, options.readout) {
+        let cells: Vec<usize> = units[batch.clone()].iter().flat_map(|unit| unit.cells.clone()).collect();
+        let neighbourhoods: Vec<usize> = units[batch.clone()].iter().map(|unit| unit.cells.len()).collect();
+        let tokens = read(&cells)?;
+        match embed(loaded, Batch { cells: &tokens, neighbourhoods: &neighbourhoods }) {
             Ok(rows) => {
                 for (&cell, row) in cells.iter().zip(rows.chunks_exact(dim)) {
                     out[cell * dim..(cell + 1) * dim].copy_from_slice(row);
@@ -57,7 +61,7 @@ pub fn embed_cells<E: From<ModelError>>(
                 done(cells.len())?;
             }
             Err(error) if error.is_out_of_memory() && batch.len() > 1 => {
-                tracing::debug!(cells = batch.len(), %error, "the batch does not fit; trying half of it");
+                tracing::debug!(cells = cells.len(), %error, "the batch does not fit; trying half of it");
                 let middle = batch.start + batch.len() / 2;
                 pending.push(middle..batch.end);
                 pending.push(batch.start..middle);
@@ -75,19 +79,20 @@ pub fn embed_cells<E: From<ModelError>>(
 }
 
 /// Embeds one batch: plans its memory, keeps the limit, and reports what it took.
-fn embed(loaded: &mut Loaded<'_>, tokens: &[Vec<u32>], readout: Readout) -> Result<Vec<f32>, ModelError> {
-    let count: usize = tokens.iter().map(Vec::len).sum();
+fn embed(loaded: &mut Loaded<'_>, batch: Batch<'_>) -> Result<Vec<f32>, ModelError> {
+    let count: usize = batch.cells.iter().map(CellTokens::len).sum();
+    let cells = batch.cells.len();
     let device = loaded.device();
-    let plan = device.plan(|| loaded.encoder().embed(tokens, readout))?;
+    let plan = device.plan(|| loaded.encoder().embed(batch))?;
     let predicted = plan.peak();
-    tracing::debug!(cells = tokens.len(), tokens = count, predicted, "peak of device memory");
+    tracing::debug!(cells, tokens = count, predicted, "peak of device memory");
     if device.memory().limit.is_some_and(|limit| predicted > limit) {
         return Err(over_limit(device, predicted));
     }
     device.reset_peak();
-    let rows = device.run_planned(&plan, || loaded.encoder().embed(tokens, readout))?;
+    let rows = device.run_planned(&plan, || loaded.encoder().embed(batch))?;
     let peak = device.memory().peak;
-    tracing::debug!(cells = tokens.len(), tokens = count, predicted, peak, "embedded");
+    tracing::debug!(cells, tokens = count, predicted, peak, "embedded");
     loaded.saw_peak(peak);
     Ok(rows)
 }
@@ -97,60 +102,66 @@ fn over_limit(device: &Device, bytes: u64) -> ModelError {
     celldag_shaders::Error::from(celldag_shaders::DeviceError::OutOfMemory { device, bytes }).into()
 }
 
-/// Cells that have tokens, longest first: what does not fit shows at once, and batches are even.
-fn longest_first(lengths: &[usize]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..lengths.len()).filter(|&cell| lengths[cell] > 0).collect();
-    order.sort_by_key(|&cell| std::cmp::Reverse(lengths[cell]));
-    order
+/// Cells that must be embedded together, in the order of the file.
+struct Unit {
+    cells: Vec<usize>,
+    tokens: usize,
 }
 
-/// Ranges of `order` of at most `budget` tokens, at least one cell each.
-fn batches(order: &[usize], lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
+/// Cells that have tokens, most tokens first: what does not fit shows at once, and batches are even.
+fn units(all: Cells<'_>) -> Vec<Unit> {
+    let with_tokens = (0..all.lengths.len()).filter(|&cell| all.lengths[cell] > 0);
+    let mut units: Vec<Unit> = match all.neighbourhoods {
+        None => with_tokens.map(|cell| Unit { cells: vec![cell], tokens: all.lengths[cell] }).collect(),
+        Some(of) => {
+            let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+            for cell in with_tokens {
+                members.entry(of[cell]).or_default().push(cell);
+            }
+            let tokens = |cells: &[usize]| cells.iter().map(|&cell| all.lengths[cell]).sum();
+            members.into_values().map(|cells| Unit { tokens: tokens(&cells), cells }).collect()
+        }
+    };
+    units.sort_by_key(|unit| Reverse(unit.tokens));
+    units
+}
+
+/// Ranges of `units` of at most `budget` tokens, at least one unit each.
+fn batches(units: &[Unit], budget: usize) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut start, mut tokens) = (0, 0);
-    for (at, &cell) in order.iter().enumerate() {
-        if at > start && tokens + lengths[cell] > budget {
+    for (at, unit) in units.iter().enumerate() {
+        if at > start && tokens + unit.tokens > budget {
             out.push(start..at);
             (start, tokens) = (at, 0);
         }
-        tokens += lengths[cell];
+        tokens += unit.tokens;
     }
-    if start < order.len() {
-        out.push(start..order.len());
+    if start < units.len() {
+        out.push(start..units.len());
     }
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
+    use std::cell::Cell;
     use std::sync::{Arc, Mutex};
 
     use proptest::prelude::*;
 
     use super::*;
-    use crate::registry::{CellEncoder, EncoderInfo, Pooling};
+    use crate::encoder::{CellEncoder, EncoderInfo};
 
-    /// "Embeds" a cell as its first token, and runs out of memory above `room` tokens.
+    /// "Embeds" a cell as its first token and the size of its neighbourhood, and runs out of memory above `room` tokens.
     struct Fake {
         info: EncoderInfo,
         room: usize,
         calls: Mutex<Vec<usize>>,
     }
 
-    const READOUT: Readout = Readout { layer: -1, pooling: Pooling::Mean };
-
     fn fake(room: usize) -> Arc<Fake> {
-        let info = EncoderInfo {
-            variant: String::new(),
-            vocabulary: String::new(),
-            vocabulary_size: 0,
-            context: 0,
-            layers: 1,
-            dim: 2,
-            widest: 1,
-            default_readout: READOUT,
-        };
+        let info = EncoderInfo { dim: 2, ..EncoderInfo::default() };
         Arc::new(Fake { info, room, calls: Mutex::default() })
     }
 
@@ -158,36 +169,34 @@ mod tests {
         fn info(&self) -> &EncoderInfo {
             &self.info
         }
-        fn check(&self, _: Readout) -> Result<(), ModelError> {
-            Ok(())
+        fn pooled(&self, _: Batch<'_>) -> Result<celldag_shaders::Tensor, ModelError> {
+            unreachable!("`embed` does not ask for it")
         }
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        fn embed(&self, cells: &[Vec<u32>], _: Readout) -> Result<Vec<f32>, ModelError> {
-            let tokens = cells.iter().map(Vec::len).sum();
+        fn embed(&self, batch: Batch<'_>) -> Result<Vec<f32>, ModelError> {
+            let tokens = batch.cells.iter().map(CellTokens::len).sum();
             self.calls.lock().unwrap().push(tokens);
             if tokens > self.room {
                 let full = celldag_shaders::DeviceError::OutOfMemory { device: "fake".to_owned(), bytes: 0 };
                 return Err(celldag_shaders::Error::from(full).into());
             }
-            Ok(cells.iter().flat_map(|c| [c[0] as f32, c.len() as f32]).collect())
+            let sizes = batch.neighbourhoods.iter().flat_map(|&size| std::iter::repeat_n(size, size));
+            Ok(batch.cells.iter().zip(sizes).flat_map(|(c, size)| [c.ids[0] as f32, size as f32]).collect())
         }
     }
 
-    fn run(fake: &Arc<Fake>, lengths: &[usize], batch_tokens: usize) -> Result<Vec<f32>, ModelError> {
+    fn run(fake: &Arc<Fake>, all: Cells<'_>) -> Result<Vec<f32>, ModelError> {
         let finished = Cell::new(0);
-        let seen = RefCell::new(Vec::new());
         let read = |cells: &[usize]| {
-            seen.borrow_mut().extend_from_slice(cells);
-            Ok(cells.iter().map(|&c| vec![u32::try_from(c).unwrap(); lengths[c]]).collect())
+            Ok(cells.iter().map(|&c| vec![u32::try_from(c).unwrap(); all.lengths[c]].into()).collect())
         };
-        let options = EmbedOptions { readout: READOUT, batch_tokens };
         let device = Device::cpu(1).unwrap();
         let mut loaded = Loaded::new(&device, |_| Ok(Box::new(Arc::clone(fake)))).unwrap();
-        let out = embed_cells(&mut loaded, lengths, options, read, |n| {
+        let out = embed_cells(&mut loaded, all, read, |n| {
             finished.set(finished.get() + n);
             Ok::<(), ModelError>(())
         })?;
-        assert_eq!(finished.get(), lengths.len());
+        assert_eq!(finished.get(), all.lengths.len());
         Ok(out)
     }
 
@@ -195,26 +204,43 @@ mod tests {
         #[test]
         fn every_cell_lands_in_its_row(
             lengths in proptest::collection::vec(0_usize..20, 0..40),
-            budget in 1_usize..60,
+            batch_tokens in 1_usize..60,
             room in 20_usize..60,
         ) {
             let fake = fake(room);
-            let out = run(&fake, &lengths, budget).unwrap();
+            let out = run(&fake, Cells { lengths: &lengths, neighbourhoods: None, batch_tokens }).unwrap();
             for (cell, (row, &length)) in out.chunks_exact(2).zip(&lengths).enumerate() {
                 if length == 0 {
                     prop_assert!(row.iter().all(|v| v.is_nan()));
                 } else {
-                    prop_assert_eq!(row, [cell as f32, length as f32]);
+                    prop_assert_eq!(row, [cell as f32, 1.0]);
                 }
             }
-            prop_assert!(fake.calls.lock().unwrap().iter().all(|&n| n <= budget.max(20)));
+            prop_assert!(fake.calls.lock().unwrap().iter().all(|&n| n <= batch_tokens.max(20)));
+        }
+
+        #[test]
+        fn neighbours_stay_together(
+            cells in proptest::collection::vec((0_usize..5, 0_u32..6), 0..40),
+            batch_tokens in 1_usize..60,
+        ) {
+            let (lengths, of): (Vec<usize>, Vec<u32>) = cells.iter().copied().unzip();
+            let all = Cells { lengths: &lengths, neighbourhoods: Some(&of), batch_tokens };
+            let out = run(&fake(1000), all).unwrap();
+            for (cell, row) in out.chunks_exact(2).enumerate() {
+                let size = cells.iter().filter(|(length, group)| *length > 0 && *group == of[cell]).count();
+                if lengths[cell] > 0 {
+                    prop_assert_eq!(row, [cell as f32, size as f32]);
+                }
+            }
         }
     }
 
     #[test]
     fn one_cell_that_does_not_fit_is_an_error() {
         let fake = fake(5);
-        assert!(run(&fake, &[3, 6, 2], 100).unwrap_err().is_out_of_memory());
+        let all = Cells { lengths: &[3, 6, 2], neighbourhoods: None, batch_tokens: 100 };
+        assert!(run(&fake, all).unwrap_err().is_out_of_memory());
         assert_eq!(*fake.calls.lock().unwrap(), [11, 6]);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use celldag_data::checkpoint::CheckpointError;
+use celldag_data::tokenizer::TokenizerError;
 use celldag_data::vocabulary::VocabularyError;
 
 /// A model that cannot be loaded from its checkpoint, or cannot do what it was asked.
@@ -14,6 +15,9 @@ pub enum ModelError {
     /// A gene dictionary is missing or damaged.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
+    /// The tokenizer of a text model is missing or damaged, or cannot cut a text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// The folder does not hold what the model needs.
     #[error("{}: {what}. {help}", path.display())]
     Layout {
@@ -48,10 +52,8 @@ pub enum ModelError {
     },
     /// None of the file's genes is in the vocabulary.
     #[error(
-        "none of the {genes} genes is in the vocabulary of {model}: the file has {examples}, the vocabulary has ids such \
-         as {vocabulary}. Give human Ensembl gene ids in var[\"ensembl_id\"]. Gene symbols as var_names are understood only \
-         if the checkpoint has a symbol dictionary: put the model's gene_name_id_dict*.pkl (or .json) beside its \
-         token_dictionary*, with the same ending of the name"
+        "none of the {genes} genes is in the vocabulary of {model}: the file has {examples}, the vocabulary has names such \
+         as {vocabulary}. {help}"
     )]
     NoGenes {
         /// Genes in the file.
@@ -62,10 +64,12 @@ pub enum ModelError {
         examples: String,
         /// A few names of the vocabulary.
         vocabulary: String,
+        /// What to do.
+        help: String,
     },
-    /// The layer or pooling that was asked for does not exist.
+    /// An option does not exist or cannot have this value: a layer, a pooling.
     #[error("{0}")]
-    Readout(String),
+    Option(String),
     /// A low-rank adapter does not fit the model.
     #[error("the adapter does not fit the model: {0}")]
     Adapter(String),

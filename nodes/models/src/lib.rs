@@ -7,19 +7,42 @@
 
 mod adapter;
 mod batch;
+pub mod bert_text;
 pub mod blocks;
+pub mod celllm;
+pub mod cellplm;
+pub mod chemberta;
+pub mod drug;
+mod encoder;
 mod error;
 pub mod geneformer;
+mod inspect;
+pub mod llama;
 mod loaded;
+mod matching;
+mod model;
+pub mod molformer;
+mod option;
 mod params;
-mod registry;
+pub mod performer_lm;
+pub mod scbert;
+pub mod scfoundation;
+pub mod scgpt;
+pub mod sentence;
+pub mod tgpt;
+mod tokens;
+pub mod uce;
+mod vocabulary;
+mod wrappers;
 
 pub use adapter::{Adapters, Lora, Slot};
-pub use batch::{EmbedOptions, embed_cells};
+pub use batch::{Cells, embed_cells};
+pub use encoder::{Batch, CellEncoder, EncoderInfo, Neighbourhood};
 pub use error::ModelError;
+pub use inspect::{Found, Sighting, inspect};
 pub use loaded::Loaded;
+pub use matching::{Matched, Repeats, Symbols};
+pub use model::{CellModel, LoadEncoder, Purpose, cell_model, cell_models};
+pub use option::{ModelOption, OptionType, Options, written_out};
 pub use params::Params;
-pub use registry::{
-    CellEncoder, CellModel, CellTokenizer, Coverage, EncoderInfo, Pooling, Purpose, Readout, TokenizerInfo,
-    UnusableCount, cell_model, cell_models,
-};
+pub use tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};

@@ -2,8 +2,8 @@
 
 use celldag_shaders::Device;
 
+use crate::encoder::CellEncoder;
 use crate::error::ModelError;
-use crate::registry::CellEncoder;
 
 type Load<'a> = dyn Fn(&Device) -> Result<Box<dyn CellEncoder>, ModelError> + 'a;
 

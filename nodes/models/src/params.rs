@@ -1,9 +1,11 @@
 //! Paths into the tensors of a checkpoint: `params.at("encoder").at("layer").at(0).tensor("weight", ...)`.
 
 use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use celldag_data::checkpoint::Weights;
-use celldag_shaders::{Device, Tensor};
+use celldag_data::checkpoint::{Stored, Weights};
+use celldag_shaders::{Device, Element, Tensor};
 
 use crate::adapter::{Adapters, Lora};
 use crate::error::ModelError;
@@ -14,6 +16,7 @@ pub struct Params<'a> {
     weights: &'a Weights,
     device: &'a Device,
     adapters: Option<&'a Adapters>,
+    taken: Arc<AtomicUsize>,
     path: String,
 }
 
@@ -21,7 +24,7 @@ impl<'a> Params<'a> {
     /// The root of all names.
     #[must_use]
     pub fn new(weights: &'a Weights, device: &'a Device) -> Self {
-        Self { weights, device, adapters: None, path: String::new() }
+        Self { weights, device, adapters: None, taken: Arc::default(), path: String::new() }
     }
 
     /// With adapters for the linear layers below.
@@ -61,10 +64,46 @@ impl<'a> Params<'a> {
     /// # Errors
     /// When the tensor is missing or has another shape; the message holds its full name.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        Ok(self.weights.take(&self.name(name), shape)?)
+        let values = self.weights.take(&self.name(name), shape)?;
+        self.taken.fetch_add(values.len(), Ordering::Relaxed);
+        Ok(values)
     }
 
-    /// A tensor of exactly this shape, on the device.
+    /// Whether the checkpoint has a tensor of this name here.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.weights.contains(&self.name(name))
+    }
+
+    /// Shape of a tensor here, if there is one: what a checkpoint without a configuration is known by.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&'a [usize]> {
+        self.weights.shape(&self.name(name))
+    }
+
+    /// Number of values taken so far from the root of this place.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// The weight of a matrix product or a table of embeddings, on the device in the precision in which the checkpoint
+    /// keeps it: 16-bit weights stay small, and are widened, exactly, where they are multiplied.
+    ///
+    /// # Errors
+    /// As [`Params::values`], or what the device reports.
+    pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        let full = self.name(name);
+        let stored = self.weights.take_stored(&full, shape)?;
+        self.taken.fetch_add(stored.len(), Ordering::Relaxed);
+        Ok(match stored {
+            Stored::F16(bits) => self.device.upload_half(shape, Element::F16, &bits)?,
+            Stored::Bf16(bits) => self.device.upload_half(shape, Element::Bf16, &bits)?,
+            wide => self.device.upload(shape, &wide.widen())?,
+        })
+    }
+
+    /// A tensor of exactly this shape, on the device in f32.
     ///
     /// # Errors
     /// As [`Params::values`], or what the device reports.

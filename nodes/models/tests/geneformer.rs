@@ -11,13 +11,12 @@ mod common;
 
 use std::path::Path;
 
-use celldag_models::geneformer::{Checkpoint, Encoder, Tokenizer};
+use celldag_models::geneformer::{Checkpoint, Encoder, Pooling, Readout, Tokenizer};
 use celldag_models::{
-    CellEncoder, CellTokenizer, EmbedOptions, Loaded, ModelError, Pooling, Purpose, Readout, cell_model,
-    embed_cells,
+    CellEncoder, CellTokenizer, CellTokens, Cells, Loaded, ModelError, Purpose, cell_model, embed_cells,
 };
 use celldag_shaders::{Device, DeviceOptions};
-use common::{Golden, assert_close, devices, fixture};
+use common::{Golden, assert_close, devices, fixture, tokenized};
 
 const TOLERANCE: f32 = 2e-5;
 const VARIANTS: [&str; 2] = ["geneformer-v1", "geneformer-v2"];
@@ -34,6 +33,11 @@ fn loaded<'a>(golden: &'a Golden, device: &Device) -> Loaded<'a> {
     Loaded::new(device, |device| Ok(Box::new(encoder(&golden.checkpoint(), device)))).unwrap()
 }
 
+/// Vectors of a batch, read back.
+fn read(encoder: &Encoder, cells: &[CellTokens], readout: Readout) -> Vec<f32> {
+    encoder.read(cells, readout).unwrap().read().unwrap()
+}
+
 fn at(layer: i32, pooling: Pooling) -> Readout {
     Readout { layer, pooling }
 }
@@ -43,11 +47,7 @@ fn tokens_are_those_of_the_authors() {
     for name in VARIANTS {
         let Some(golden) = Golden::open(name) else { return };
         let tokenizer = tokenizer(&golden);
-        let tokens: Vec<Vec<u32>> = golden
-            .counts
-            .iter()
-            .map(|(columns, values)| tokenizer.tokenize(columns, values).unwrap())
-            .collect();
+        let tokens = golden.tokenized(&tokenizer);
         assert!(tokens == golden.tokens(), "{name}: tokens differ");
         assert_eq!(format!("geneformer-{}", tokenizer.info().variant.to_lowercase()), name);
     }
@@ -77,10 +77,10 @@ fn hidden_states_agree_on_every_backend() {
             let what = |array: &str| format!("{name} {array} on {}", device.info().backend);
             for (depth, layer) in (-4..0).enumerate() {
                 let array = format!("hidden.cell0.{depth}");
-                let got = encoder.hidden(&tokens[0], layer).unwrap();
+                let got = encoder.hidden(&tokens[0].ids, layer).unwrap();
                 assert_close(&got, &golden.f32s(&array), TOLERANCE, &what(&array));
             }
-            let got = encoder.hidden(&tokens[1], -1).unwrap();
+            let got = encoder.hidden(&tokens[1].ids, -1).unwrap();
             assert_close(&got, &golden.f32s("hidden.cell1.last"), TOLERANCE, &what("hidden.cell1.last"));
         }
     }
@@ -100,7 +100,7 @@ fn embeddings_agree_on_every_backend_and_do_not_depend_on_the_batch() {
         for (name, cases) in [("geneformer-v1", v1), ("geneformer-v2", v2)] {
             let Some(golden) = Golden::open(name) else { return };
             let encoder = encoder(&golden.checkpoint(), &device);
-            assert_eq!(encoder.info().default_readout, cases[0].0, "the first case is the authors' default");
+            assert_eq!(encoder.readout(), cases[0].0, "the first case is the authors' default");
             let tokens = golden.tokens();
             // The last two cells fill the context and cost more than all others, so only one readout has them.
             let short = &tokens[..tokens.len() - 2];
@@ -108,12 +108,12 @@ fn embeddings_agree_on_every_backend_and_do_not_depend_on_the_batch() {
                 let what = format!("{name} {array} on {}", device.info().backend);
                 let want = golden.f32s(array);
                 let cells = if case == 0 { tokens.as_slice() } else { short };
-                let whole = encoder.embed(cells, readout).unwrap();
+                let whole = read(&encoder, cells, readout);
                 let rows = cells.len() * encoder.info().dim;
                 assert_close(&whole, &want[..rows], TOLERANCE, &what);
                 for size in [1, 3].into_iter().filter(|_| case == 0) {
                     let parts: Vec<f32> =
-                        short.chunks(size).flat_map(|b| encoder.embed(b, readout).unwrap()).collect();
+                        short.chunks(size).flat_map(|b| read(&encoder, b, readout)).collect();
                     assert!(parts == whole[..parts.len()], "{what}: batches of {size} give other bits");
                 }
             }
@@ -125,13 +125,13 @@ fn embeddings_agree_on_every_backend_and_do_not_depend_on_the_batch() {
 fn results_do_not_depend_on_threads_or_token_budget() {
     let Some(golden) = Golden::open("geneformer-v1") else { return };
     let mut tokens = golden.tokens();
-    tokens.insert(2, Vec::new());
-    let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
+    tokens.insert(2, CellTokens::default());
+    let lengths: Vec<usize> = tokens.iter().map(CellTokens::len).collect();
     let run = |threads, batch_tokens| {
         let mut loaded = loaded(&golden, &Device::cpu(threads).unwrap());
-        let options = EmbedOptions { readout: loaded.encoder().info().default_readout, batch_tokens };
+        let all = Cells { lengths: &lengths, neighbourhoods: None, batch_tokens };
         let read = |cells: &[usize]| Ok(cells.iter().map(|&c| tokens[c].clone()).collect());
-        embed_cells(&mut loaded, &lengths, options, read, |_| Ok::<(), ModelError>(())).unwrap()
+        embed_cells(&mut loaded, all, read, |_| Ok::<(), ModelError>(())).unwrap()
     };
     let bits = |rows: Vec<f32>| rows.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let one = run(1, 1);
@@ -155,16 +155,16 @@ fn in_one_batch(
 ) -> (Vec<f32>, Vec<usize>, u64) {
     let tokens = golden.tokens();
     let tokens = &tokens[..tokens.len() - 2];
-    let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
+    let lengths: Vec<usize> = tokens.iter().map(CellTokens::len).collect();
     let mut loaded = loaded(golden, device);
-    let options = EmbedOptions { readout: loaded.encoder().info().default_readout, batch_tokens: 1 << 20 };
+    let all = Cells { lengths: &lengths, neighbourhoods: None, batch_tokens: 1 << 20 };
     let (mut sizes, device) = (Vec::new(), device.clone());
     let read = |cells: &[usize]| {
         before(sizes.len(), &device);
         sizes.push(cells.len());
         Ok(cells.iter().map(|&c| tokens[c].clone()).collect())
     };
-    let rows = embed_cells(&mut loaded, &lengths, options, read, |_| Ok::<(), ModelError>(())).unwrap();
+    let rows = embed_cells(&mut loaded, all, read, |_| Ok::<(), ModelError>(())).unwrap();
     (rows, sizes, loaded.peak())
 }
 
@@ -211,7 +211,7 @@ fn the_fine_tuned_classifier_holds_the_same_encoder() {
         .checkpoint()
         .join("fine_tuned_models/Geneformer-V1-10M_CellClassifier_cardiomyopathies_220224");
     let tokens = golden.tokens();
-    let embed = |folder: &Path| encoder(folder, &device).embed(&tokens[..4], at(-1, Pooling::Mean)).unwrap();
+    let embed = |folder: &Path| read(&encoder(folder, &device), &tokens[..4], at(-1, Pooling::Mean));
     assert_eq!(embed(&tuned), embed(&golden.checkpoint()));
 }
 
@@ -246,11 +246,10 @@ fn the_toy_checkpoint_loads_and_reads_real_cells() {
     let checkpoint = Checkpoint::find(&folder).unwrap();
     let tokenizer = Tokenizer::new(&checkpoint, &genes).unwrap();
     let counts = cells.read_matrix(&matrix).unwrap();
-    let tokens: Vec<Vec<u32>> =
-        (0..50).map(|i| tokenizer.tokenize(counts.row(i).0, counts.row(i).1).unwrap()).collect();
+    let tokens = tokenized(&tokenizer, counts.iter().take(50));
     assert!(tokens.iter().all(|t| !t.is_empty() && t.len() <= 256));
     let encoder = Encoder::load(&checkpoint, &Device::cpu(2).unwrap()).unwrap();
-    let rows = encoder.embed(&tokens, encoder.info().default_readout).unwrap();
+    let rows = read(&encoder, &tokens, encoder.readout());
     assert_eq!(rows.len(), 50 * 64);
     assert!(rows.iter().all(|v| v.is_finite()));
     assert!(rows[..64] != rows[64..128], "cells differ");
@@ -261,11 +260,14 @@ fn layers_and_poolings_that_do_not_exist_are_explained() {
     let Some(golden) = Golden::open("geneformer-v1") else { return };
     let encoder = encoder(&golden.checkpoint(), &Device::cpu(1).unwrap());
     let tokens = golden.tokens();
-    let error = encoder.embed(&tokens[..1], at(-5, Pooling::Mean)).unwrap_err().to_string();
+    let error = encoder.read(&tokens[..1], at(-5, Pooling::Mean)).unwrap_err().to_string();
     assert!(error.contains("layer -5") && error.contains("3 layers"), "{error}");
-    let error = encoder.embed(&tokens[..1], at(-1, Pooling::Cls)).unwrap_err().to_string();
+    let error = encoder.read(&tokens[..1], at(-1, Pooling::Cls)).unwrap_err().to_string();
     assert!(error.contains("<cls>") && error.contains("mean"), "{error}");
-    assert!(matches!(encoder.embed(&[vec![4202]], at(-1, Pooling::Mean)), Err(ModelError::Tokens(_))));
-    assert!(matches!(encoder.embed(&[vec![5; 2049]], at(-1, Pooling::Mean)), Err(ModelError::Tokens(_))));
-    assert!(matches!(encoder.embed(&[vec![]], at(-1, Pooling::Mean)), Err(ModelError::Tokens(_))));
+    assert!(matches!(encoder.read(&[vec![4202].into()], at(-1, Pooling::Mean)), Err(ModelError::Tokens(_))));
+    assert!(matches!(
+        encoder.read(&[vec![5; 2049].into()], at(-1, Pooling::Mean)),
+        Err(ModelError::Tokens(_))
+    ));
+    assert!(matches!(encoder.read(&[vec![].into()], at(-1, Pooling::Mean)), Err(ModelError::Tokens(_))));
 }

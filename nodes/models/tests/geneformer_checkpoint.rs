@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use celldag_data::checkpoint::CheckpointError;
 use celldag_data::vocabulary::{read_integers, read_numbers, read_texts};
 use celldag_models::geneformer::{Checkpoint, Encoder, Tokenizer};
-use celldag_models::{CellEncoder, CellTokenizer, ModelError};
+use celldag_models::{Batch, CellEncoder, ModelError};
 use celldag_shaders::Device;
 use common::Golden;
 use safetensors::SafeTensors;
@@ -77,11 +77,7 @@ fn dictionaries_as_json_beside_the_weights_are_the_same() {
     let mapping = read_texts(&from("ensembl_mapping_dict")).unwrap();
     to("ensembl_mapping_dict", serde_json::to_string(&mapping).unwrap());
     let tokenizer = Tokenizer::new(&Checkpoint::find(&folder).unwrap(), &golden.genes).unwrap();
-    let tokens = golden.tokens();
-    for (cell, want) in tokens.iter().enumerate() {
-        let (columns, values) = golden.counts.row(cell);
-        assert_eq!(&tokenizer.tokenize(columns, values).unwrap(), want);
-    }
+    assert!(golden.tokenized(&tokenizer) == golden.tokens());
     let (here, there) = (load(&folder).unwrap(), load(&golden.checkpoint()).unwrap());
     assert_eq!(here.info(), there.info());
 }
@@ -93,8 +89,8 @@ fn exports_without_prefix_or_in_half_precision_load() {
     let folder = copy_of_v2(&golden, temp.path());
     copy_dictionaries(&golden, temp.path());
     let tokens = golden.tokens();
-    let readout = load(&folder).unwrap().info().default_readout;
-    let embed = || load(&folder).unwrap().embed(&tokens[..2], readout).unwrap();
+    let batch = Batch { cells: &tokens[..2], neighbourhoods: &[1, 1] };
+    let embed = || load(&folder).unwrap().embed(batch).unwrap();
     let original = embed();
     edit(&folder.join("model.safetensors"), |tensors| {
         *tensors = std::mem::take(tensors)

@@ -14,7 +14,11 @@ pub(super) fn files(
     folder: &Path,
     purpose: Purpose,
 ) -> Result<Vec<PathBuf>, NodeError> {
-    let files = model.files(folder, purpose).map_err(|e| failure::model(&e))?;
+    relative_to(folder, &model.files(folder, purpose).map_err(|e| failure::model(&e))?)
+}
+
+/// `files`, which are absolute, as seen from `folder`.
+pub(super) fn relative_to(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>, NodeError> {
     let root = fs_err::canonicalize(folder).map_err(|e| NodeError::data(e.to_string()))?;
     Ok(files.iter().map(|file| relative(&root, file)).collect())
 }

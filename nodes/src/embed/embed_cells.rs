@@ -1,10 +1,14 @@
 //! The kind `embed`: tokens to one vector a cell.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use celldag_data::Table;
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
 use celldag_models::{
-    EmbedOptions, EncoderInfo, Loaded, Pooling, Purpose, Readout, cell_model, cell_models, embed_cells,
+    Adapters, CellModel, Cells, EncoderInfo, LoadEncoder, Loaded, Neighbourhood, Purpose, cell_model,
+    cell_models, embed_cells,
 };
 use celldag_shaders::{Device, Precision};
 use serde::Deserialize;
@@ -12,7 +16,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::tokens_file::TokensFile;
-use super::{checkpoint, output};
+use super::{checkpoint, options, output};
 use crate::artifacts::{CHECKPOINT, EMBEDDING, TOKENS};
 use crate::device;
 
@@ -25,10 +29,8 @@ const GPU_BATCH: usize = 32_768;
 pub struct Embed;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {
-    layer: Option<i32>,
-    pooling: Option<String>,
+    model: Option<String>,
     precision: String,
     batch_tokens: Option<usize>,
 }
@@ -37,7 +39,7 @@ impl Kind for Embed {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "embed",
-            epoch: 1,
+            epoch: 2,
             about: "runs a model over tokens and writes one vector a cell",
             inputs: vec![
                 InPort { name: "tokens", ty: TOKENS, many: Multiplicity::One, about: "output of `tokenize`" },
@@ -54,17 +56,12 @@ impl Kind for Embed {
                 file: "embedding.h5ad",
                 about: "obsm[\"X_<model>\"], obs carried over, provenance in uns[\"celldag\"]",
             }],
-            params: vec![
-                Param::int(
-                    "layer",
-                    "-1: output of the last layer, -2: of the one before; default: the authors' choice",
-                )
-                .range(-99, -1)
-                .optional(),
+            params: [
                 Param::choice(
-                    "pooling",
-                    &["mean", "cls"],
-                    "mean of the gene tokens, or the <cls> token; default: the authors' choice",
+                    "model",
+                    &options::model_names(),
+                    "must be the model of the tokens; if it is given, its options and its folder are checked before \
+                     anything runs",
                 )
                 .optional(),
                 Param::choice(
@@ -78,26 +75,48 @@ impl Kind for Embed {
                     .unit("tokens")
                     .optional()
                     .perf(),
-            ],
+            ]
+            .into_iter()
+            .chain(options::params(Purpose::Embed).iter().cloned())
+            .collect(),
             uses_device: true,
             wants_lineage: false,
         }
     }
 
-    /// The model is written in the tokens, which need not exist yet; so the folder itself says whose files it holds.
-    fn input_files(&self, port: &str, path: &Path, _: &Params) -> Result<Option<Vec<PathBuf>>, NodeError> {
+    fn check(&self, params: &Params) -> Vec<(String, String)> {
+        options::misplaced(params, Purpose::Embed)
+    }
+
+    /// Without the parameter `model`, the model is only written in the tokens, which need not exist yet: then the files of
+    /// every model that the folder could be of belong into the key.
+    fn input_files(
+        &self,
+        port: &str,
+        path: &Path,
+        params: &Params,
+    ) -> Result<Option<Vec<PathBuf>>, NodeError> {
         if port != "checkpoint" {
             return Ok(None);
         }
-        let mut refusals = Vec::new();
+        if let Some(model) = params.get("model").and_then(|name| name.as_str()).and_then(cell_model) {
+            return checkpoint::files(model, path, Purpose::Embed).map(Some);
+        }
+        let (mut files, mut refusals) = (BTreeSet::new(), Vec::new());
         for model in cell_models() {
             match checkpoint::files(*model, path, Purpose::Embed) {
-                Ok(files) => return Ok(Some(files)),
+                Ok(more) => files.extend(more),
                 Err(error) => refusals.push(format!("as {}: {error}", model.name())),
             }
         }
-        let message = format!("the checkpoint is of no model that celldag knows\n{}", refusals.join("\n"));
-        Err(NodeError::data(message).help("`celldag models inspect DIR` says what a folder holds"))
+        if files.is_empty() {
+            let message =
+                format!("the checkpoint is of no model that celldag knows\n{}", refusals.join("\n"));
+            return Err(
+                NodeError::data(message).help("`celldag models inspect DIR` says what a folder holds")
+            );
+        }
+        Ok(Some(files.into_iter().collect()))
     }
 
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
@@ -109,24 +128,31 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let tokens = TokensFile::open(&step.input("tokens")?.path)?;
     let obs = tokens.obs()?;
     let checkpoint = step.input("checkpoint")?;
-    let name = tokens.info().model.as_str();
-    let model = cell_model(name).ok_or_else(|| {
-        NodeError::data(format!("the tokens are of the model `{name}`, which is unknown here"))
-    })?;
+    let model = model(&tokens, options)?;
+    let of_model = options::given(step.params, Purpose::Embed);
+    of_model.expect_known(model, Purpose::Embed)?;
     let precision: Precision =
         options.precision.parse().map_err(|e| NodeError::parameter(format!("precision: {e}")))?;
     let device = device::open_in(step, precision)?;
-    let mut loaded = Loaded::new(&device, |device| model.encoder(&checkpoint.path, device))?;
+    let adapters = Adapters::default();
+    let mut loaded = Loaded::new(&device, |device| {
+        model.encoder(LoadEncoder {
+            checkpoint: &checkpoint.path,
+            device,
+            options: &of_model,
+            adapters: &adapters,
+        })
+    })?;
     let info = loaded.encoder().info().clone();
     check_vocabulary(&tokens, &info)?;
-    let readout = readout(options, info.default_readout);
     let batch_tokens = options.batch_tokens.unwrap_or_else(|| default_batch(&device, info.widest));
     let lengths = tokens.lengths();
+    let neighbourhoods = neighbourhoods(&info.neighbourhood, &obs)?;
     step.progress.total(lengths.len() as u64, "cells");
+    let started = Instant::now();
     let embedding = embed_cells(
         &mut loaded,
-        &lengths,
-        EmbedOptions { readout, batch_tokens },
+        Cells { lengths: &lengths, neighbourhoods: neighbourhoods.as_deref(), batch_tokens },
         |cells| -> Result<_, Failure> {
             step.check_cancelled()?;
             cells.iter().map(|&cell| Ok(tokens.cell(cell)?)).collect()
@@ -136,22 +162,59 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
             Ok(())
         },
     )?;
+    let seconds = started.elapsed().as_secs_f64();
+    let embedded = lengths.iter().filter(|&&length| length > 0).count();
+    step.fact("parameters", info.parameters);
+    step.fact("variant", info.variant.clone());
+    #[expect(clippy::cast_precision_loss, reason = "a speed")]
+    step.execution("cells_per_second", (embedded as f64 / seconds.max(1e-9) * 100.0).round() / 100.0);
     // How much memory a batch took depends on the machine and its limit: it is said beside the result, not in it.
     step.execution("peak_memory", loaded.peak());
     let dim = info.dim;
     report(step, &obs.index, &lengths, &embedding, dim)?;
     let provenance = json!({
-        "model": name,
+        "model": model.name(),
         "variant": info.variant,
-        "layer": readout.layer,
-        "pooling": pooling_name(readout.pooling),
+        "tokens": tokens.info().tokenizer.options,
+        "readout": info.options,
         "precision": options.precision,
         "dimensions": dim,
+        "parameters": info.parameters,
         "checkpoint": checkpoint.digest,
         "vocabulary": info.vocabulary,
     });
-    output::write(step.output("embedding")?, &obs, &format!("X_{name}"), dim, &embedding, &provenance)?;
+    let array = format!("X_{}", model.name());
+    output::write(step.output("embedding")?, &obs, &array, dim, &embedding, &provenance)?;
     Ok(())
+}
+
+/// The model of the tokens; the one that was asked for, if one was.
+fn model(tokens: &TokensFile, options: &Options) -> Result<&'static dyn CellModel, NodeError> {
+    let name = tokens.info().model.as_str();
+    if let Some(asked) = options.model.as_deref().filter(|asked| *asked != name) {
+        return Err(NodeError::parameter(format!("the tokens are of the model `{name}`, not of `{asked}`")));
+    }
+    cell_model(name).ok_or_else(|| {
+        NodeError::data(format!("the tokens are of the model `{name}`, which is unknown here"))
+    })
+}
+
+/// A number for each cell's neighbourhood, if cells are looked at together.
+fn neighbourhoods(of: &Neighbourhood, obs: &Table) -> Result<Option<Vec<u32>>, NodeError> {
+    let column = match of {
+        Neighbourhood::Cell => return Ok(None),
+        Neighbourhood::All => return Ok(Some(vec![0; obs.len()])),
+        Neighbourhood::Column(name) => obs.column(name).ok_or_else(|| {
+            let names: Vec<&str> = obs.columns.iter().map(|(name, _)| name.as_str()).collect();
+            NodeError::parameter(format!("the cells have no column `{name}`; they have {}", names.join(", ")))
+        })?,
+    };
+    let mut numbers: BTreeMap<Option<String>, u32> = BTreeMap::new();
+    let mut number = |cell| {
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        *numbers.entry(column.as_text(cell).map(|text| text.to_string())).or_insert(next)
+    };
+    Ok(Some((0..obs.len()).map(&mut number).collect()))
 }
 
 /// Wrong dictionaries are the classic mistake: ids stay in range, and only the numbers are wrong.
@@ -171,24 +234,8 @@ fn check_vocabulary(tokens: &TokensFile, model: &EncoderInfo) -> Result<(), Node
     .help("give `tokenize` and `embed` the same checkpoint"))
 }
 
-fn readout(options: &Options, default: Readout) -> Readout {
-    let pooling = match options.pooling.as_deref() {
-        Some("mean") => Pooling::Mean,
-        Some("cls") => Pooling::Cls,
-        _ => default.pooling,
-    };
-    Readout { layer: options.layer.unwrap_or(default.layer), pooling }
-}
-
-fn pooling_name(pooling: Pooling) -> &'static str {
-    match pooling {
-        Pooling::Mean => "mean",
-        Pooling::Cls => "cls",
-    }
-}
-
 /// As many tokens as keep the device busy and whose widest intermediate still fits one binding of it.
-fn default_batch(device: &Device, widest: usize) -> usize {
+pub(super) fn default_batch(device: &Device, widest: usize) -> usize {
     let busy = if device.info().backend == "cpu" { CPU_BATCH } else { GPU_BATCH };
     let fits = device.largest_unsplit_bytes() / (4 * widest.max(1) as u64);
     usize::try_from(fits).map_or(busy, |fits| busy.min(fits)).max(1)

@@ -4,9 +4,10 @@ use celldag_data::DataError;
 use celldag_engine::NodeError;
 use celldag_models::ModelError;
 
+use super::drug::DrugTableError;
 use super::tokens_file::TokensError;
 
-/// Why `tokenize` or `embed` stopped. Collects what the crates below report.
+/// Why `tokenize`, `embed` or `embed-drug` stopped. Collects what the crates below report.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error(transparent)]
@@ -15,6 +16,8 @@ pub(super) enum Failure {
     Model(#[from] ModelError),
     #[error(transparent)]
     Tokens(#[from] TokensError),
+    #[error(transparent)]
+    Drugs(#[from] DrugTableError),
     #[error(transparent)]
     Node(#[from] NodeError),
 }
@@ -25,6 +28,7 @@ impl From<Failure> for NodeError {
             Failure::Node(error) => error,
             Failure::Data(error) => crate::failure::data(error),
             Failure::Tokens(error) => Self::data(error.to_string()),
+            Failure::Drugs(error) => Self::data(error.to_string()).help(error.help()),
             Failure::Model(error) => model(&error),
         }
     }
@@ -33,7 +37,7 @@ impl From<Failure> for NodeError {
 /// A model's error as a failure of a node.
 pub(super) fn model(error: &ModelError) -> NodeError {
     match error {
-        ModelError::Readout(_) => NodeError::parameter(error.to_string()),
+        ModelError::Option(_) => NodeError::parameter(error.to_string()),
         ModelError::Device(_) if error.is_out_of_memory() => NodeError::device(error.to_string())
             .help("one cell alone does not fit; use `--device cpu` or a device with more memory"),
         ModelError::Device(_) => NodeError::device(error.to_string()),

@@ -1,14 +1,18 @@
 //! Cells to vectors: the kinds `tokenize` and `embed`, and the tokens artifact between them.
 //!
-//! Both are the same for every model; what differs comes from the registry of `celldag-models`.
+//! Both are the same for every model; what differs comes from the registry of `celldag-models`. Drugs have a kind of their
+//! own, `embed-drug`, over the same loading, batching and devices.
 
 mod checkpoint;
+mod drug;
 mod embed_cells;
 mod failure;
+mod options;
 mod output;
 mod tokenize;
 mod tokens_file;
 
+pub use drug::{DrugTableError, EmbedDrug};
 pub use embed_cells::Embed;
 pub use tokenize::Tokenize;
 pub use tokens_file::{TokensError, TokensFile, TokensInfo, TokensWriter};

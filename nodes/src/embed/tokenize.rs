@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use celldag_data::{CellsFile, CountsSource, Csr, GeneIds, MatrixRef};
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
-use celldag_models::{CellModel, CellTokenizer, Coverage, Purpose, cell_model};
+use celldag_models::{
+    CellCounts, CellModel, CellTokenizer, CellTokens, Coverage, Options as ModelOptions, Purpose,
+    UnusableCount, cell_model,
+};
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::checkpoint;
 use super::failure::Failure;
 use super::tokens_file::{TokensInfo, TokensWriter};
+use super::{checkpoint, options};
 use crate::artifacts::{CELLS, CHECKPOINT, TOKENS};
 
-/// Names of [`celldag_models::cell_models`].
-const MODELS: &[&str] = &["geneformer"];
 /// Cells in memory at once.
 const CHUNK: usize = 1024;
 /// Cells named in a warning.
@@ -25,7 +26,6 @@ const EXAMPLES: usize = 3;
 pub struct Tokenize;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Options {
     model: String,
     counts: String,
@@ -35,7 +35,7 @@ impl Kind for Tokenize {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "tokenize",
-            epoch: 1,
+            epoch: 2,
             about: "turns raw counts into the tokens of a model",
             inputs: vec![
                 InPort {
@@ -57,13 +57,20 @@ impl Kind for Tokenize {
                 file: "tokens.safetensors",
                 about: "offsets, input_ids and obs of all cells in their order",
             }],
-            params: vec![
-                Param::choice("model", MODELS, "which model's tokens"),
+            params: [
+                Param::choice("model", &options::model_names(), "which model's tokens"),
                 Param::text("counts", "matrix of raw counts: auto, X, raw/X or layers/NAME").default("auto"),
-            ],
+            ]
+            .into_iter()
+            .chain(options::params(Purpose::Tokenize).iter().cloned())
+            .collect(),
             uses_device: false,
             wants_lineage: false,
         }
+    }
+
+    fn check(&self, params: &Params) -> Vec<(String, String)> {
+        options::misplaced(params, Purpose::Tokenize)
     }
 
     fn input_files(
@@ -81,7 +88,8 @@ impl Kind for Tokenize {
 
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
         let options: Options = step.read_params()?;
-        Ok(run(step, model(&options.model)?, &options)?)
+        let of_model = options::given(step.params, Purpose::Tokenize);
+        Ok(run(step, model(&options.model)?, &options, &of_model)?)
     }
 }
 
@@ -89,16 +97,25 @@ fn model(name: &str) -> Result<&'static dyn CellModel, NodeError> {
     cell_model(name).ok_or_else(|| NodeError::parameter(format!("there is no model `{name}`")))
 }
 
-fn run(step: &Step<'_>, model: &dyn CellModel, options: &Options) -> Result<(), Failure> {
+fn run(
+    step: &Step<'_>,
+    model: &dyn CellModel,
+    options: &Options,
+    of_model: &ModelOptions,
+) -> Result<(), Failure> {
     let cells = CellsFile::open(&step.input("cells")?.path)?;
     let source: CountsSource = options.counts.parse().unwrap_or_default();
     let matrix = cells.counts_matrix(&source)?;
     let genes = GeneIds::detect(matrix.var());
-    let tokenizer = model.tokenizer(&step.input("checkpoint")?.path, &genes)?;
+    of_model.expect_known(model, Purpose::Tokenize)?;
+    let mut tokenizer = model.tokenizer(&step.input("checkpoint")?.path, &genes, of_model)?;
     report_coverage(step, tokenizer.coverage(), &genes);
     step.fact("counts", matrix.name());
-    let mut writer = TokensWriter::new(step.scratch, tokenizer.info().vocabulary_size)?;
-    let seen = tokenize_all(step, &cells, &matrix, tokenizer.as_ref(), &mut writer)?;
+    if tokenizer.surveys() {
+        survey(step, &cells, &matrix, tokenizer.as_mut())?;
+    }
+    let mut writer = TokensWriter::new(step.scratch, tokenizer.info())?;
+    let seen = tokenize_all(step, &cells, &matrix, tokenizer.as_mut(), &mut writer)?;
     step.fact("cells", seen.cells);
     step.fact("tokens", seen.tokens);
     step.fact("longest_cell", seen.longest);
@@ -140,7 +157,7 @@ fn tokenize_all(
     step: &Step<'_>,
     cells: &CellsFile,
     matrix: &MatrixRef,
-    tokenizer: &dyn CellTokenizer,
+    tokenizer: &mut dyn CellTokenizer,
     writer: &mut TokensWriter,
 ) -> Result<Seen, Failure> {
     let pool = rayon::ThreadPoolBuilder::new()
@@ -153,25 +170,20 @@ fn tokenize_all(
         step.check_cancelled()?;
         let (first, counts) = chunk?;
         // One result a cell, in their order: the same whatever the number of threads.
-        let rows: Vec<_> = pool.install(|| {
-            (0..counts.rows()).into_par_iter().map(|row| tokens_of(tokenizer, &counts, row)).collect()
-        });
-        for (row, result) in rows.into_iter().enumerate() {
-            let cell = &cells.obs().index[first + row];
-            let ids = result.map_err(|bad| {
-                NodeError::data(format!(
-                    "{}: cell `{cell}`, gene `{}` has the value {}, which is no count",
-                    cells.path().display(),
-                    matrix.var().index.get(bad.column).map_or("?", String::as_str),
-                    bad.value,
-                ))
-                .help("tokens are made of raw counts; name the matrix that holds them with `counts`")
-            })?;
-            writer.push(&ids)?;
+        let names = &cells.obs().index[first..];
+        let rows: Vec<_> = {
+            let tokenizer = &*tokenizer;
+            let tokens = |row| tokenizer.tokenize(&cell_counts(names, &counts, row));
+            pool.install(|| (0..counts.rows()).into_par_iter().map(tokens).collect())
+        };
+        for (result, cell) in rows.into_iter().zip(names) {
+            let tokens = result.map_err(|bad| no_count(cells, matrix, cell, bad))?;
+            let tokens: CellTokens = tokenizer.in_order(tokens);
+            writer.push(&tokens)?;
             seen.cells += 1;
-            seen.tokens += ids.len() as u64;
-            seen.longest = seen.longest.max(ids.len());
-            if ids.is_empty() {
+            seen.tokens += tokens.len() as u64;
+            seen.longest = seen.longest.max(tokens.len());
+            if tokens.is_empty() {
                 seen.empty += 1;
                 if seen.empty_examples.len() < EXAMPLES {
                     seen.empty_examples.push(format!("`{cell}`"));
@@ -183,13 +195,39 @@ fn tokenize_all(
     Ok(seen)
 }
 
-fn tokens_of(
-    tokenizer: &dyn CellTokenizer,
-    counts: &Csr,
-    row: usize,
-) -> Result<Vec<u32>, celldag_models::UnusableCount> {
-    let (columns, values) = counts.row(row);
-    tokenizer.tokenize(columns, values)
+/// Shows all cells to a tokenizer that must see them first.
+fn survey(
+    step: &Step<'_>,
+    cells: &CellsFile,
+    matrix: &MatrixRef,
+    tokenizer: &mut dyn CellTokenizer,
+) -> Result<(), Failure> {
+    for chunk in cells.rows(matrix, CHUNK) {
+        step.check_cancelled()?;
+        let (first, counts) = chunk?;
+        let names = &cells.obs().index[first..];
+        for row in 0..counts.rows() {
+            let cell = cell_counts(names, &counts, row);
+            tokenizer.survey(&cell).map_err(|bad| no_count(cells, matrix, cell.name, bad))?;
+        }
+    }
+    tokenizer.surveyed();
+    Ok(())
+}
+
+fn cell_counts<'a>(names: &'a [String], counts: &'a Csr, row: usize) -> CellCounts<'a> {
+    let (columns, counts) = counts.row(row);
+    CellCounts { name: &names[row], columns, counts }
+}
+
+fn no_count(cells: &CellsFile, matrix: &MatrixRef, cell: &str, bad: UnusableCount) -> NodeError {
+    NodeError::data(format!(
+        "{}: cell `{cell}`, gene `{}` has the value {}, which is no count",
+        cells.path().display(),
+        matrix.var().index.get(bad.column).map_or("?", String::as_str),
+        bad.value,
+    ))
+    .help("tokens are made of raw counts; name the matrix that holds them with `counts`")
 }
 
 fn report_coverage(step: &Step<'_>, coverage: &Coverage, genes: &GeneIds) {
@@ -198,7 +236,10 @@ fn report_coverage(step: &Step<'_>, coverage: &Coverage, genes: &GeneIds) {
     step.fact("genes_summed", coverage.summed);
     step.fact("vocabulary_genes", coverage.vocabulary_genes);
     step.fact("vocabulary_genes_in_file", coverage.tokens);
-    step.fact("gene_names", if coverage.by_symbol { "symbols" } else { "ids" });
+    step.fact("genes_by_id", coverage.by_id);
+    step.fact("genes_by_symbol", coverage.by_symbol);
+    step.fact("genes_by_alias", coverage.by_alias);
+    step.fact("genes_repeated", coverage.repeated);
     if genes.versions_removed > 0 {
         step.fact("id_versions_removed", genes.versions_removed);
     }
@@ -217,7 +258,7 @@ fn report_coverage(step: &Step<'_>, coverage: &Coverage, genes: &GeneIds) {
     } else if few_of_vocabulary {
         step.warn(format!(
             "the file has only {} of the {} genes of the vocabulary; if it was cut to variable genes, use all genes, \
-             because missing ones shift every rank",
+             because missing ones change the embedding",
             coverage.tokens, coverage.vocabulary_genes,
         ));
     } else if few_of_file {
@@ -227,14 +268,5 @@ fn report_coverage(step: &Step<'_>, coverage: &Coverage, genes: &GeneIds) {
             coverage.genes,
             coverage.unmatched_examples.join(", "),
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_choice_lists_the_registry() {
-        let names: Vec<&str> = celldag_models::cell_models().iter().map(|m| m.name()).collect();
-        assert_eq!(names, super::MODELS);
     }
 }

@@ -4,24 +4,25 @@
 //! |---|---|---|---|
 //! | `offsets` | u64 | cells + 1 | tokens of cell `i` are `input_ids[offsets[i]..offsets[i + 1]]`; a cell may have none |
 //! | `input_ids` | u16, or u32 for vocabularies beyond 65,536 | tokens | token ids, special tokens included |
+//! | `values` | f32 | tokens | a number for each token; only for models that read one |
 //! | `obs` | u8 | bytes | UTF-8 JSON of the cells' table: `{"index_name", "index", "columns"}` |
 //!
-//! The texts of the header are `format` (`celldag-tokens`), `version` (`1`), `model`, `variant`, `vocabulary` (BLAKE3 of
-//! the vocabulary), `vocabulary_size` and `context`. Writing needs memory for the offsets only: tokens go through a
-//! scratch file.
+//! The texts of the header are `format` (`celldag-tokens`), `version` (`2`), `model`, `variant`, `vocabulary` (BLAKE3 of
+//! the vocabulary), `vocabulary_size`, `context` and `options` (JSON of the tokenizer's options). Writing needs memory for
+//! the offsets only: tokens go through scratch files. Ids and values mean what the model's page in the book says.
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use celldag_data::Table;
 use celldag_data::checkpoint::{CheckpointError, SafetensorsFile};
-use celldag_models::TokenizerInfo;
+use celldag_models::{CellTokens, TokenizerInfo};
 use fs_err::File;
 use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 
 const FORMAT: &str = "celldag-tokens";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// What the tokens are tokens of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,38 +55,47 @@ pub enum TokensError {
 /// Collects the tokens of cell after cell.
 #[derive(Debug)]
 pub struct TokensWriter {
-    spill: BufWriter<File>,
+    ids: BufWriter<File>,
+    values: Option<BufWriter<File>>,
     offsets: Vec<u64>,
     wide: bool,
 }
 
 impl TokensWriter {
-    /// Starts in the empty folder `scratch`. Ids are below `vocabulary_size`.
+    /// Starts in the empty folder `scratch`. Ids are below the tokenizer's `vocabulary_size`.
     ///
     /// # Errors
-    /// When the scratch file cannot be made.
-    pub fn new(scratch: &Path, vocabulary_size: usize) -> Result<Self, TokensError> {
-        let spill = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(scratch.join("input_ids"))?;
-        Ok(Self { spill: BufWriter::new(spill), offsets: vec![0], wide: vocabulary_size > 1 << 16 })
+    /// When a scratch file cannot be made.
+    pub fn new(scratch: &Path, tokenizer: &TokenizerInfo) -> Result<Self, TokensError> {
+        let spill = |name: &str| -> io::Result<_> {
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(true).open(scratch.join(name))?;
+            Ok(BufWriter::new(file))
+        };
+        Ok(Self {
+            ids: spill("input_ids")?,
+            values: tokenizer.has_values.then(|| spill("values")).transpose()?,
+            offsets: vec![0],
+            wide: tokenizer.vocabulary_size > 1 << 16,
+        })
     }
 
     /// Adds the next cell.
     ///
     /// # Errors
-    /// When the scratch file cannot be written.
-    pub fn push(&mut self, ids: &[u32]) -> Result<(), TokensError> {
-        let mut bytes = Vec::with_capacity(ids.len() * 4);
-        for id in ids {
+    /// When a scratch file cannot be written.
+    pub fn push(&mut self, cell: &CellTokens) -> Result<(), TokensError> {
+        let mut bytes = Vec::with_capacity(cell.len() * 4);
+        for id in &cell.ids {
             let narrow = id.to_le_bytes();
             bytes.extend_from_slice(if self.wide { &narrow } else { &narrow[..2] });
         }
-        self.spill.write_all(&bytes)?;
-        self.offsets.push(self.tokens() + ids.len() as u64);
+        self.ids.write_all(&bytes)?;
+        if let Some(values) = &mut self.values {
+            let bytes: Vec<u8> = cell.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            values.write_all(&bytes)?;
+        }
+        self.offsets.push(self.tokens() + cell.len() as u64);
         Ok(())
     }
 
@@ -100,17 +110,15 @@ impl TokensWriter {
     pub fn finish(self, path: &Path, info: &TokensInfo, obs: &Table) -> Result<(), TokensError> {
         let (tokens, wide) = (self.tokens(), self.wide);
         let obs = serde_json::to_vec(obs).map_err(io::Error::from)?;
-        let mut spill = self.spill.into_inner().map_err(io::IntoInnerError::into_error)?;
         let offsets: Vec<u8> = self.offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
-        // The widest type first keeps every tensor aligned.
-        let id_bytes = tokens * if wide { 4 } else { 2 };
         let mut end = 0;
         let mut tensor = |dtype: &str, length: u64, bytes: u64| -> Value {
             let start = end;
             end += bytes;
             json!({"dtype": dtype, "shape": [length], "data_offsets": [start, end]})
         };
-        let header = json!({
+        // The widest type first keeps every tensor aligned.
+        let mut header = json!({
             "__metadata__": {
                 "format": FORMAT,
                 "version": VERSION,
@@ -119,19 +127,27 @@ impl TokensWriter {
                 "vocabulary": info.tokenizer.vocabulary,
                 "vocabulary_size": info.tokenizer.vocabulary_size.to_string(),
                 "context": info.tokenizer.context.to_string(),
+                "options": Value::Object(info.tokenizer.options.clone()).to_string(),
             },
             "offsets": tensor("U64", self.offsets.len() as u64, offsets.len() as u64),
-            "input_ids": tensor(if wide { "U32" } else { "U16" }, tokens, id_bytes),
-            "obs": tensor("U8", obs.len() as u64, obs.len() as u64),
         });
+        if self.values.is_some() {
+            header["values"] = tensor("F32", tokens, tokens * 4);
+        }
+        header["input_ids"] =
+            tensor(if wide { "U32" } else { "U16" }, tokens, tokens * if wide { 4 } else { 2 });
+        header["obs"] = tensor("U8", obs.len() as u64, obs.len() as u64);
         let mut header = header.to_string().into_bytes();
         header.resize(header.len().next_multiple_of(8), b' ');
         let mut out = BufWriter::new(File::create(path)?);
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
         out.write_all(&offsets)?;
-        spill.seek(SeekFrom::Start(0))?;
-        io::copy(&mut spill, &mut out)?;
+        for spill in self.values.into_iter().chain([self.ids]) {
+            let mut spill = spill.into_inner().map_err(io::IntoInnerError::into_error)?;
+            spill.seek(SeekFrom::Start(0))?;
+            io::copy(&mut spill, &mut out)?;
+        }
         out.write_all(&obs)?;
         out.flush()?;
         Ok(())
@@ -168,6 +184,9 @@ impl TokensFile {
                 vocabulary: text("vocabulary")?.to_owned(),
                 vocabulary_size: number("vocabulary_size")?,
                 context: number("context")?,
+                has_values: file.info("values").is_some(),
+                options: serde_json::from_str(text("options")?)
+                    .map_err(|_| refuse("`options` is no JSON object"))?,
             },
         };
         let (tokens, width) = match file.info("input_ids").map(|i| (i.dtype, i.shape.as_slice())) {
@@ -175,6 +194,10 @@ impl TokensFile {
             Some((Dtype::U32, &[tokens])) => (tokens, 4),
             _ => return Err(refuse("`input_ids` is no list of u16 or u32")),
         };
+        let values = file.info("values");
+        if values.is_some_and(|i| i.dtype != Dtype::F32 || i.shape != [tokens]) {
+            return Err(refuse("`values` is no list of f32 with a value for each token"));
+        }
         if file.info("offsets").is_none_or(|i| i.dtype != Dtype::U64) {
             return Err(refuse("`offsets` is no list of u64"));
         }
@@ -205,14 +228,21 @@ impl TokensFile {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn cell(&self, index: usize) -> Result<Vec<u32>, TokensError> {
-        let range = self.offsets[index] * self.width..self.offsets[index + 1] * self.width;
-        let bytes = self.file.read_range("input_ids", range)?;
-        Ok(if self.width == 2 {
+    pub fn cell(&self, index: usize) -> Result<CellTokens, TokensError> {
+        let (start, end) = (self.offsets[index], self.offsets[index + 1]);
+        let bytes = self.file.read_range("input_ids", start * self.width..end * self.width)?;
+        let ids = if self.width == 2 {
             bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b).into()).collect()
         } else {
             bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect()
-        })
+        };
+        let values = if self.info.tokenizer.has_values {
+            let bytes = self.file.read_range("values", start * 4..end * 4)?;
+            bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(CellTokens { ids, values })
     }
 
     /// The cells' table.

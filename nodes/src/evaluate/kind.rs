@@ -70,7 +70,7 @@ impl Kind for Evaluate {
                 Param::int("calibration_bins", "bins of the calibration curve").range(2, 1000).default(10),
                 Param::list(
                     "baselines",
-                    ParamType::Choice(reference::NAMES),
+                    ParamType::Choice(reference::NAMES.to_vec()),
                     "what the model is compared with",
                 )
                 .default(json!(reference::NAMES)),

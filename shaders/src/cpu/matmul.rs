@@ -77,12 +77,14 @@ impl<'a> Product<'a> {
 
     /// Where to read `b`. A weight is used again and again, other operands once: if there are so few rows that making
     /// panels takes a good part of the time, panels are kept at the second use. Not under a memory limit, whose books
-    /// must not depend on what ran before; like other scratch memory, kept panels are not on the books.
+    /// must not depend on what ran before; like other scratch memory, kept panels are not on the books. Nor for weights of
+    /// 16 bits, which are stored so because there is no room for them in f32.
     fn source(&self, cpu: &Cpu) -> Source<'a> {
         let right = self.right();
         if let Some(kept) = self.kept {
+            let wide = matches!(self.b, Stored::F32(_));
             let few = self.size[0] <= KEPT_ROWS && cpu.memory().limit.is_none();
-            if few && kept.used_before() {
+            if wide && few && kept.used_before() {
                 kept.keep(&right, right.packed(cpu));
             }
             if let Some(panels) = kept.panels(&right) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use celldag_engine::LoadOptions;
+use celldag_models::{Purpose, cell_model, cell_models};
 use serde_json::{Value, json};
 
 use super::shared::{Execution, check, execute};
@@ -27,23 +28,34 @@ pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.
 fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
     let registry = registry();
-    let takes = |kind: &str, name: &str| {
-        registry.get(kind).is_some_and(|kind| kind.spec.params.iter().any(|param| param.name == name))
+    let model = cell_model(&args.model);
+    // An option that both kinds know goes where this model has it; what no model has is a parameter of the kind itself.
+    let takes = |kind: &str, purpose: Purpose, name: &str| {
+        let any = cell_models().iter().any(|m| m.options(purpose).iter().any(|option| option.name == name));
+        match model {
+            Some(model) if any => model.options(purpose).iter().any(|option| option.name == name),
+            _ => {
+                registry.get(kind).is_some_and(|kind| kind.spec.params.iter().any(|param| param.name == name))
+            }
+        }
     };
     let mut tokenize = json!({ "model": args.model });
-    let mut embed = json!({});
+    let mut embed = json!({ "model": args.model });
     for (name, value) in &args.with {
-        let known = [("tokenize", &mut tokenize), ("embed", &mut embed)];
+        let known = [("tokenize", Purpose::Tokenize, &mut tokenize), ("embed", Purpose::Embed, &mut embed)];
         let mut used = false;
-        for (kind, with) in known {
-            if takes(kind, name) {
+        for (kind, purpose, with) in known {
+            if takes(kind, purpose, name) {
                 with[name] = typed(value);
                 used = true;
             }
         }
         if !used {
             return Err(Failure::Usage {
-                message: format!("neither `tokenize` nor `embed` has a parameter `{name}`"),
+                message: format!(
+                    "neither `tokenize` nor `embed` has a parameter `{name}` for {}",
+                    args.model
+                ),
                 help: Some("see `celldag nodes tokenize` and `celldag nodes embed`".to_owned()),
             });
         }

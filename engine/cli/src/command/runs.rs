@@ -5,6 +5,7 @@ use celldag_engine::record::{self, JobDiff};
 use celldag_engine::{JobOutcome, RunRecord};
 use serde_json::json;
 
+use super::runs_table;
 use super::shared::open_existing_store;
 use crate::args::{RunsCommand, StoreArgs};
 use crate::failure::Failure;
@@ -41,6 +42,7 @@ pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Outp
                 .result(&table(&["run", "pipeline", "status", "computed", "cached", "failed", "time"], &rows))
         }
         Some(RunsCommand::Show { run }) => show(&record::load(&store, run)?, output),
+        Some(RunsCommand::Table { run, kind }) => runs_table::show(&record::load(&store, run)?, kind, output),
         Some(RunsCommand::Diff { a, b }) => {
             diff(&record::load(&store, a)?, &record::load(&store, b)?, output)
         }

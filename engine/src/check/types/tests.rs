@@ -92,7 +92,7 @@ fn booleans_are_not_those_of_yaml_1_1() {
 
 #[test]
 fn choices_lists_and_maps() {
-    let choice = ParamType::Choice(&["off", "mean", "3"]);
+    let choice = ParamType::Choice(vec!["off", "mean", "3"]);
     assert_eq!(value("off", &choice), Ok(json!("off")));
     assert_eq!(value("3", &choice), Ok(json!("3")));
     assert_eq!(value("men", &choice), Err("did you mean `mean`?".to_owned()));
@@ -123,5 +123,5 @@ fn types_in_words() {
     assert_eq!(describe(&ParamType::Float { min: 0.0, max: f64::INFINITY }), "a number, 0 or more");
     assert_eq!(describe(&ParamType::Float { min: f64::MIN, max: f64::MAX }), "a number");
     assert_eq!(describe(&ParamType::Float { min: -1e300, max: 1.0 }), "a number, 1 or less");
-    assert_eq!(describe(&ParamType::Choice(&["a", "b"])), "one of a, b");
+    assert_eq!(describe(&ParamType::Choice(vec!["a", "b"])), "one of a, b");
 }

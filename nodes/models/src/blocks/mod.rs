@@ -1,9 +1,24 @@
 //! Parts that several models are built of, with the tensor names of their PyTorch originals.
 
 mod bert;
+mod bert_encoder;
+mod conv1d;
+mod l2;
 mod layer_norm;
 mod linear;
+mod performer_layer;
+mod performer_rows;
+mod readout;
+mod transformer_layer;
 
 pub use bert::{BertLayer, BertShape};
+pub use bert_encoder::{BertEncoder, BertSizes};
+pub use conv1d::{conv1d, conv1d_qkv};
+pub use l2::l2_normalized;
 pub use layer_norm::LayerNorm;
-pub use linear::Linear;
+pub use linear::{Linear, PackedQkv};
+pub(crate) use performer_layer::sizes;
+pub use performer_layer::{PerformerLayer, PerformerShape};
+pub use performer_rows::PerformerRows;
+pub use readout::depth;
+pub use transformer_layer::{PackedNames, TransformerLayer, TransformerShape};

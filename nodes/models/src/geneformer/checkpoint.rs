@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::config::Config;
 use crate::error::ModelError;
-use crate::registry::Purpose;
+use crate::model::Purpose;
 
 const CONFIG: &str = "config.json";
 /// In the order of preference where a folder holds both.

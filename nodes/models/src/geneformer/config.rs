@@ -6,7 +6,7 @@ use celldag_data::checkpoint::CheckpointError;
 use celldag_shaders::ops::Activation;
 use serde::Deserialize;
 
-use crate::blocks::BertShape;
+use crate::blocks::{BertShape, BertSizes};
 use crate::error::ModelError;
 
 /// Sizes of a Geneformer.
@@ -99,6 +99,18 @@ impl Config {
             "relu" => Ok(Activation::Relu),
             "gelu" => Ok(Activation::Gelu),
             other => Err(format!("the activation `{other}` is none of relu (Geneformer's) and gelu")),
+        }
+    }
+
+    /// Sizes of the encoder.
+    #[must_use]
+    pub fn sizes(&self) -> BertSizes {
+        BertSizes {
+            vocabulary: self.vocab_size,
+            context: self.max_position_embeddings,
+            types: self.type_vocab_size,
+            layers: self.num_hidden_layers,
+            layer: self.layer_shape(),
         }
     }
 

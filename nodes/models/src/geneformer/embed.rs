@@ -3,18 +3,61 @@
 use celldag_data::checkpoint::Weights;
 use celldag_shaders::ops::{self, Pool};
 use celldag_shaders::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
-use super::model::BertEncoder;
 use super::vocabulary::Vocabulary;
 use crate::adapter::Adapters;
+use crate::blocks::{BertEncoder, depth};
+use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
+use crate::option::{ModelOption, OptionType, Options, written_out};
 use crate::params::Params;
-use crate::registry::{CellEncoder, EncoderInfo, Pooling, Readout};
+use crate::tokens::CellTokens;
 
 /// Parts of published checkpoints that embeddings do not need: the head of masked gene modelling, the pooler and
 /// classifier of fine-tuned models, and a buffer of 0, 1, 2, ... that old versions of transformers wrote.
 const IGNORED: [&str; 4] = ["cls.", "pooler.", "classifier.", "embeddings.position_ids"];
+
+pub(super) const OPTIONS: &[ModelOption] = &[
+    ModelOption {
+        name: "layer",
+        ty: OptionType::Int(-99, -1),
+        default: "-2",
+        about: "-1: output of the last layer, -2: of the one before, and so on",
+    },
+    ModelOption {
+        name: "pooling",
+        ty: OptionType::Choice(&["mean", "cls"]),
+        default: "cls for V2, mean for V1",
+        about: "mean of the gene tokens, or the <cls> token",
+    },
+];
+
+/// How token states become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Mean over the gene tokens.
+    Mean,
+    /// The state of the `<cls>` token.
+    Cls,
+}
+
+/// Which layer is read, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Readout {
+    /// -1 is the output of the last layer, -2 of the one before, and so on down to the embedding output.
+    pub layer: i32,
+    /// How token states become one vector.
+    pub pooling: Pooling,
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    layer: Option<i32>,
+    pooling: Option<Pooling>,
+}
 
 /// A Geneformer on a device.
 #[derive(Debug)]
@@ -22,6 +65,7 @@ pub struct Encoder {
     model: BertEncoder,
     info: EncoderInfo,
     framed: bool,
+    readout: Readout,
 }
 
 impl Encoder {
@@ -30,16 +74,17 @@ impl Encoder {
     /// # Errors
     /// When a tensor of the encoder is missing, misshapen, or left over, or the device fails.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self, ModelError> {
-        Self::adapted(checkpoint, device, &Adapters::default())
+        Self::adapted(checkpoint, device, &Options::default(), &Adapters::default())
     }
 
-    /// As [`Encoder::load`], with low-rank adapters over its linear layers.
+    /// As [`Encoder::load`], with options and with low-rank adapters over its linear layers.
     ///
     /// # Errors
-    /// Also when an adapter belongs to no layer or does not fit.
+    /// Also when an option cannot be used, or an adapter belongs to no layer or does not fit.
     pub fn adapted(
         checkpoint: &Checkpoint,
         device: &Device,
+        options: &Options,
         adapters: &Adapters,
     ) -> Result<Self, ModelError> {
         let vocabulary = Vocabulary::new(&checkpoint.tokens, &checkpoint.dictionaries.tokens)?;
@@ -48,7 +93,7 @@ impl Encoder {
         let prefixed = weights.names().any(|name| name.starts_with("bert."));
         let params = if prefixed { root.at("bert") } else { root };
         let config = &checkpoint.config;
-        let model = BertEncoder::load(&params, config)?;
+        let model = BertEncoder::load(&params, &config.sizes())?;
         let with_prefix = IGNORED.map(|name| params.name(name));
         let ignored: Vec<&str> = IGNORED.into_iter().chain(with_prefix.iter().map(String::as_str)).collect();
         weights.finish(&ignored)?;
@@ -57,6 +102,9 @@ impl Encoder {
         // EmbExtractor's emb_layer = -1, which is the second-to-last layer; a model of one layer only has its last.
         let layer = if config.num_hidden_layers > 1 { -2 } else { -1 };
         let pooling = if framed { Pooling::Cls } else { Pooling::Mean };
+        let chosen: Chosen = options.read()?;
+        let readout =
+            Readout { layer: chosen.layer.unwrap_or(layer), pooling: chosen.pooling.unwrap_or(pooling) };
         let info = EncoderInfo {
             variant: vocabulary.variant().to_owned(),
             vocabulary: vocabulary.digest,
@@ -64,10 +112,20 @@ impl Encoder {
             context: config.max_position_embeddings,
             layers: config.num_hidden_layers,
             dim: config.hidden_size,
+            parameters: params.taken(),
             widest: config.intermediate_size.max(config.hidden_size),
-            default_readout: Readout { layer, pooling },
+            options: written_out(&readout),
+            ..EncoderInfo::default()
         };
-        Ok(Self { model, info, framed })
+        let encoder = Self { model, info, framed, readout };
+        encoder.check(readout)?;
+        Ok(encoder)
+    }
+
+    /// What is read.
+    #[must_use]
+    pub fn readout(&self) -> Readout {
+        self.readout
     }
 
     /// Token states of one cell at a layer, `[tokens, hidden]`, row-major.
@@ -75,7 +133,7 @@ impl Encoder {
     /// # Errors
     /// As [`CellEncoder::embed`].
     pub fn hidden(&self, cell: &[u32], layer: i32) -> Result<Vec<f32>, ModelError> {
-        let (states, _) = self.model.states(&[cell.to_vec()], self.depth(layer)?)?;
+        let (states, _) = self.model.states(&[cell.to_vec().into()], depth(layer, self.info.layers)?)?;
         Ok(states.read()?)
     }
 
@@ -83,14 +141,14 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`CellEncoder::embed`].
-    pub fn pooled(&self, cells: &[Vec<u32>], readout: Readout) -> Result<Tensor, ModelError> {
+    pub fn read(&self, cells: &[CellTokens], readout: Readout) -> Result<Tensor, ModelError> {
         self.check(readout)?;
         // <cls> and <eos> are no genes: the authors leave them out of the mean.
         let frame = usize::from(self.framed);
         if cells.iter().any(|cell| cell.len() <= 2 * frame) {
             return Err(ModelError::Tokens("a cell has no gene".to_owned()));
         }
-        let (states, segments) = self.model.states(cells, self.depth(readout.layer)?)?;
+        let (states, segments) = self.model.states(cells, depth(readout.layer, self.info.layers)?)?;
         let pool = match readout.pooling {
             Pooling::Mean => Pool::Mean { skip_first: frame, skip_last: frame },
             Pooling::Cls => Pool::First,
@@ -98,17 +156,13 @@ impl Encoder {
         Ok(ops::pool(&states, &segments, pool)?)
     }
 
-    /// How many layers must run for the states that `layer` names.
-    fn depth(&self, layer: i32) -> Result<usize, ModelError> {
-        let deepest = i64::try_from(self.info.layers).unwrap_or(i64::MAX) + 1;
-        let depth = deepest + i64::from(layer);
-        usize::try_from(depth).ok().filter(|_| layer < 0).ok_or_else(|| {
-            ModelError::Readout(format!(
-                "layer {layer} does not exist: this model has {} layers, which are called -1 (the last) to -{}, and \
-                 -{deepest} is the embedding below them",
-                self.info.layers, self.info.layers
-            ))
-        })
+    fn check(&self, readout: Readout) -> Result<(), ModelError> {
+        depth(readout.layer, self.info.layers)?;
+        if readout.pooling == Pooling::Cls && !self.framed {
+            let message = "pooling `cls` needs a <cls> token, which Geneformer V1 does not have; use `mean`";
+            return Err(ModelError::Option(message.to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -117,16 +171,7 @@ impl CellEncoder for Encoder {
         &self.info
     }
 
-    fn check(&self, readout: Readout) -> Result<(), ModelError> {
-        self.depth(readout.layer)?;
-        if readout.pooling == Pooling::Cls && !self.framed {
-            let message = "pooling `cls` needs a <cls> token, which Geneformer V1 does not have; use `mean`";
-            return Err(ModelError::Readout(message.to_owned()));
-        }
-        Ok(())
-    }
-
-    fn embed(&self, cells: &[Vec<u32>], readout: Readout) -> Result<Vec<f32>, ModelError> {
-        Ok(self.pooled(cells, readout)?.read()?)
+    fn pooled(&self, batch: Batch<'_>) -> Result<Tensor, ModelError> {
+        self.read(batch.cells, self.readout)
     }
 }

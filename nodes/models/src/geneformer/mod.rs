@@ -7,24 +7,24 @@
 mod checkpoint;
 mod config;
 mod embed;
-mod model;
 mod tokenize;
 mod vocabulary;
 
 use std::path::{Path, PathBuf};
 
 use celldag_data::GeneIds;
-use celldag_shaders::Device;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;
-pub use embed::Encoder;
-pub use model::BertEncoder;
+pub use embed::{Encoder, Pooling, Readout};
 pub use tokenize::Tokenizer;
 pub use vocabulary::Vocabulary;
 
+use crate::encoder::CellEncoder;
 use crate::error::ModelError;
-use crate::registry::{CellEncoder, CellModel, CellTokenizer, Purpose};
+use crate::model::{CellModel, LoadEncoder, Purpose};
+use crate::option::{ModelOption, Options};
+use crate::tokens::CellTokenizer;
 
 /// The registry's entry.
 pub struct Geneformer;
@@ -38,17 +38,36 @@ impl CellModel for Geneformer {
         "Geneformer V1 and V2: BERT over genes ranked by expression relative to their medians"
     }
 
+    fn vocabulary(&self) -> &'static str {
+        "Ensembl ids"
+    }
+
+    fn licence(&self) -> &'static str {
+        "Apache-2.0"
+    }
+
+    fn options(&self, purpose: Purpose) -> &'static [ModelOption] {
+        match purpose {
+            Purpose::Tokenize => &[],
+            Purpose::Embed => embed::OPTIONS,
+        }
+    }
+
     fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
         Ok(Checkpoint::find(checkpoint)?.files(purpose))
     }
 
-    fn tokenizer(&self, checkpoint: &Path, genes: &GeneIds) -> Result<Box<dyn CellTokenizer>, ModelError> {
-        let found = Checkpoint::find(checkpoint)?;
-        Ok(Box::new(Tokenizer::new(&found, genes)?))
+    fn tokenizer(
+        &self,
+        checkpoint: &Path,
+        genes: &GeneIds,
+        _: &Options,
+    ) -> Result<Box<dyn CellTokenizer>, ModelError> {
+        Ok(Box::new(Tokenizer::new(&Checkpoint::find(checkpoint)?, genes)?))
     }
 
-    fn encoder(&self, checkpoint: &Path, device: &Device) -> Result<Box<dyn CellEncoder>, ModelError> {
-        let found = Checkpoint::find(checkpoint)?;
-        Ok(Box::new(Encoder::load(&found, device)?))
+    fn encoder(&self, load: LoadEncoder<'_>) -> Result<Box<dyn CellEncoder>, ModelError> {
+        let found = Checkpoint::find(load.checkpoint)?;
+        Ok(Box::new(Encoder::adapted(&found, load.device, load.options, load.adapters)?))
     }
 }

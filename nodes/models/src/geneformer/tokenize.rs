@@ -15,11 +15,15 @@ use indexmap::IndexMap;
 use super::checkpoint::Checkpoint;
 use super::vocabulary::Vocabulary;
 use crate::error::ModelError;
-use crate::registry::{CellTokenizer, Coverage, TokenizerInfo, UnusableCount};
+use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
 
 /// Counts are scaled to this total. Matters only through rounding.
 const TARGET_SUM: f64 = 10_000.0;
 const EXAMPLES: usize = 5;
+
+const NO_GENES: &str = "Give human Ensembl gene ids in var[\"ensembl_id\"]. Gene symbols as var_names are understood only if the \
+     checkpoint has a symbol dictionary: put the model's gene_name_id_dict*.pkl (or .json) beside its token_dictionary*, \
+     with the same ending of the name";
 
 /// Tokenizes cells of one matrix.
 #[derive(Clone, Debug)]
@@ -66,16 +70,20 @@ impl Tokenizer {
                 model: "Geneformer".to_owned(),
                 examples: unmatched_examples.join(", "),
                 vocabulary: vocabulary.genes.keys().take(3).cloned().collect::<Vec<_>>().join(", "),
+                help: NO_GENES.to_owned(),
             });
         }
+        let matched = columns.place.iter().flatten().count();
         let coverage = Coverage {
             genes: ids.len(),
-            matched: columns.place.iter().flatten().count(),
+            matched,
+            by_id: if by_symbol { 0 } else { matched },
+            by_symbol: if by_symbol { matched } else { 0 },
             tokens: columns.names.iter().collect::<BTreeSet<_>>().len(),
             vocabulary_genes: vocabulary.genes.len(),
             summed: columns.place.iter().flatten().filter(|&&p| p as usize >= columns.first_sum).count(),
-            by_symbol,
             unmatched_examples,
+            ..Coverage::default()
         };
         let gene = |name: &String| Gene { token: vocabulary.genes[name], factor: factors[name] };
         Ok(Self {
@@ -89,6 +97,7 @@ impl Tokenizer {
                 vocabulary: vocabulary.digest,
                 vocabulary_size: vocabulary.size,
                 context: checkpoint.config.max_position_embeddings,
+                ..TokenizerInfo::default()
             },
         })
     }
@@ -136,18 +145,19 @@ impl CellTokenizer for Tokenizer {
         &self.coverage
     }
 
-    fn tokenize(&self, columns: &[u32], counts: &[f32]) -> Result<Vec<u32>, UnusableCount> {
-        let ranked = self.rank(columns, counts)?;
+    fn tokenize(&self, cell: &CellCounts<'_>) -> Result<CellTokens, UnusableCount> {
+        let ranked = self.rank(cell.columns, cell.counts)?;
         if ranked.is_empty() {
-            return Ok(Vec::new());
+            return Ok(CellTokens::default());
         }
         let genes = ranked.into_iter().map(|(_, token)| token);
-        Ok(match self.frame {
+        let ids: Vec<u32> = match self.frame {
             None => genes.take(self.info.context).collect(),
             Some((cls, eos)) => {
                 std::iter::once(cls).chain(genes.take(self.info.context - 2)).chain([eos]).collect()
             }
-        })
+        };
+        Ok(ids.into())
     }
 }
 

@@ -8,10 +8,15 @@
     reason = "a test says what it skips and stops at what fails"
 )]
 
+pub(crate) mod learning;
+pub(crate) mod performer;
+pub(crate) mod saved;
+
 use std::path::{Path, PathBuf};
 
 use celldag_data::checkpoint::SafetensorsFile;
 use celldag_data::{CellsFile, Csr, GeneIds};
+use celldag_models::{Batch, CellCounts, CellEncoder, CellTokenizer, CellTokens, Options};
 use celldag_shaders::Device;
 
 fn skip(what: &str) {
@@ -80,19 +85,52 @@ impl Golden {
         self.expected.read(name).unwrap().as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)).collect()
     }
 
+    pub(crate) fn u8s(&self, name: &str) -> Vec<u8> {
+        self.expected.read(name).unwrap().to_vec()
+    }
+
     pub(crate) fn i64s(&self, name: &str) -> Vec<i64> {
         self.expected.read(name).unwrap().as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect()
     }
 
+    /// The input through a tokenizer.
+    pub(crate) fn tokenized(&self, tokenizer: &dyn CellTokenizer) -> Vec<CellTokens> {
+        tokenized(tokenizer, self.counts.iter())
+    }
+
     /// `tok.input_ids` cell by cell.
-    pub(crate) fn tokens(&self) -> Vec<Vec<u32>> {
+    pub(crate) fn tokens(&self) -> Vec<CellTokens> {
         let offsets = self.expected.read("tok.offsets").unwrap();
         let offsets: Vec<usize> =
             offsets.as_chunks().0.iter().map(|&b| usize::try_from(i64::from_le_bytes(b)).unwrap()).collect();
         let ids = self.expected.read("tok.input_ids").unwrap();
         let ids: Vec<u32> = ids.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
-        offsets.windows(2).map(|pair| ids[pair[0]..pair[1]].to_vec()).collect()
+        offsets.windows(2).map(|pair| ids[pair[0]..pair[1]].to_vec().into()).collect()
     }
+}
+
+/// Rows of counts through a tokenizer; cells are called by their number.
+pub(crate) fn tokenized<'a>(
+    tokenizer: &dyn CellTokenizer,
+    rows: impl Iterator<Item = (&'a [u32], &'a [f32])>,
+) -> Vec<CellTokens> {
+    let tokenize = |(number, (columns, counts)): (usize, (&[u32], &[f32]))| {
+        tokenizer.tokenize(&CellCounts { name: &number.to_string(), columns, counts }).unwrap()
+    };
+    rows.enumerate().map(tokenize).collect()
+}
+
+/// Options as a user gives them.
+pub(crate) fn options(chosen: serde_json::Value) -> Options {
+    match chosen {
+        serde_json::Value::Object(chosen) => Options::new(chosen),
+        other => panic!("{other} are no options"),
+    }
+}
+
+/// Vectors of cells that are looked at alone, read back.
+pub(crate) fn embed(encoder: &dyn CellEncoder, cells: &[CellTokens]) -> Vec<f32> {
+    encoder.embed(Batch { cells, neighbourhoods: &vec![1; cells.len()] }).unwrap()
 }
 
 /// Fails unless both agree within `tolerance`, and says where they differ most.

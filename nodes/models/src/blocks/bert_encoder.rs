@@ -1,14 +1,29 @@
-//! The encoder: embeddings of genes and ranks, then BERT layers. One definition for every backend.
+//! A BERT without its heads: embeddings of tokens and positions, then layers. One definition for every backend.
 
 use celldag_shaders::ops;
 use celldag_shaders::{Ids, Segments, Tensor};
 
-use super::config::Config;
-use crate::blocks::{BertLayer, LayerNorm};
+use super::{BertLayer, BertShape, LayerNorm};
 use crate::error::ModelError;
 use crate::params::Params;
+use crate::tokens::CellTokens;
 
-/// A Geneformer without its heads.
+/// Sizes of a BERT.
+#[derive(Clone, Copy, Debug)]
+pub struct BertSizes {
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// Longest sequence.
+    pub context: usize,
+    /// Rows of the table of token types, of which only the first is used.
+    pub types: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Sizes of a layer.
+    pub layer: BertShape,
+}
+
+/// A BERT without its heads, with the tensor names of transformers' `BertModel`.
 #[derive(Debug)]
 pub struct BertEncoder {
     words: Tensor,
@@ -25,26 +40,25 @@ impl BertEncoder {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape, or the device fails.
-    pub fn load(params: &Params<'_>, config: &Config) -> Result<Self, ModelError> {
-        let (hidden, context) = (config.hidden_size, config.max_position_embeddings);
+    pub fn load(params: &Params<'_>, sizes: &BertSizes) -> Result<Self, ModelError> {
+        let &BertSizes { vocabulary, context, types, layers, layer: shape } = sizes;
+        let hidden = shape.hidden;
         let embeddings = params.at("embeddings");
-        let types =
-            embeddings.at("token_type_embeddings").values("weight", &[config.type_vocab_size, hidden])?;
+        let types = embeddings.at("token_type_embeddings").values("weight", &[types, hidden])?;
         let mut positions = embeddings.at("position_embeddings").values("weight", &[context, hidden])?;
         for row in positions.chunks_exact_mut(hidden) {
             for (value, of_type) in row.iter_mut().zip(&types) {
                 *value += of_type;
             }
         }
-        let layer =
-            |index| BertLayer::load(&params.at("encoder").at("layer").at(index), config.layer_shape());
+        let layer = |index| BertLayer::load(&params.at("encoder").at("layer").at(index), shape);
         Ok(Self {
-            words: embeddings.at("word_embeddings").tensor("weight", &[config.vocab_size, hidden])?,
+            words: embeddings.at("word_embeddings").weight("weight", &[vocabulary, hidden])?,
             positions: params.device().upload(&[context, hidden], &positions)?,
-            norm: LayerNorm::load(&embeddings.at("LayerNorm"), hidden, config.layer_norm_eps)?,
-            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+            norm: LayerNorm::load(&embeddings.at("LayerNorm"), hidden, shape.eps)?,
+            layers: (0..layers).map(layer).collect::<Result<_, _>>()?,
             context,
-            vocabulary: config.vocab_size,
+            vocabulary,
         })
     }
 
@@ -53,19 +67,19 @@ impl BertEncoder {
     ///
     /// # Errors
     /// When a token is unknown or a cell longer than the context, or the device fails.
-    pub fn states(&self, cells: &[Vec<u32>], layers: usize) -> Result<(Tensor, Segments), ModelError> {
+    pub fn states(&self, cells: &[CellTokens], layers: usize) -> Result<(Tensor, Segments), ModelError> {
         let device = self.words.device();
-        if let Some(long) = cells.iter().map(Vec::len).find(|&length| length > self.context) {
+        if let Some(long) = cells.iter().map(CellTokens::len).find(|&length| length > self.context) {
             let message = format!("a cell has {long} tokens, the model reads {}", self.context);
             return Err(ModelError::Tokens(message));
         }
-        let tokens: Vec<u32> = cells.concat();
+        let tokens: Vec<u32> = cells.iter().flat_map(|cell| cell.ids.iter().copied()).collect();
         if let Some(unknown) = tokens.iter().find(|&&token| token as usize >= self.vocabulary) {
             let message = format!("the token {unknown} is beyond the vocabulary of {}", self.vocabulary);
             return Err(ModelError::Tokens(message));
         }
         let ranks: Vec<u32> = cells.iter().flat_map(|cell| (0_u32..).take(cell.len())).collect();
-        let lengths: Vec<usize> = cells.iter().map(Vec::len).collect();
+        let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
         let segments = Segments::new(device, &lengths)?;
         let words = ops::embed(&self.words, &Ids::new(device, &tokens)?)?;
         let positions = ops::embed(&self.positions, &Ids::new(device, &ranks)?)?;

@@ -1,0 +1,45 @@
+//! `Conv1D` of transformers' GPT-2: a linear layer whose weight is stored transposed, `[inputs, outputs]`.
+
+use super::{Linear, PackedQkv};
+use crate::error::ModelError;
+use crate::params::Params;
+
+/// Takes `weight` `[inputs, outputs]` and `bias` `[outputs]`. Adapters of such a layer have the shapes of a linear layer's
+/// (peft's `fan_in_fan_out` only says how the product is added to the stored weight).
+///
+/// # Errors
+/// When a tensor is missing or has another shape.
+pub fn conv1d(params: &Params<'_>, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
+    let weight = transposed(&params.values("weight", &[inputs, outputs])?, inputs, outputs);
+    let weight = params.device().upload(&[outputs, inputs], &weight)?;
+    let bias = params.tensor("bias", &[outputs])?;
+    Ok(Linear::of(weight, Some(bias), params.lora(inputs, outputs)?))
+}
+
+/// Queries, keys and values in one such layer, columns q | k | v: `weight` `[width, 3 width]`, `bias` `[3 width]`.
+///
+/// # Errors
+/// When a tensor is missing or has another shape.
+pub fn conv1d_qkv(params: &Params<'_>, width: usize) -> Result<PackedQkv, ModelError> {
+    let weight = transposed(&params.values("weight", &[width, 3 * width])?, width, 3 * width);
+    let bias = params.values("bias", &[3 * width])?;
+    PackedQkv::new(params, (&weight, &bias), width, params.lora(width, 3 * width)?)
+}
+
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    for (row, line) in values.chunks_exact(columns).enumerate() {
+        for (column, &value) in line.iter().enumerate() {
+            out[column * rows + row] = value;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn rows_become_columns() {
+        assert_eq!(super::transposed(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a user may choose about a model: self-describing options, so that one list serves the reference, the checks of a
+//! pipeline before anything runs, and the model itself.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::ModelError;
+use crate::model::{CellModel, Purpose};
+
+/// The shape of an option's value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OptionType {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number within inclusive bounds.
+    Int(i64, i64),
+    /// A finite number within inclusive bounds.
+    Float(f64, f64),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Any text.
+    Text,
+}
+
+/// One option of a model. Two models that mean the same use the same name and type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModelOption {
+    /// Name as users write it.
+    pub name: &'static str,
+    /// Accepted values.
+    pub ty: OptionType,
+    /// The value when nobody says, as users would write it.
+    pub default: &'static str,
+    /// One line.
+    pub about: &'static str,
+}
+
+/// The options that a user gave; the others have their defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options(Map<String, Value>);
+
+impl Options {
+    /// Options by name; `null` is the same as not given.
+    #[must_use]
+    pub fn new(values: Map<String, Value>) -> Self {
+        Self(values.into_iter().filter(|(_, value)| !value.is_null()).collect())
+    }
+
+    /// Names of what was given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The options as a model's own struct, whose `Default` holds the defaults (`#[serde(default)]`).
+    ///
+    /// # Errors
+    /// [`ModelError::Option`] when a value is of the wrong kind.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ModelError> {
+        serde_json::from_value(Value::Object(self.0.clone())).map_err(|e| ModelError::Option(e.to_string()))
+    }
+
+    /// The options that `model` does not have: each with what is wrong and what to do.
+    #[must_use]
+    pub fn unknown(&self, model: &dyn CellModel, purpose: Purpose) -> Vec<(String, String)> {
+        self.unknown_among(model.name(), model.options(purpose))
+    }
+
+    /// The options that are not among `known`, those of `model`: each with what is wrong and what to do.
+    #[must_use]
+    pub fn unknown_among(&self, model: &str, known: &[ModelOption]) -> Vec<(String, String)> {
+        let names: Vec<&str> = known.iter().map(|option| option.name).collect();
+        let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let strange = self.names().filter(|name| !names.contains(name));
+        let message = |name: &str| format!("{model} has no option `{name}` here; it has {list}");
+        strange.map(|name| (name.to_owned(), message(name))).collect()
+    }
+
+    /// Refuses options that `model` does not have.
+    ///
+    /// # Errors
+    /// [`ModelError::Option`] naming those that exist.
+    pub fn expect_known(&self, model: &dyn CellModel, purpose: Purpose) -> Result<(), ModelError> {
+        self.unknown(model, purpose).pop().map_or(Ok(()), |(_, message)| Err(ModelError::Option(message)))
+    }
+}
+
+/// Options with their defaults written out, for the record of what was done. Anything but a struct gives an empty record.
+#[must_use]
+pub fn written_out(options: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(options) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Vectors of cells from a scBERT.
+
+use celldag_shaders::ops::{self, Pool};
+use celldag_shaders::{Ids, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::NAME;
+use super::tokenize::LEVELS;
+use crate::blocks::{PerformerRows, depth};
+use crate::encoder::{Batch, CellEncoder, EncoderInfo};
+use crate::error::ModelError;
+use crate::model::LoadEncoder;
+use crate::option::{ModelOption, OptionType, written_out};
+use crate::params::Params;
+use crate::performer_lm::{Folder, GeneList, KEY_MAXIMUM, KeyMaximum, PerformerEncoder};
+use crate::tokens::CellTokens;
+
+/// Parts of published checkpoints that embeddings do not need: the head of masked genes or of a fine-tuned classifier, and
+/// the count of forward passes since random features were drawn, which only training looks at.
+const IGNORED: [&str; 2] = ["to_out.", "performer.calls_since_last_redraw"];
+
+pub(super) const OPTIONS: &[ModelOption] = &[
+    KEY_MAXIMUM,
+    ModelOption {
+        name: "layer",
+        ty: OptionType::Int(-99, -1),
+        default: "-1",
+        about: "-1: output of the last layer and the final normalisation, -2: of the layer before, and so on",
+    },
+    ModelOption {
+        name: "pooling",
+        ty: OptionType::Choice(&["mean", "cls"]),
+        default: "mean",
+        about: "mean of all tokens, or the token behind the genes",
+    },
+];
+
+/// How token states become one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Mean over all tokens, the last one included.
+    #[default]
+    Mean,
+    /// The state of the token behind the genes, which the original classifier calls so.
+    Cls,
+}
+
+/// What is read, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Readout {
+    /// -1 is the output of the last layer, -2 of the one before, and so on down to the embeddings.
+    pub layer: i32,
+    /// How token states become one vector.
+    pub pooling: Pooling,
+    /// Over which keys the stabiliser of the attention is taken.
+    pub key_maximum: KeyMaximum,
+}
+
+impl Default for Readout {
+    fn default() -> Self {
+        Self { layer: -1, pooling: Pooling::default(), key_maximum: KeyMaximum::default() }
+    }
+}
+
+/// A scBERT on a device.
+#[derive(Debug)]
+pub struct Encoder {
+    model: PerformerEncoder,
+    info: EncoderInfo,
+    readout: Readout,
+}
+
+impl Encoder {
+    /// Loads weights, with options and low-rank adapters over the linear layers.
+    ///
+    /// # Errors
+    /// When a tensor is missing, misshapen, or left over, the gene list does not fit them, an option or an adapter cannot be
+    /// used, or the device fails.
+    pub fn load(load: LoadEncoder<'_>) -> Result<Self, ModelError> {
+        let readout: Readout = load.options.read()?;
+        let folder = Folder::open(load.checkpoint, NAME)?;
+        let list = GeneList::read(&folder.gene_list()?)?;
+        let (model, parameters) = folder.weights()?.load(&IGNORED, |weights| {
+            let params = Params::new(weights, load.device).adapted(load.adapters);
+            Ok::<_, ModelError>((PerformerEncoder::load(&params)?, params.taken()))
+        })?;
+        load.adapters.finish()?;
+        // One row for the token behind the genes.
+        list.expect_len(model.genes().saturating_sub(1))?;
+        if model.levels() != LEVELS {
+            return Err(ModelError::Config {
+                path: folder.weights_file()?,
+                reason: format!("these are weights for {} levels; scBERT has {LEVELS}", model.levels()),
+            });
+        }
+        depth(readout.layer, model.depth())?;
+        let info = EncoderInfo {
+            variant: folder.variant(list.genes.len())?,
+            vocabulary: list.digest,
+            vocabulary_size: LEVELS,
+            context: model.genes(),
+            layers: model.depth(),
+            dim: model.shape().hidden,
+            parameters,
+            widest: model.shape().widest(),
+            neighbourhood: readout.key_maximum.neighbourhood(),
+            options: written_out(&readout),
+        };
+        Ok(Self { model, info, readout })
+    }
+
+    /// What is read.
+    #[must_use]
+    pub fn readout(&self) -> Readout {
+        self.readout
+    }
+
+    /// Token states of one cell at a layer, `[tokens, hidden]`, row-major.
+    ///
+    /// # Errors
+    /// As [`CellEncoder::embed`].
+    pub fn hidden(&self, cell: &CellTokens, layer: i32) -> Result<Vec<f32>, ModelError> {
+        let readout = Readout { layer, ..self.readout };
+        Ok(self.states(std::slice::from_ref(cell), readout)?.0.read()?)
+    }
+
+    /// One vector a cell, `[cells, dim]`, on the device: what a head is trained on.
+    ///
+    /// # Errors
+    /// As [`CellEncoder::embed`].
+    pub fn read(&self, cells: &[CellTokens], readout: Readout) -> Result<Tensor, ModelError> {
+        let (states, rows) = self.states(cells, readout)?;
+        Ok(match readout.pooling {
+            Pooling::Mean => ops::pool(&states, rows.segments(), Pool::Mean { skip_first: 0, skip_last: 0 })?,
+            Pooling::Cls => {
+                let last = rows.segments().ranges().map(|range| u32::try_from(range.end.saturating_sub(1)));
+                let last = last.collect::<Result<Vec<u32>, _>>();
+                let last =
+                    last.map_err(|_| ModelError::Tokens("the batch has too many tokens".to_owned()))?;
+                ops::embed(&states, &Ids::new(self.model.device(), &last)?)?
+            }
+        })
+    }
+
+    fn states(&self, cells: &[CellTokens], readout: Readout) -> Result<(Tensor, PerformerRows), ModelError> {
+        let depth = depth(readout.layer, self.info.layers)?;
+        if let Some(strange) = cells.iter().find(|cell| cell.is_empty() || cell.len() > self.info.context) {
+            let message =
+                format!("a cell has {} tokens, the model reads 1 to {}", strange.len(), self.info.context);
+            return Err(ModelError::Tokens(message));
+        }
+        let levels: Vec<u32> = cells.iter().flat_map(|cell| cell.ids.iter().copied()).collect();
+        // The place of a token is its gene.
+        let genes: Vec<u32> = cells.iter().flat_map(|cell| (0_u32..).take(cell.len())).collect();
+        let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
+        let rows = PerformerRows::new(self.model.device(), &lengths, readout.key_maximum.rule())?;
+        Ok((self.model.states(&levels, &genes, &rows, depth)?, rows))
+    }
+}
+
+impl CellEncoder for Encoder {
+    fn info(&self) -> &EncoderInfo {
+        &self.info
+    }
+
+    fn pooled(&self, batch: Batch<'_>) -> Result<Tensor, ModelError> {
+        self.read(batch.cells, self.readout)
+    }
+}
