@@ -3,7 +3,7 @@
 CELLDAG := target/release/celldag
 FIXTURES ?= ../shared
 
-.PHONY: help setup build demo test check ci bench docs install
+.PHONY: help setup build demo test check ci bench docs install minilm
 
 help:
 	@echo "make demo    build, run the quickstart on the cells in pipelines/, show metrics and where the outputs are"
@@ -34,7 +34,11 @@ docs: setup
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	@if command -v mdbook >/dev/null 2>&1; then mdbook build docs; else echo "mdbook not found: read docs/*.md, or 'cargo install mdbook' and run make docs again"; fi
 
-ci: check test docs
+# Real weights of a small text encoder, for its parity test; without a network the test is skipped.
+minilm:
+	@sh .ci/minilm.sh
+
+ci: minilm check test docs
 
 bench: build
 	@sh shaders/benches/cpu.sh

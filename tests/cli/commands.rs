@@ -8,7 +8,9 @@ use crate::sandbox::{Sandbox, repository};
 fn help_teaches() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!(sandbox.ok(&["--help"]).stdout);
-    for command in ["run", "plan", "check", "graph", "step", "why", "embed", "cache", "runs", "report"] {
+    for command in
+        ["run", "plan", "check", "graph", "step", "why", "embed", "embed-drug", "cache", "runs", "report"]
+    {
         let help = sandbox.ok(&[command, "--help"]).stdout;
         assert!(help.lines().count() > 5, "{command}: {help}");
     }
@@ -20,9 +22,19 @@ fn every_kind_explains_itself() {
     let list: Value = serde_json::from_str(&sandbox.ok(&["nodes", "--json"]).stdout).expect("JSON");
     let kinds: Vec<&str> =
         list.as_array().expect("list").iter().map(|k| k["kind"].as_str().expect("kind")).collect();
-    for kind in
-        ["qc", "normalize", "hvg", "pca", "tokenize", "embed", "split", "mlp-head", "evaluate", "report"]
-    {
+    for kind in [
+        "qc",
+        "normalize",
+        "hvg",
+        "pca",
+        "tokenize",
+        "embed",
+        "embed-drug",
+        "split",
+        "mlp-head",
+        "evaluate",
+        "report",
+    ] {
         assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");
     }
     for kind in kinds {

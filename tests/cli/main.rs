@@ -7,4 +7,5 @@
 mod sandbox;
 
 mod commands;
+mod drugs;
 mod mistakes;

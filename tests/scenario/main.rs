@@ -3,6 +3,9 @@
 #![expect(clippy::print_stdout, reason = "tests say what they skip and what they measured")]
 
 mod bad_input;
+// Stands a folder of links in for downloads.
+#[cfg(unix)]
+mod compare_models;
 mod crash;
 mod drug_response;
 mod golden;
