@@ -170,16 +170,21 @@ fn read_line(line: &str) -> Option<(PathBuf, (Stamp, Digest))> {
 
 impl Store {
     /// The digest and size of a user's file or folder, through the memo. Of a folder, `files` relative to it or
-    /// everything below it except hidden files; of a file, `files` is ignored. Equal to [`crate::digest_file`] and
+    /// everything below it except hidden files; of a file, `files` relative to its folder, or the file alone. Equal to [`crate::digest_file`] and
     /// [`crate::digest_tree`].
     ///
     /// # Errors
     /// When something cannot be read or changes while it is read.
     pub fn digest_path(&self, path: &Path, files: Option<&[PathBuf]>) -> Result<(Digest, u64)> {
+        let mut root = path;
         if !fs_err::metadata(path).at("read", path)?.is_dir() {
-            return self.memo().digest(path);
+            if files.is_none() {
+                return self.memo().digest(path);
+            }
+            // What is read with a file lies beside it.
+            root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         }
-        let manifest = self.manifest(path, files, Hidden::Skip)?;
+        let manifest = self.manifest(root, files, Hidden::Skip)?;
         Ok((manifest.digest(), manifest.size()))
     }
 

@@ -97,3 +97,34 @@ fn on_a_software_vulkan_driver() {
     }
     embeds_as_the_reference("software");
 }
+
+/// Options that say that the values are logarithms must let values in that are no counts.
+#[test]
+fn normalised_cells_are_read_where_an_option_says_so() {
+    let Some(fixtures) = fixtures() else { return };
+    let folder = fixtures.join("golden/scfoundation");
+    let sandbox = Sandbox::new();
+    let cells = format!("cells={}", folder.join("input.h5ad").display());
+    sandbox.ok(&[
+        "step",
+        "normalize",
+        "--in",
+        &cells,
+        "--with",
+        "target_sum=1e4",
+        "--out",
+        "cells=normalized.h5ad",
+    ]);
+    let checkpoint = folder.join("checkpoint");
+    let mut args =
+        vec!["embed", "normalized.h5ad", "--model", "scfoundation", "--device", "cpu", "-o", "out.h5ad"];
+    args.extend(["--checkpoint", checkpoint.to_str().expect("path"), "--with", "counts=X"]);
+    args.extend(["--with", "pre_normalized=T"]);
+    sandbox.ok(&args);
+    let (_, wanted) = expected(&folder.join("expected.safetensors"), "emb.cell.t4.T");
+    let (_, _, found) = CellsFile::open(sandbox.join("out.h5ad"))
+        .and_then(|file| file.obsm("X_scfoundation"))
+        .expect("the embedding");
+    assert_eq!(found.len(), wanted.len());
+    assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() <= 2e-5));
+}

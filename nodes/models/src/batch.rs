@@ -42,6 +42,9 @@ pub fn embed_cells<E: From<ModelError>>(
     mut done: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<f32>, E> {
     let dim = loaded.encoder().info().dim;
+    if dim == 0 {
+        return Err(ModelError::Tokens("the model gives vectors of length 0".to_owned()).into());
+    }
     let mut out = vec![f32::NAN; all.lengths.len() * dim];
     let units = units(all);
     done(all.lengths.len() - units.iter().map(|unit| unit.cells.len()).sum::<usize>())?;

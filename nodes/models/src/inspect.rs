@@ -64,7 +64,10 @@ pub fn inspect(checkpoint: &Path) -> Result<Vec<Sighting>, ModelError> {
         model: model.name(),
         vocabulary: model.vocabulary(),
         licence: model.licence(),
-        found: look(&device, model.files(checkpoint, Purpose::Embed), || model.encoder(load)),
+        found: look(&device, model.files(checkpoint, Purpose::Embed), || {
+            model.files(checkpoint, Purpose::Tokenize)?;
+            model.encoder(load)
+        }),
     });
     let drugs = drug_models().iter().map(|model| Sighting {
         model: model.name(),

@@ -72,6 +72,11 @@ pub trait CellModel: Sync {
     /// What a user may choose for a purpose.
     fn options(&self, purpose: Purpose) -> &'static [ModelOption];
 
+    /// Whether tokens are made of raw counts. If an option says otherwise, any finite values are read.
+    fn reads_counts(&self, _options: &Options) -> bool {
+        true
+    }
+
     /// Exactly the files that [`CellModel::tokenizer`] or [`CellModel::encoder`] reads, sorted.
     ///
     /// # Errors

@@ -23,6 +23,32 @@ pub enum OptionType {
     Text,
 }
 
+impl OptionType {
+    /// Whether a value is one of the accepted ones.
+    #[must_use]
+    pub fn accepts(&self, value: &Value) -> bool {
+        match *self {
+            Self::Bool => value.is_boolean(),
+            Self::Text => value.is_string(),
+            Self::Int(min, max) => value.as_i64().is_some_and(|number| (min..=max).contains(&number)),
+            Self::Float(min, max) => value.as_f64().is_some_and(|number| (min..=max).contains(&number)),
+            Self::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        }
+    }
+}
+
+impl std::fmt::Display for OptionType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool => f.write_str("true or false"),
+            Self::Text => f.write_str("text"),
+            Self::Int(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Float(min, max) => write!(f, "a number from {min} to {max}"),
+            Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
+        }
+    }
+}
+
 /// One option of a model. Two models that mean the same use the same name and type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ModelOption {
@@ -66,14 +92,18 @@ impl Options {
         self.unknown_among(model.name(), model.options(purpose))
     }
 
-    /// The options that are not among `known`, those of `model`: each with what is wrong and what to do.
+    /// The options that are not among `known`, those of `model`, or have a value that it does not take: each with what is
+    /// wrong and what to do.
     #[must_use]
     pub fn unknown_among(&self, model: &str, known: &[ModelOption]) -> Vec<(String, String)> {
         let names: Vec<&str> = known.iter().map(|option| option.name).collect();
         let list = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let strange = self.names().filter(|name| !names.contains(name));
-        let message = |name: &str| format!("{model} has no option `{name}` here; it has {list}");
-        strange.map(|name| (name.to_owned(), message(name))).collect()
+        let wrong = |name: &str, value: &Value| match known.iter().find(|option| option.name == name) {
+            None => Some(format!("{model} has no option `{name}` here; it has {list}")),
+            Some(option) if option.ty.accepts(value) => None,
+            Some(option) => Some(format!("`{name}` of {model} is {}, not {value}", option.ty)),
+        };
+        self.0.iter().filter_map(|(name, value)| Some((name.clone(), wrong(name, value)?))).collect()
     }
 
     /// Refuses options that `model` does not have.

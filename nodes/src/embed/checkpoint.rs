@@ -19,7 +19,11 @@ pub(super) fn files(
 
 /// `files`, which are absolute, as seen from `folder`.
 pub(super) fn relative_to(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>, NodeError> {
-    let root = fs_err::canonicalize(folder).map_err(|e| NodeError::data(e.to_string()))?;
+    let mut root = fs_err::canonicalize(folder).map_err(|e| NodeError::data(e.to_string()))?;
+    // Of a checkpoint that is one file, the rest lies beside it.
+    if root.is_file() {
+        root.pop();
+    }
     Ok(files.iter().map(|file| relative(&root, file)).collect())
 }
 

@@ -209,12 +209,17 @@ fn neighbourhoods(of: &Neighbourhood, obs: &Table) -> Result<Option<Vec<u32>>, N
             NodeError::parameter(format!("the cells have no column `{name}`; they have {}", names.join(", ")))
         })?,
     };
-    let mut numbers: BTreeMap<Option<String>, u32> = BTreeMap::new();
-    let mut number = |cell| {
+    let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+    let mut of_cells = Vec::with_capacity(obs.len());
+    for (cell, name) in obs.index.iter().enumerate() {
+        let value = column.as_text(cell).ok_or_else(|| {
+            NodeError::data(format!("cell `{name}` has no value in the column that `neighbourhood` names"))
+                .help("fill the column, or leave the cell out")
+        })?;
         let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-        *numbers.entry(column.as_text(cell).map(|text| text.to_string())).or_insert(next)
-    };
-    Ok(Some((0..obs.len()).map(&mut number).collect()))
+        of_cells.push(*numbers.entry(value.into_owned()).or_insert(next));
+    }
+    Ok(Some(of_cells))
 }
 
 /// Wrong dictionaries are the classic mistake: ids stay in range, and only the numbers are wrong.

@@ -105,7 +105,11 @@ fn run(
 ) -> Result<(), Failure> {
     let cells = CellsFile::open(&step.input("cells")?.path)?;
     let source: CountsSource = options.counts.parse().unwrap_or_default();
-    let matrix = cells.counts_matrix(&source)?;
+    let matrix = match &source {
+        _ if model.reads_counts(of_model) => cells.counts_matrix(&source)?,
+        CountsSource::Auto => cells.matrix("X")?,
+        CountsSource::Named(name) => cells.matrix(name)?,
+    };
     let genes = GeneIds::detect(matrix.var());
     of_model.expect_known(model, Purpose::Tokenize)?;
     let mut tokenizer = model.tokenizer(&step.input("checkpoint")?.path, &genes, of_model)?;

@@ -31,6 +31,7 @@ pub(crate) fn look(checkpoint: &Path, output: &Output) -> Result<(), Failure> {
         let message = format!("{} does not exist", checkpoint.display());
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message).into());
     }
+    let checkpoint = &fs_err::canonicalize(checkpoint)?;
     let root = if checkpoint.is_dir() { checkpoint } else { checkpoint.parent().unwrap_or(checkpoint) };
     let files = inspect_files(root).map_err(|e| Failure::Data(e.to_string()))?;
     let sightings = inspect(checkpoint).map_err(|e| Failure::Device(e.to_string()))?;

@@ -1,5 +1,6 @@
 //! Tables of text with a header: genes and what is known of them, separated by tabs or commas, packed or not.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -101,12 +102,12 @@ pub fn read_indexed(path: &Path, names: &str, ids: &str) -> Result<IndexMap<Stri
 /// [`VocabularyError::Misfit`].
 pub fn check_ids(path: &Path, ids: &IndexMap<String, i64>, rows: usize) -> Result<(), VocabularyError> {
     let misfit = |problem| Err(VocabularyError::Misfit { path: path.to_path_buf(), problem });
-    let mut names: Vec<Option<&str>> = vec![None; rows];
+    let mut names: BTreeMap<usize, &str> = BTreeMap::new();
     for (name, &id) in ids {
-        let Some(slot) = usize::try_from(id).ok().and_then(|id| names.get_mut(id)) else {
+        let Some(row) = usize::try_from(id).ok().filter(|&row| row < rows) else {
             return misfit(format!("`{name}` has the id {id}, the weights have {rows} rows"));
         };
-        if let Some(other) = slot.replace(name) {
+        if let Some(other) = names.insert(row, name) {
             return misfit(format!("`{other}` and `{name}` share the id {id}"));
         }
     }

@@ -62,6 +62,10 @@ impl CellModel for ScFoundation {
         }
     }
 
+    fn reads_counts(&self, options: &Options) -> bool {
+        tokenize::reads_counts(options)
+    }
+
     fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
         Checkpoint::find(checkpoint)?.files(purpose)
     }

@@ -102,6 +102,12 @@ pub struct Tokenizer {
     told: Arc<[Once; 2]>,
 }
 
+/// Whether the values of a file must be raw counts: those of bulk samples and of normalised cells need not be.
+pub(super) fn reads_counts(options: &Options) -> bool {
+    let chosen = options.read::<Chosen>();
+    !chosen.is_ok_and(|c| matches!(c.input, Input::Bulk) || !matches!(c.pre_normalized, Normalized::Raw))
+}
+
 impl Tokenizer {
     /// A tokenizer for a matrix whose columns are called `genes`. Symbols are compared as they are written; of several
     /// columns of one gene the first counts.
@@ -112,6 +118,10 @@ impl Tokenizer {
         let Chosen { input, pre_normalized: normalized, target_depth } = options.read()?;
         let depth = target_depth.as_deref().map_or_else(|| Ok(TargetDepth::default()), str::parse);
         let depth: TargetDepth = depth.map_err(ModelError::Option)?;
+        if input == Input::Bulk && target_depth.is_some() {
+            let message = "input = bulk: a sample's T is its S, so target_depth does not apply";
+            return Err(ModelError::Option(message.to_owned()));
+        }
         if input == Input::Bulk && normalized == Normalized::WithTotal {
             return Err(ModelError::Option("input = bulk: pre_normalized can be F or T".to_owned()));
         }

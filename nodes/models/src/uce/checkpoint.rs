@@ -91,6 +91,10 @@ impl Checkpoint {
         let mut files = vec![self.chromosomes.clone(), self.offsets.clone()];
         files.extend(self.all_tokens.clone());
         if purpose == Purpose::Tokenize {
+            if self.species.is_empty() {
+                let what = "there is no folder protein_embeddings with *.pt files";
+                return Err(layout(&self.folder, what, DOWNLOAD));
+            }
             files.extend(self.new_species.clone());
             files.extend(self.species.iter().map(|(_, file)| file.clone()));
         }

@@ -82,6 +82,9 @@ fn default_offset(checkpoint: &Checkpoint, version: &str, chromosomes: usize) ->
     }
     let weights = checkpoint.open(version)?;
     let rows = weights.shape("pe_embedding.weight").and_then(|shape| shape.first().copied());
+    if rows == Some(PUBLISHED_ROWS) {
+        return Ok(PUBLISHED_GENES);
+    }
     rows.and_then(|rows| rows.checked_sub(chromosomes)).ok_or_else(|| ModelError::Config {
         path: checkpoint.chromosomes.clone(),
         reason: format!("has {chromosomes} chromosomes, more than the table of the weights has rows"),
