@@ -14,6 +14,17 @@ pub(super) fn model_names() -> Vec<&'static str> {
     cell_models().iter().map(|model| model.name()).collect()
 }
 
+/// How the device computes: parameters of every kind that runs a model.
+pub(super) fn computing() -> [Param; 2] {
+    let precision = Param::choice(
+        "precision",
+        &["f32", "f32x3", "f16"],
+        "matrix products: f32; f32x3: f32 accuracy from three f16 products; f16: the fastest, rounded factors",
+    );
+    let batch_tokens = Param::int("batch_tokens", "tokens computed at once; default: fits the device");
+    [precision.default("f32"), batch_tokens.range(1, 1 << 30).unit("tokens").optional().perf()]
+}
+
 /// Parameters for the options of all models, sorted by name.
 pub(super) fn params(purpose: Purpose) -> &'static [Param] {
     static TOKENIZE: OnceLock<Vec<Param>> = OnceLock::new();

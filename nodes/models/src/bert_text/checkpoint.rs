@@ -10,7 +10,8 @@ use celldag_data::vocabulary::read_json;
 use serde::Deserialize;
 
 use super::config::Config;
-use super::embed::{Normalize, Pooling, Readout};
+use super::embed::{Pooling, Readout};
+use crate::blocks::Normalize;
 use crate::error::ModelError;
 use crate::model::Purpose;
 use crate::option::Options;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use crate::adapter::Adapters;
-use crate::blocks::{BertEncoder, depth, l2_normalized};
+use crate::blocks::{BertEncoder, Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::option::{ModelOption, OptionType, Options, written_out};
@@ -53,16 +53,6 @@ pub enum Pooling {
     Cls,
     /// The largest value of each column over all tokens.
     Max,
-}
-
-/// What is done with a vector at last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Normalize {
-    /// Nothing.
-    None,
-    /// It is divided by its length.
-    L2,
 }
 
 /// Which layer is read, and how.
@@ -173,10 +163,6 @@ impl CellEncoder for Encoder {
             Pooling::Cls => Pool::First,
             Pooling::Max => Pool::Max { skip_first: 0, skip_last: 0 },
         };
-        let vectors = ops::pool(&states, &segments, pool)?;
-        Ok(match self.readout.normalize {
-            Normalize::None => vectors,
-            Normalize::L2 => l2_normalized(&vectors)?,
-        })
+        Ok(self.readout.normalize.apply(&ops::pool(&states, &segments, pool)?)?)
     }
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use celldag_data::GeneIds;
 
+pub use crate::blocks::Normalize;
 pub use checkpoint::Checkpoint;
 pub use config::Config;
-pub use embed::{Encoder, Normalize, Pooling, Readout};
+pub use embed::{Encoder, Pooling, Readout};
 
 use crate::encoder::CellEncoder;
 use crate::error::ModelError;

@@ -1,7 +1,7 @@
 //! A BERT without its heads: embeddings of tokens and positions, then layers. One definition for every backend.
 
 use celldag_shaders::ops;
-use celldag_shaders::{Ids, Segments, Tensor};
+use celldag_shaders::{Device, Ids, Segments, Tensor};
 
 use super::{BertLayer, BertShape, LayerNorm};
 use crate::error::ModelError;
@@ -68,7 +68,7 @@ impl BertEncoder {
     /// # Errors
     /// When a token is unknown or a cell longer than the context, or the device fails.
     pub fn states(&self, cells: &[CellTokens], layers: usize) -> Result<(Tensor, Segments), ModelError> {
-        let device = self.words.device();
+        let device = self.device();
         if let Some(long) = cells.iter().map(CellTokens::len).find(|&length| length > self.context) {
             let message = format!("a cell has {long} tokens, the model reads {}", self.context);
             return Err(ModelError::Tokens(message));
@@ -81,12 +81,33 @@ impl BertEncoder {
         let ranks: Vec<u32> = cells.iter().flat_map(|cell| (0_u32..).take(cell.len())).collect();
         let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
         let segments = Segments::new(device, &lengths)?;
-        let words = ops::embed(&self.words, &Ids::new(device, &tokens)?)?;
-        let positions = ops::embed(&self.positions, &Ids::new(device, &ranks)?)?;
+        let (tokens, ranks) = (Ids::new(device, &tokens)?, Ids::new(device, &ranks)?);
+        Ok((self.states_at(&tokens, &ranks, &segments, layers)?, segments))
+    }
+
+    /// As [`BertEncoder::states`], of tokens that were packed and checked, at places of the caller's choice.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn states_at(
+        &self,
+        tokens: &Ids,
+        places: &Ids,
+        sequences: &Segments,
+        layers: usize,
+    ) -> Result<Tensor, ModelError> {
+        let words = ops::embed(&self.words, tokens)?;
+        let positions = ops::embed(&self.positions, places)?;
         let mut x = self.norm.forward(&words, Some(&positions))?;
         for layer in self.layers.iter().take(layers) {
-            x = layer.forward(&x, &segments)?;
+            x = layer.forward(&x, sequences)?;
         }
-        Ok((x, segments))
+        Ok(x)
+    }
+
+    /// The device of the weights.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        self.words.device()
     }
 }

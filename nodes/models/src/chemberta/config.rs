@@ -6,7 +6,7 @@ use celldag_data::vocabulary::read_json;
 use celldag_shaders::ops::Activation;
 use serde::Deserialize;
 
-use crate::blocks::BertShape;
+use crate::blocks::{BertShape, BertSizes};
 use crate::error::ModelError;
 
 /// Sizes of a ChemBERTa. Fields that files leave out have the defaults of transformers.
@@ -123,15 +123,21 @@ impl Config {
         }
     }
 
-    /// Sizes of one layer.
+    /// Sizes of the encoder.
     #[must_use]
-    pub fn layer_shape(&self) -> BertShape {
-        BertShape {
-            hidden: self.hidden_size,
-            heads: self.num_attention_heads,
-            intermediate: self.intermediate_size,
-            activation: self.activation().unwrap_or(Activation::Gelu),
-            eps: self.layer_norm_eps,
+    pub fn sizes(&self) -> BertSizes {
+        BertSizes {
+            vocabulary: self.vocab_size,
+            context: self.max_position_embeddings,
+            types: self.type_vocab_size,
+            layers: self.num_hidden_layers,
+            layer: BertShape {
+                hidden: self.hidden_size,
+                heads: self.num_attention_heads,
+                intermediate: self.intermediate_size,
+                activation: self.activation().unwrap_or(Activation::Gelu),
+                eps: self.layer_norm_eps,
+            },
         }
     }
 }

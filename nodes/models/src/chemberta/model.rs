@@ -1,10 +1,9 @@
-//! The encoder: embeddings of tokens and places, then RoBERTa's layers, which are BERT's.
+//! A RoBERTa: a BERT whose places are counted from the one behind the padding's.
 
-use celldag_shaders::ops;
 use celldag_shaders::{Ids, Segments, Tensor};
 
 use super::config::Config;
-use crate::blocks::{BertLayer, LayerNorm};
+use crate::blocks::BertEncoder;
 use crate::drug::Packed;
 use crate::error::ModelError;
 use crate::params::Params;
@@ -12,36 +11,14 @@ use crate::tokens::CellTokens;
 
 /// A RoBERTa without heads and pooler.
 pub(super) struct Model {
-    words: Tensor,
-    /// Position embeddings with the embedding of token type 0 added, the only type that occurs.
-    positions: Tensor,
-    norm: LayerNorm,
-    layers: Vec<BertLayer>,
+    bert: BertEncoder,
     config: Config,
 }
 
 impl Model {
     /// Takes all tensors of a `RobertaModel` but those of its pooler, which no published checkpoint has trained.
     pub(super) fn load(params: &Params<'_>, config: &Config) -> Result<Self, ModelError> {
-        let (hidden, places) = (config.hidden_size, config.max_position_embeddings);
-        let embeddings = params.at("embeddings");
-        let types =
-            embeddings.at("token_type_embeddings").values("weight", &[config.type_vocab_size, hidden])?;
-        let mut positions = embeddings.at("position_embeddings").values("weight", &[places, hidden])?;
-        for row in positions.chunks_exact_mut(hidden) {
-            for (value, of_type) in row.iter_mut().zip(&types) {
-                *value += of_type;
-            }
-        }
-        let layer =
-            |index| BertLayer::load(&params.at("encoder").at("layer").at(index), config.layer_shape());
-        Ok(Self {
-            words: embeddings.at("word_embeddings").weight("weight", &[config.vocab_size, hidden])?,
-            positions: params.device().upload(&[places, hidden], &positions)?,
-            norm: LayerNorm::load(&embeddings.at("LayerNorm"), hidden, config.layer_norm_eps)?,
-            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
-            config: config.clone(),
-        })
+        Ok(Self { bert: BertEncoder::load(params, &config.sizes())?, config: config.clone() })
     }
 
     /// Token states after `layers` layers (0: the embeddings), `[tokens, hidden]`, with the drugs' layout. Later layers are
@@ -51,16 +28,12 @@ impl Model {
         drugs: &[CellTokens],
         layers: usize,
     ) -> Result<(Tensor, Segments), ModelError> {
-        let device = self.words.device();
+        let device = self.bert.device();
         let packed = Packed::new(device, drugs, self.config.places(), self.config.vocab_size)?;
         let places: Vec<u32> = drugs.iter().flat_map(|drug| places(drug, self.config.pad_token_id)).collect();
-        let words = ops::embed(&self.words, &packed.ids)?;
-        let positions = ops::embed(&self.positions, &Ids::new(device, &places)?)?;
-        let mut x = self.norm.forward(&words, Some(&positions))?;
-        for layer in self.layers.iter().take(layers) {
-            x = layer.forward(&x, &packed.segments)?;
-        }
-        Ok((x, packed.segments))
+        let places = Ids::new(device, &places)?;
+        let states = self.bert.states_at(&packed.ids, &places, &packed.segments, layers)?;
+        Ok((states, packed.segments))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use celldag_data::checkpoint::Weights;
 use celldag_shaders::ops::{self, Pool};
-use celldag_shaders::{Device, Ids, Tensor};
+use celldag_shaders::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::model::LlamaEncoder;
 use crate::adapter::Adapters;
-use crate::blocks::depth;
+use crate::blocks::{depth, rows_from_end};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::option::{ModelOption, OptionType, Options, written_out};
@@ -124,11 +124,7 @@ impl CellEncoder for Encoder {
             self.model.states(batch.cells, depth(self.readout.layer, self.info.layers)?)?;
         Ok(match self.readout.pooling {
             Pooling::Mean => ops::pool(&states, &segments, Pool::Mean { skip_first: 0, skip_last: 0 })?,
-            Pooling::Last => {
-                let last = |rows: std::ops::Range<usize>| u32::try_from(rows.end - 1).unwrap_or(u32::MAX);
-                let last: Vec<u32> = segments.ranges().map(last).collect();
-                ops::embed(&states, &Ids::new(states.device(), &last)?)?
-            }
+            Pooling::Last => rows_from_end(&states, &segments, 1)?,
         })
     }
 }

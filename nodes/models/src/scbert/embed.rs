@@ -1,12 +1,12 @@
 //! Vectors of cells from a scBERT.
 
+use celldag_shaders::Tensor;
 use celldag_shaders::ops::{self, Pool};
-use celldag_shaders::{Ids, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::NAME;
 use super::tokenize::LEVELS;
-use crate::blocks::{PerformerRows, depth};
+use crate::blocks::{PerformerRows, depth, rows_from_end};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::model::LoadEncoder;
@@ -134,13 +134,7 @@ impl Encoder {
         let (states, rows) = self.states(cells, readout)?;
         Ok(match readout.pooling {
             Pooling::Mean => ops::pool(&states, rows.segments(), Pool::Mean { skip_first: 0, skip_last: 0 })?,
-            Pooling::Cls => {
-                let last = rows.segments().ranges().map(|range| u32::try_from(range.end.saturating_sub(1)));
-                let last = last.collect::<Result<Vec<u32>, _>>();
-                let last =
-                    last.map_err(|_| ModelError::Tokens("the batch has too many tokens".to_owned()))?;
-                ops::embed(&states, &Ids::new(self.model.device(), &last)?)?
-            }
+            Pooling::Cls => rows_from_end(&states, rows.segments(), 1)?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Vectors of cells from a scFoundation, and vectors and expression of their genes.
 
 use celldag_shaders::ops::{self, Pool};
-use celldag_shaders::{Device, Ids, Segments, Tensor};
+use celldag_shaders::{Device, Segments, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{Checkpoint, Key, Opened, plain};
@@ -9,7 +9,7 @@ use super::decoder::Decoder;
 use super::model::TokenEncoder;
 use super::vocabulary::Vocabulary;
 use crate::adapter::Adapters;
-use crate::blocks::depth;
+use crate::blocks::{depth, rows_from_end};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::option::{ModelOption, OptionType, Options, written_out};
@@ -237,13 +237,7 @@ impl Encoder {
         if self.readout.pooling == Pooling::Max {
             return Ok(ops::pool(&states, &segments, Pool::Max { skip_first: 0, skip_last: 0 })?);
         }
-        let from_end = |back: usize| -> Result<Tensor, ModelError> {
-            let rows = segments.ranges().map(|range| u32::try_from(range.end - back));
-            let rows: Vec<u32> = rows
-                .collect::<Result<_, _>>()
-                .map_err(|_| ModelError::Tokens("the batch has too many tokens".to_owned()))?;
-            Ok(ops::embed(&states, &Ids::new(self.model.device(), &rows)?)?)
-        };
+        let from_end = |back| rows_from_end(&states, &segments, back);
         let largest = ops::pool(&states, &segments, Pool::Max { skip_first: 0, skip_last: 2 })?;
         let mean = ops::pool(&states, &segments, Pool::Mean { skip_first: 0, skip_last: 2 })?;
         Ok(ops::concat_columns([&from_end(1)?, &from_end(2)?, &largest, &mean])?)

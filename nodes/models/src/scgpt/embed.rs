@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::model::TokenEncoder;
 use crate::adapter::Adapters;
-use crate::blocks::{depth, l2_normalized};
+use crate::blocks::{Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::option::{ModelOption, OptionType, Options, written_out};
@@ -59,17 +59,6 @@ pub enum Pooling {
     Mean,
     /// Mean over the gene tokens.
     MeanGenes,
-}
-
-/// What is done with a vector at last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Normalize {
-    /// Nothing.
-    None,
-    /// It is divided by its length.
-    #[default]
-    L2,
 }
 
 /// Which layer is read, and how.
@@ -179,10 +168,6 @@ impl CellEncoder for Encoder {
             Pooling::Mean => Pool::Mean { skip_first: 0, skip_last: 0 },
             Pooling::MeanGenes => Pool::Mean { skip_first: 1, skip_last: 0 },
         };
-        let vectors = ops::pool(&states, &segments, pool)?;
-        Ok(match normalize {
-            Normalize::None => vectors,
-            Normalize::L2 => l2_normalized(&vectors)?,
-        })
+        Ok(normalize.apply(&ops::pool(&states, &segments, pool)?)?)
     }
 }

@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 
 use celldag_data::GeneIds;
 
+pub use crate::blocks::Normalize;
 pub use binning::{Binning, bins, digits, edges, spread};
 pub use checkpoint::Checkpoint;
 pub use config::Config;
-pub use embed::{Encoder, Normalize, Pooling, Readout};
+pub use embed::{Encoder, Pooling, Readout};
 pub use model::TokenEncoder;
 pub use tokenize::{Sampling, Settings, Tokenizer};
 pub use vocabulary::Vocabulary;

@@ -11,7 +11,7 @@ use super::sampling::{CHROM_TOKEN_OFFSET, VERSION};
 use super::table::{Parts, TokenTable};
 use super::vocabulary::Vocabulary;
 use crate::adapter::Adapters;
-use crate::blocks::{LayerNorm, Linear, depth, l2_normalized};
+use crate::blocks::{LayerNorm, Linear, Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::option::{ModelOption, OptionType, Options, written_out};
@@ -54,16 +54,6 @@ pub enum Pooling {
     Cls,
     /// Mean over the other tokens, decoded.
     Mean,
-}
-
-/// What is done to the vector of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Normalize {
-    /// Length 1.
-    L2,
-    /// Nothing.
-    None,
 }
 
 /// What is read, and how.
@@ -200,10 +190,7 @@ impl CellEncoder for Encoder {
                 ops::pool(&decoded, &segments, Pool::Mean { skip_first: 1, skip_last: 0 })?
             }
         };
-        match self.readout.normalize {
-            Normalize::L2 => Ok(l2_normalized(&decoded)?),
-            Normalize::None => Ok(decoded),
-        }
+        Ok(self.readout.normalize.apply(&decoded)?)
     }
 }
 

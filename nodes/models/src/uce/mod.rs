@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 
 use celldag_data::GeneIds;
 
+pub use crate::blocks::Normalize;
 pub use checkpoint::Checkpoint;
 pub use draws::Mt19937;
-pub use embed::{Encoder, Normalize, Pooling, Readout};
+pub use embed::{Encoder, Pooling, Readout};
 pub use genome::{Genome, Locus};
 pub use model::Transformer;
 pub use sampling::{Rng, Sampling};

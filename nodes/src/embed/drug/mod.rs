@@ -78,19 +78,9 @@ impl Kind for EmbedDrug {
                     "column of the drugs' names; default: `id`, else `name`, else rows are numbered from 1",
                 )
                 .optional(),
-                Param::choice(
-                    "precision",
-                    &["f32", "f32x3", "f16"],
-                    "matrix products: f32; f32x3: f32 accuracy from three f16 products; f16: the fastest, rounded factors",
-                )
-                .default("f32"),
-                Param::int("batch_tokens", "tokens computed at once; default: fits the device")
-                    .range(1, 1 << 30)
-                    .unit("tokens")
-                    .optional()
-                    .perf(),
             ]
             .into_iter()
+            .chain(options::computing())
             .chain(params::of_models().iter().cloned())
             .collect(),
             uses_device: true,
