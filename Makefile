@@ -3,7 +3,7 @@
 CELLDAG := target/release/celldag
 FIXTURES ?= ../shared
 
-.PHONY: help setup build demo test check ci bench docs install minilm
+.PHONY: help setup build demo test check ci bench bench-models docs install minilm
 
 help:
 	@echo "make demo    build, run the quickstart on the cells in pipelines/, show metrics and where the outputs are"
@@ -11,6 +11,7 @@ help:
 	@echo "make check   formatting, lints, types: before every commit"
 	@echo "make ci      test + check + docs, as continuous integration runs it"
 	@echo "make bench   speed and memory, as ratios to PyTorch measured in the same run (installs PyTorch into target/)"
+	@echo "make bench-models  every model at full size beside PyTorch: random weights, real cells"
 	@echo "make docs    API documentation, and the book if mdbook is installed"
 	@echo "make install put the celldag binary into cargo's bin folder"
 
@@ -42,6 +43,9 @@ ci: minilm check test docs
 
 bench: build
 	@sh shaders/benches/cpu.sh
+
+bench-models: build
+	@sh nodes/models/benches/full_size.sh
 
 install: setup
 	cargo install --locked --path engine/cli
