@@ -76,6 +76,9 @@ pub struct Action {
     pub kind: String,
     /// Epoch of the kind.
     pub epoch: u32,
+    /// Epochs of the parts of the kind that the parameters choose ([`crate::Kind::parts`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, u32>,
     /// Parameters of class `result`, defaults written out, values normalised by their type.
     pub params: BTreeMap<String, Value>,
     /// Port → artifacts, sorted by label.
@@ -129,6 +132,7 @@ impl Action {
             schema: ACTION_SCHEMA.to_owned(),
             kind: spec.name.to_owned(),
             epoch: spec.epoch,
+            parts: job.kind.kind.parts(&job.params),
             params,
             inputs,
             outputs,

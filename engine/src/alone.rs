@@ -42,7 +42,11 @@ pub fn run_alone(
             resolved.insert(param.name.to_owned(), default);
         }
     }
-    let params = Params(resolved);
+    let mut params = Params(resolved);
+    if let Some((name, message)) = kind.check(&params).into_iter().next() {
+        return Err(NodeError::parameter(format!("`{name}`: {message}")));
+    }
+    kind.resolve(&mut params);
     let mut ports: BTreeMap<String, Vec<Input>> = BTreeMap::new();
     for (port, label, path) in inputs {
         let input = Input { label: (*label).to_owned(), path: path.to_path_buf(), digest: String::new() };
@@ -67,6 +71,7 @@ pub fn run_alone(
         memory_limit: None,
         scratch: &scratch,
         lineage: &Value::Null,
+        offline: false,
         cancel: &Cancel::new(),
         progress: &Silent,
         summary: &summary,

@@ -32,6 +32,15 @@ pub enum Change {
         /// Now.
         after: u32,
     },
+    /// A part of the kind computes something else than it did, or is not the one that it was.
+    Part {
+        /// The part.
+        part: String,
+        /// Its epoch then.
+        before: Option<u32>,
+        /// Its epoch now.
+        after: Option<u32>,
+    },
     /// A parameter of class `result`.
     Param {
         /// Its name.
@@ -98,6 +107,12 @@ impl fmt::Display for Change {
         match self {
             Self::Kind { before, after } => write!(f, "kind changed {before} → {after}"),
             Self::Epoch { kind, before, after } => write!(f, "kind {kind} epoch {before} → {after}"),
+            Self::Part { part, before: Some(before), after: Some(after) } => {
+                write!(f, "{part} epoch {before} → {after}")
+            }
+            Self::Part { part, before, after } => {
+                write!(f, "{part} {}", verb(before.is_some(), after.is_some()))
+            }
             Self::Param { name, before: None, after: Some(after) } => {
                 write!(f, "parameter {name} is new: {}", short(after))
             }
@@ -170,6 +185,12 @@ pub fn compare(before: &Action, after: &Action) -> Vec<Change> {
     } else if before.epoch != after.epoch {
         changes.push(Change::Epoch { kind: after.kind.clone(), before: before.epoch, after: after.epoch });
     }
+    let parts = || both(&before.parts, &after.parts);
+    for (part, before, after) in parts() {
+        if before.is_some() && after.is_some() {
+            changes.push(Change::Part { part, before: before.copied(), after: after.copied() });
+        }
+    }
     for (name, before, after) in both(&before.params, &after.params) {
         changes.push(Change::Param { name, before: before.cloned(), after: after.cloned() });
     }
@@ -186,6 +207,12 @@ pub fn compare(before: &Action, after: &Action) -> Vec<Change> {
     }
     if before.lineage != after.lineage {
         lineage(&before.lineage, &after.lineage, &mut changes);
+    }
+    if changes.is_empty() {
+        // Where a parameter chose another part, the parameter says it.
+        for (part, before, after) in parts() {
+            changes.push(Change::Part { part, before: before.copied(), after: after.copied() });
+        }
     }
     changes
 }

@@ -1,5 +1,6 @@
 //! What a node does: the trait that every kind implements, and its self-description.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::ArtifactType;
@@ -73,6 +74,17 @@ pub trait Kind: Send + Sync {
     /// Rules between parameters that [`Param`] cannot say. Returns (parameter name, what is wrong and what to do).
     fn check(&self, _params: &Params) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// Writes out the defaults that depend on other parameters, such as the options of a model that one of them names: the
+    /// key then holds what is done, and not that nothing was said about it. Called once on parameters that passed
+    /// [`Kind::check`]; fills in what is `null`, and leaves alone what was given.
+    fn resolve(&self, _params: &mut Params) {}
+
+    /// Epochs of those parts of the kind that the parameters choose, by name (`geneformer`). They are in the key like
+    /// [`KindSpec::epoch`], and bumped when what the part gives may change: results of the other parts stay valid.
+    fn parts(&self, _params: &Params) -> BTreeMap<String, u32> {
+        BTreeMap::new()
     }
 
     /// Exactly the files below `path` that this kind reads for `port`, relative to `path`; they and nothing else are

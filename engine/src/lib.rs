@@ -54,5 +54,6 @@ pub use record::{JobOutcome, JobRecord, OutputRecord, RunHeader, RunRecord, RunS
 pub use registry::Registry;
 pub use run::{RunOptions, run};
 pub use schema::schema;
+pub use single::with_value;
 pub use step::{Cancel, FailureCause, Input, NodeError, Progress, Step, Summary};
 pub use why::{Why, why, why_planned};

@@ -58,6 +58,8 @@ pub struct RunOptions {
     pub force: Vec<String>,
     /// After a failure, go on with jobs that do not depend on it.
     pub keep_going: bool,
+    /// Nodes must not reach other machines.
+    pub offline: bool,
 }
 
 impl Default for RunOptions {
@@ -73,6 +75,7 @@ impl Default for RunOptions {
             only: Vec::new(),
             force: Vec::new(),
             keep_going: false,
+            offline: false,
         }
     }
 }

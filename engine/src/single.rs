@@ -83,21 +83,11 @@ fn params(kind: &Registered, with: &[(String, String)], out: &mut Vec<Diagnostic
             );
             continue;
         };
-        match value(param, text) {
+        match with_value(param, text) {
             Ok(value) => {
                 map.insert(name.clone(), value);
             }
-            Err((message, help)) => {
-                let written = format!("{name}={text}");
-                let place = name.len() + 1..written.len();
-                let mut finding =
-                    Diagnostic::error("celldag::step::wrong_param", format!("--with {name}: {message}"))
-                        .at(place, format!("expected {}", describe(&param.ty)))
-                        .help(param.about.clone())
-                        .maybe_help(help);
-                finding.source = Some(Arc::new(SourceText::new("--with", written)));
-                out.push(finding);
-            }
+            Err(finding) => out.push(*finding),
         }
     }
     for param in &kind.spec.params {
@@ -121,13 +111,35 @@ fn params(kind: &Registered, with: &[(String, String)], out: &mut Vec<Diagnostic
             ),
         }
     }
-    let params = Params(map);
+    let mut params = Params(map);
     if out.is_empty() {
         for (name, message) in kind.kind.check(&params) {
             out.push(Diagnostic::error("celldag::step::rule", format!("--with {name}: {message}")));
         }
     }
+    if out.is_empty() {
+        kind.kind.resolve(&mut params);
+    }
     params
+}
+
+/// The value of a parameter that was written as `--with NAME=TEXT`, typed as the parameter declares it: `33` is a text for
+/// a parameter of text and a number for one of numbers; lists and mappings are written as `[a, b]` and `{a: 1}`.
+///
+/// # Errors
+/// When the text is no value of the parameter's type.
+pub fn with_value(param: &Param, text: &str) -> Result<Value, Box<Diagnostic>> {
+    value(param, text).map_err(|(message, help)| {
+        let written = format!("{}={text}", param.name);
+        let place = param.name.len() + 1..written.len();
+        let mut finding =
+            Diagnostic::error("celldag::step::wrong_param", format!("--with {}: {message}", param.name))
+                .at(place, format!("expected {}", describe(&param.ty)))
+                .help(param.about.clone())
+                .maybe_help(help);
+        finding.source = Some(Arc::new(SourceText::new("--with", written)));
+        Box::new(finding)
+    })
 }
 
 /// A text of the command line as the value of a parameter.

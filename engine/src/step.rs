@@ -146,6 +146,8 @@ pub struct Step<'a> {
     pub scratch: &'a Path,
     /// Upstream nodes, edges and facts for kinds with [`crate::KindSpec::wants_lineage`]; `Null` otherwise.
     pub lineage: &'a Value,
+    /// The user forbids to reach other machines; a kind that would have to fails.
+    pub offline: bool,
     /// Raised when the node should stop.
     pub cancel: &'a Cancel,
     /// Progress sink.

@@ -1,5 +1,7 @@
 //! Toy kinds for the engine's own tests: small enough to follow by eye, rich enough to meet every rule.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::artifact::ArtifactType;
@@ -72,6 +74,18 @@ impl Kind for Make {
             return vec![("times".to_owned(), "at most 10 copies in capitals; lower `times`".to_owned())];
         }
         Vec::new()
+    }
+
+    /// A greeting has a note of its own, and an epoch.
+    fn resolve(&self, params: &mut Params) {
+        if params.get("text") == Some(&json!("greeting")) && params.get("note") == Some(&Value::Null) {
+            params.0.insert("note".to_owned(), json!("hello"));
+        }
+    }
+
+    fn parts(&self, params: &Params) -> BTreeMap<String, u32> {
+        let greets = params.get("text") == Some(&json!("greeting"));
+        greets.then(|| ("greeting".to_owned(), 3)).into_iter().collect()
     }
 
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {

@@ -16,6 +16,12 @@ pub const EMBEDDING: ArtifactType = ArtifactType {
     about: "AnnData file (.h5ad) with obsm[\"X_<model>\"], float32, cells x dimensions",
 };
 
+/// One vector a gene.
+pub const GENE_EMBEDDING: ArtifactType = ArtifactType {
+    name: "gene-embedding",
+    about: "AnnData file (.h5ad) whose rows are genes, with obsm[\"X_<model>\"], float32, genes x dimensions",
+};
+
 /// Drugs as text.
 pub const DRUGS: ArtifactType =
     ArtifactType { name: "drugs", about: "table (.csv or .tsv) of drugs with a column of SMILES" };
@@ -41,6 +47,12 @@ pub const PREDICTIONS: ArtifactType = ArtifactType {
 /// Trained weights of a prediction head.
 pub const HEAD: ArtifactType = ArtifactType { name: "head", about: "trained prediction head (.safetensors)" };
 
+/// Low-rank adapters of a model, as Hugging Face peft keeps them.
+pub const ADAPTER: ArtifactType = ArtifactType {
+    name: "adapter",
+    about: "PEFT folder (adapter_config.json, adapter_model.safetensors), or a folder of such folders, one a fold",
+};
+
 /// Numbers for people and programs.
 pub const REPORT: ArtifactType =
     ArtifactType { name: "report", about: "metrics, baselines and warnings (.json)" };
@@ -58,3 +70,15 @@ pub const HISTORY: ArtifactType =
 /// Metrics as a flat table.
 pub const METRICS: ArtifactType =
     ArtifactType { name: "metrics", about: "table (.csv) of model, scope, fold, metric, value" };
+
+/// What a language model was asked and what it answered.
+pub const RESPONSES: ArtifactType = ArtifactType {
+    name: "responses",
+    about: "questions, answers and token counts of a language model, one JSON object a line (.jsonl)",
+};
+
+/// Scores of cells without labels.
+pub const SCORES: ArtifactType = ArtifactType {
+    name: "scores",
+    about: "table (.csv) of cell_id, score, prediction, score by class and by fold",
+};

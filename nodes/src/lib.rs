@@ -9,7 +9,9 @@ pub mod embed;
 pub mod evaluate;
 mod failure;
 pub mod learn;
+pub mod predict;
 pub mod prep;
+pub mod prompt;
 
 use celldag_engine::Registry;
 
@@ -22,7 +24,14 @@ pub fn register(registry: &mut Registry) {
     registry.add(embed::Tokenize);
     registry.add(embed::Embed);
     registry.add(embed::EmbedDrug);
+    registry.add(embed::EmbedGenes);
     registry.add(learn::split::Split);
     registry.add(learn::mlp::MlpHead);
+    registry.add(learn::linear::LinearHead);
+    registry.add(learn::lora::LoraTrain);
+    registry.add(predict::Predict);
+    registry.add(prompt::PromptClassify);
     registry.add(evaluate::Evaluate);
+    registry.add(evaluate::embedding::EvaluateEmbedding);
+    registry.add(evaluate::regression::EvaluateRegression);
 }

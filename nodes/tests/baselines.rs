@@ -49,6 +49,7 @@ fn cross_validate(
         let scores = baseline.predict(&pick(&train), &labels, classes, &pick(&test)).expect("fit");
         let scored = move |(i, scores): (usize, Vec<f64>)| ScoredCell {
             id: names[i].clone(),
+            group: String::new(),
             fold: (0, f as u32),
             truth: class[i],
             predicted: (1..classes).fold(0, |best, c| if scores[c] > scores[best] { c } else { best }),

@@ -174,13 +174,17 @@ fn cells_without_known_genes_get_nan_and_a_warning_and_keep_their_rows() {
         .collect();
     write_cells(&file, &["a", "b", "c"], Some(&[&format!("{}.7", usable[0]), usable[1], "ENSG99999999999"]));
     let (said, tokens) = tokenize(&file, &checkpoint, &temp.path().join("t")).unwrap();
-    assert_eq!(said.facts["cells_without_known_gene"], json!(2));
+    let why =
+        ["tokens", "counts", "known_gene"].map(|what| said.facts[&format!("cells_without_{what}")].clone());
+    assert_eq!(why, [json!(2), json!(1), json!(1)]);
     assert_eq!(said.facts["genes_matched"], json!(2), "the version was cut off");
-    assert!(
-        said.warnings.iter().any(|w| w.contains("2 of 4 cells") && w.contains("`cell1`")),
-        "{:?}",
-        said.warnings
-    );
+    for (reason, cell) in [("have no counts", "`cell3`"), ("no count in a gene of the vocabulary", "`cell1`")]
+    {
+        let told = |warning: &String| {
+            warning.contains("1 of 4 cells") && warning.contains(reason) && warning.contains(cell)
+        };
+        assert!(said.warnings.iter().any(told), "{reason}: {:?}", said.warnings);
+    }
     let (said, done) = embed(&tokens["tokens"], &checkpoint, &json!({}), &temp.path().join("e")).unwrap();
     assert!(said.warnings.iter().any(|w| w.contains("NaN")));
     let (dim, values) = vectors(&done["embedding"]);
@@ -263,4 +267,94 @@ fn the_key_takes_exactly_the_files_that_are_read() {
     }
     assert!(Embed.input_files("tokens", &root, &params).unwrap().is_none());
     assert!(Embed.input_files("checkpoint", &golden, &params).is_err());
+}
+
+#[test]
+fn cells_that_a_model_leaves_out_are_told_with_the_reason() {
+    let Some(golden) = fixture("golden/scbert") else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let names = CellsFile::open(golden.join("checkpoint/panglao_10000.h5ad")).unwrap().var().index.clone();
+    let file = temp.path().join("cells.h5ad");
+    write_cells(&file, &[&names[0], &names[1], "unknown gene"], None);
+    let run = |min_genes: u64, folder: &str| {
+        let (folder, checkpoint) = (temp.path().join(folder), golden.join("checkpoint"));
+        fs_err::create_dir_all(&folder).unwrap();
+        let options = json!({"model": "scbert", "max_genes": 50, "min_genes": min_genes});
+        let inputs = [("cells", "", file.as_path()), ("checkpoint", "", checkpoint.as_path())];
+        run_alone(&Tokenize, with(&options), &inputs, &folder, "cpu")
+    };
+    let (said, _) = run(2, "two").unwrap();
+    assert_eq!(said.facts["cells_left_out"], json!(0), "{:?}", said.warnings);
+    let error = run(3, "three").unwrap_err();
+    for part in ["2 express fewer than min_genes = 3 genes", "1 have no counts", "1 have no count in a gene"]
+    {
+        assert!(error.message.contains(part), "{error}");
+    }
+}
+
+/// The parameters of a node as the engine hands them on.
+fn resolved(kind: &dyn Kind, given: &Value) -> Params {
+    let mut all = with(given);
+    for param in kind.spec().params {
+        all.entry(param.name).or_insert_with(|| param.default.unwrap_or_default());
+    }
+    let mut params = Params(all);
+    assert!(kind.check(&params).is_empty());
+    kind.resolve(&mut params);
+    params
+}
+
+#[test]
+fn keys_hold_the_options_of_the_model_and_its_epoch() {
+    let scgpt = resolved(&Tokenize, &json!({"model": "scgpt", "seed": 7}));
+    assert_eq!(scgpt.get("binning"), Some(&json!("left")), "a default is written out");
+    assert_eq!(scgpt.get("seed"), Some(&json!(7)), "what was given stays");
+    assert_eq!(scgpt.get("sample_size"), Some(&Value::Null), "an option of UCE");
+    assert_eq!(scgpt.get("max_length"), Some(&Value::Null), "the checkpoint decides");
+    assert_eq!(Tokenize.parts(&scgpt), BTreeMap::from([("scgpt".to_owned(), 1)]));
+    let uce = resolved(&Embed, &json!({"model": "uce"}));
+    assert_eq!((uce.get("normalize"), uce.get("latent")), (Some(&json!("l2")), Some(&Value::Null)));
+    assert_eq!(uce.get("allow_unused"), Some(&json!([])));
+    assert_eq!(Embed.parts(&uce).keys().collect::<Vec<_>>(), ["uce"]);
+    // Nobody says which model: no defaults, but the epochs of all.
+    let unknown = resolved(&Embed, &json!({"layer": -1}));
+    assert_eq!((unknown.get("layer"), unknown.get("pooling")), (Some(&json!(-1)), Some(&Value::Null)));
+    assert!(Embed.parts(&unknown).len() >= 10);
+}
+
+#[test]
+fn tensors_are_left_over_when_the_user_says_so() {
+    let Some(golden) = fixture("golden/geneformer-v2") else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let (_, tokens) =
+        tokenize(&golden.join("input.h5ad"), &golden.join("checkpoint"), &temp.path().join("t")).unwrap();
+    let checkpoint = temp.path().join("checkpoint");
+    fs_err::create_dir_all(checkpoint.join("geneformer")).unwrap();
+    for entry in fs_err::read_dir(golden.join("checkpoint/geneformer")).unwrap() {
+        let file = entry.unwrap();
+        fs_err::copy(file.path(), checkpoint.join("geneformer").join(file.file_name())).unwrap();
+    }
+    let model = checkpoint.join("Geneformer-V2-104M");
+    fs_err::create_dir_all(&model).unwrap();
+    let published = golden.join("checkpoint/Geneformer-V2-104M");
+    fs_err::copy(published.join("config.json"), model.join("config.json")).unwrap();
+    let bytes = fs_err::read(published.join("model.safetensors")).unwrap();
+    let parsed = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let shape = vec![1];
+    let extra =
+        safetensors::tensor::TensorView::new(safetensors::tensor::Dtype::F32, shape, &[0; 4]).unwrap();
+    let all = parsed.tensors().into_iter().chain([("my_head.bias".to_owned(), extra)]);
+    fs_err::write(model.join("model.safetensors"), safetensors::serialize(all, None).unwrap()).unwrap();
+    let run = |checkpoint: &Path, options: Value, folder: &str| {
+        let folder = temp.path().join(folder);
+        embed(&tokens["tokens"], checkpoint, &options, &folder).map(|(_, done)| vectors(&done["embedding"]))
+    };
+    let error = run(&checkpoint, json!({}), "refused").unwrap_err();
+    assert_eq!(error.cause, FailureCause::Data);
+    assert!(error.message.contains("`my_head.bias`") && error.message.contains("allow_unused"), "{error}");
+    let allowed = run(&checkpoint, json!({"allow_unused": ["my_head.*"]}), "allowed").unwrap();
+    assert!(allowed == run(&golden.join("checkpoint"), json!({}), "published").unwrap());
+    let typo = run(&checkpoint, json!({"allow_unused": ["my_head.*", "my_hat.*"]}), "typo").unwrap_err();
+    assert_eq!(typo.cause, FailureCause::Parameter);
+    assert!(typo.message.contains("`my_hat.*`"), "{typo}");
 }

@@ -308,3 +308,33 @@ proptest! {
         }
     }
 }
+
+/// Reference files by the test target that checks them.
+const CHECKED: [&str; 10] = [
+    "classification_binary.json",
+    "classification_multiclass.json",
+    "classification_weighted.json",
+    "clustering_agreement.json",
+    "curves.json",
+    "embedding.json",
+    "real_published_predictions.json",
+    "regression.json",
+    "scdrugmap_convention.json",
+    "statistics.json",
+];
+/// Reference files of measures that no kind reports: predicted expression after a perturbation, and trees of cell types.
+const NOT_MEASURED: [&str; 2] = ["ontology_and_roughness.json", "perturbation.json"];
+
+#[test]
+fn every_reference_file_is_checked_somewhere() {
+    let Some(folder) = common::fixtures().map(|f| f.join("golden/metrics")) else { return };
+    let mut found: Vec<String> = fs_err::read_dir(folder)
+        .expect("folder")
+        .map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".json"))
+        .collect();
+    found.sort();
+    let mut known: Vec<&str> = CHECKED.iter().chain(&NOT_MEASURED).copied().collect();
+    known.sort_unstable();
+    assert_eq!(found, known);
+}

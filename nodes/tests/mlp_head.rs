@@ -193,7 +193,7 @@ fn reference_trainings_are_reproduced_on_both_backends() {
                 );
             }
             let logits: Vec<f64> = network
-                .logits(&device, &test)
+                .logits(&device, &test.values)
                 .expect("logits")
                 .into_iter()
                 .flatten()

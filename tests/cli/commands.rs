@@ -30,9 +30,15 @@ fn every_kind_explains_itself() {
         "tokenize",
         "embed",
         "embed-drug",
+        "embed-genes",
         "split",
         "mlp-head",
+        "linear-head",
+        "predict",
+        "prompt-classify",
         "evaluate",
+        "evaluate-embedding",
+        "evaluate-regression",
         "report",
     ] {
         assert!(kinds.contains(&kind), "{kind} is missing in {kinds:?}");

@@ -9,3 +9,4 @@ mod sandbox;
 mod commands;
 mod drugs;
 mod mistakes;
+mod options;

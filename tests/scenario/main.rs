@@ -9,6 +9,10 @@ mod compare_models;
 mod crash;
 mod drug_response;
 mod golden;
+mod predict;
+mod prompt;
 mod quickstart;
 mod sandbox;
+#[path = "../../nodes/tests/prompt/server.rs"]
+mod server;
 mod steps;

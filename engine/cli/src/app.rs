@@ -35,6 +35,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Why(args) => command::why::run(&args, output),
         Command::Embed(args) => command::embed::run(&args, output),
         Command::EmbedDrug(args) => command::embed_drug::run(&args, output),
+        Command::Predict(args) => command::predict::run(&args, output),
         Command::Nodes { kind } => command::nodes::run(kind.as_deref(), output),
         Command::Schema => command::schema::run(output),
         Command::Models { command } => match command {

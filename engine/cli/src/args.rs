@@ -1,5 +1,6 @@
 //! What can be typed: clap types and their help texts, nothing else.
 
+mod models;
 mod values;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use celldag_shaders::Precision;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use models::{EmbedArgs, EmbedDrugArgs, PredictArgs};
 pub(crate) use values::LabelledInput;
 use values::{labelled_input, name_value, size};
 
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     Embed(EmbedArgs),
     /// Embed drugs, given as SMILES, with a model of molecules: a table in, a table out
     EmbedDrug(EmbedDrugArgs),
+    /// Predict new cells with the trained heads of a run
+    Predict(PredictArgs),
     /// List node kinds, or explain one: ports, parameters, units, defaults
     Nodes {
         /// Kind to explain
@@ -162,6 +166,9 @@ pub(crate) struct ComputeArgs {
     /// Most memory that the tensors of a node may take on the device (for example 4GiB); changes no result
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) memory_limit: Option<u64>,
+    /// Reach no other machine: a node that would, such as `prompt-classify`, fails unless its result is cached
+    #[arg(long)]
+    pub(crate) offline: bool,
     #[command(flatten)]
     pub(crate) precision: PrecisionArgs,
 }
@@ -273,61 +280,6 @@ pub(crate) struct WhyArgs {
     /// Run to explain: id, beginning of one, or `last`
     #[arg(long, default_value = "last")]
     pub(crate) run: String,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-}
-
-/// `celldag embed`.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct EmbedArgs {
-    /// Cells: .h5ad, 10x .h5, 10x mtx folder, .csv or .tsv, with raw counts
-    pub(crate) cells: PathBuf,
-    /// Model architecture (see `celldag nodes embed`)
-    #[arg(long, value_name = "KIND")]
-    pub(crate) model: String,
-    /// Published checkpoint folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) checkpoint: PathBuf,
-    /// Parameter of `tokenize` or `embed`
-    #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
-    pub(crate) with: Vec<(String, String)>,
-    /// Where to write the embedding
-    #[arg(short, long, value_name = "OUT.h5ad")]
-    pub(crate) output: PathBuf,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-}
-
-/// `celldag embed-drug`.
-#[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "SMILES.csv has a header, a column `smiles` and, if you like, `id` (or `name`); tabs work too. OUT.csv has \
-                        the same rows in the same order: id, smiles, then one column a dimension. A drug without SMILES, or of \
-                        which the model knows nothing, has empty fields and a warning.\n\
-                        Write SMILES as the model was trained on: nothing is canonicalised, and another spelling of a drug \
-                        gives another vector.\n\n\
-                        Example: celldag embed-drug drugs.csv --model molformer --checkpoint MoLFormer-XL-both-10pct -o out.csv"
-)]
-pub(crate) struct EmbedDrugArgs {
-    /// Drugs: .csv or .tsv with a column `smiles`
-    #[arg(value_name = "SMILES.csv")]
-    pub(crate) drugs: PathBuf,
-    /// Model architecture: chemberta or molformer (see `celldag nodes embed-drug`)
-    #[arg(long, value_name = "KIND")]
-    pub(crate) model: String,
-    /// Published checkpoint folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) checkpoint: PathBuf,
-    /// Parameter of `embed-drug`, such as pooling=mean
-    #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
-    pub(crate) with: Vec<(String, String)>,
-    /// Where to write the vectors
-    #[arg(short, long, value_name = "OUT.csv")]
-    pub(crate) output: PathBuf,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

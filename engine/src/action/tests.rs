@@ -97,6 +97,24 @@ fn what_was_stored_is_read_back_the_same() {
     assert_eq!(Action::from_value(&other.to_value()), None);
 }
 
+#[test]
+fn an_epoch_of_a_part_is_told_and_another_part_is_told_by_its_parameter() {
+    let with = |min: u64, part: &str, epoch: u32| {
+        let mut action = action_of(json!({ "min": min }));
+        action.parts.insert(part.to_owned(), epoch);
+        action
+    };
+    let told = |before: &Action, after: &Action| -> Vec<String> {
+        compare(before, after).iter().map(ToString::to_string).collect()
+    };
+    let before = with(1, "uce", 1);
+    assert_ne!(key(&before), key(&with(1, "uce", 2)));
+    assert_eq!(told(&before, &with(1, "uce", 2)), ["uce epoch 1 → 2"]);
+    assert_eq!(told(&before, &with(2, "scgpt", 4)), ["parameter min changed 1 → 2"]);
+    assert_eq!(told(&before, &action_of(json!({ "min": 1 }))), ["uce was removed"]);
+    assert_eq!(Action::from_value(&before.to_value()), Some(before));
+}
+
 /// Changes one field of an action; every variant of the structure is reached.
 fn mutate(action: &mut Action, field: usize, text: &str) {
     let text = format!("{text}!");
@@ -119,19 +137,20 @@ fn mutate(action: &mut Action, field: usize, text: &str) {
         }
         14 => action.salt = text,
         15 => action.lineage = json!([{ "node": "qc", "facts": { "kept": text } }]),
+        16 => drop(action.parts.insert(text, 1)),
         _ => action.seed = text,
     }
 }
 
 proptest! {
     #[test]
-    fn every_field_is_in_the_key_and_is_told_as_a_change(field in 0_usize..17, text in ".{0,12}") {
+    fn every_field_is_in_the_key_and_is_told_as_a_change(field in 0_usize..18, text in ".{0,12}") {
         let before = action_of(json!({}));
         let mut after = before.clone();
         mutate(&mut after, field, &text);
         prop_assert_ne!(key(&before), key(&after));
         // An input port without artifacts and a seed of its own cannot arise: both follow from the rest.
-        if field != 9 && field != 16 {
+        if field != 9 && field != 17 {
             let changes = compare(&before, &after);
             prop_assert!(!changes.is_empty());
             prop_assert!(changes.iter().all(|change| !change.to_string().is_empty()));

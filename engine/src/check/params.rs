@@ -156,14 +156,17 @@ impl<'a> Resolver<'a> {
                 map.insert(param.name.to_owned(), normal(default, &param.ty));
             }
         }
-        let params = Params(map);
+        let mut params = Params(map);
         for (name, message) in self.kind.kind.check(&params) {
             sound = false;
             if self.reported.insert(format!("{name} {message}")) {
                 out.push(self.rule_broken(&name, &message));
             }
         }
-        sound.then(|| Arc::new(params))
+        sound.then(|| {
+            self.kind.kind.resolve(&mut params);
+            Arc::new(params)
+        })
     }
 
     /// A rule of the kind between parameters, shown at the parameter it names.

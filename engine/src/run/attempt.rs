@@ -65,6 +65,7 @@ pub(crate) fn attempt(
         memory_limit: ctx.options.memory_limit,
         scratch: &scratch,
         lineage: &resolved.action.lineage,
+        offline: ctx.options.offline,
         cancel: &limits.cancel,
         progress: &progress,
         summary: &summary,

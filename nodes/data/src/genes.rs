@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Table;
 
+mod hgnc;
+
+pub use hgnc::{HumanGene, HumanGenes, NameKind};
+
 #[cfg(test)]
 mod tests;
 
@@ -103,7 +107,9 @@ impl GeneIds {
             None => (index_ids.clone(), index_removed, IdSource::None, var.index_name.clone()),
         };
         let symbols = SYMBOL_COLUMNS.iter().find_map(|&name| column_texts(var, name)).unwrap_or_else(|| {
-            let symbol = |(name, id): (&String, &Option<String>)| id.is_none().then(|| name.clone());
+            let symbol = |(name, id): (&String, &Option<String>)| {
+                (id.is_none() && !name.trim().is_empty()).then(|| name.clone())
+            };
             var.index.iter().zip(&index_ids).map(symbol).collect()
         });
         Self { ensembl, symbols, source, source_name, versions_removed }
@@ -167,13 +173,17 @@ impl GeneIds {
         coverage
     }
 
+    /// What the file calls gene `gene`: its symbol, else its id; `None` for a gene without a name.
+    #[must_use]
+    pub fn written(&self, gene: usize) -> Option<&str> {
+        let names = [&self.symbols[gene], &self.ensembl[gene]];
+        names.into_iter().flatten().map(String::as_str).find(|name| !name.trim().is_empty())
+    }
+
     /// The best name of gene `gene` for messages: its symbol, else its id, else its position.
     #[must_use]
     pub fn name(&self, gene: usize) -> String {
-        self.symbols[gene]
-            .clone()
-            .or_else(|| self.ensembl[gene].clone())
-            .unwrap_or_else(|| format!("gene {gene}"))
+        self.written(gene).map_or_else(|| format!("gene {gene}"), str::to_owned)
     }
 }
 

@@ -23,6 +23,6 @@ mod text;
 pub use cells::{Cells, CellsFile, CountsSource, MatrixRef, OpenOptions, RowChunks};
 pub use csr::{Csr, CsrError};
 pub use error::{DataError, ValueAt};
-pub use genes::{Coverage, GeneIds, IdSource};
+pub use genes::{Coverage, GeneIds, HumanGene, HumanGenes, IdSource, NameKind};
 pub use h5ad::{Compression, Dtype, H5adWriter, WriteOptions};
 pub use table::{Column, Table, TableError};

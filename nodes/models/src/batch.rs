@@ -7,15 +7,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use celldag_shaders::Device;
-
 use crate::encoder::Batch;
 use crate::error::ModelError;
 use crate::loaded::Loaded;
 use crate::tokens::CellTokens;
-
-/// How often a lost device is opened again before its loss is an error.
-const REOPENINGS: usize = 2;
 
 /// The cells of a file, as far as batches must know them.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +46,13 @@ pub fn embed_cells<E: From<ModelError>>(
     // Batches not yet done, the next one last.
     let mut pending: Vec<Range<usize>> = batches(&units, all.batch_tokens);
     pending.reverse();
-    let mut reopenings = 0;
     while let Some(batch) = pending.pop() {
         let cells: Vec<usize> = units[batch.clone()].iter().flat_map(|unit| unit.cells.clone()).collect();
         let neighbourhoods: Vec<usize> = units[batch.clone()].iter().map(|unit| unit.cells.len()).collect();
         let tokens = read(&cells)?;
-        match embed(loaded, Batch { cells: &tokens, neighbourhoods: &neighbourhoods }) {
+        let count: usize = tokens.iter().map(CellTokens::len).sum();
+        tracing::debug!(cells = cells.len(), tokens = count, "a batch");
+        match loaded.run(|encoder| encoder.embed(Batch { cells: &tokens, neighbourhoods: &neighbourhoods })) {
             Ok(rows) => {
                 for (&cell, row) in cells.iter().zip(rows.chunks_exact(dim)) {
                     out[cell * dim..(cell + 1) * dim].copy_from_slice(row);
@@ -69,40 +65,11 @@ pub fn embed_cells<E: From<ModelError>>(
                 pending.push(middle..batch.end);
                 pending.push(batch.start..middle);
             }
-            Err(error) if error.is_lost() && reopenings < REOPENINGS => {
-                reopenings += 1;
-                tracing::warn!(%error, "opening the device again and repeating the batch");
-                pending.push(batch);
-                loaded.reload()?;
-            }
+            Err(error) if loaded.recover(&error)? => pending.push(batch),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(out)
-}
-
-/// Embeds one batch: plans its memory, keeps the limit, and reports what it took.
-fn embed(loaded: &mut Loaded<'_>, batch: Batch<'_>) -> Result<Vec<f32>, ModelError> {
-    let count: usize = batch.cells.iter().map(CellTokens::len).sum();
-    let cells = batch.cells.len();
-    let device = loaded.device();
-    let plan = device.plan(|| loaded.encoder().embed(batch))?;
-    let predicted = plan.peak();
-    tracing::debug!(cells, tokens = count, predicted, "peak of device memory");
-    if device.memory().limit.is_some_and(|limit| predicted > limit) {
-        return Err(over_limit(device, predicted));
-    }
-    device.reset_peak();
-    let rows = device.run_planned(&plan, || loaded.encoder().embed(batch))?;
-    let peak = device.memory().peak;
-    tracing::debug!(cells, tokens = count, predicted, peak, "embedded");
-    loaded.saw_peak(peak);
-    Ok(rows)
-}
-
-fn over_limit(device: &Device, bytes: u64) -> ModelError {
-    let device = device.info().name.clone();
-    celldag_shaders::Error::from(celldag_shaders::DeviceError::OutOfMemory { device, bytes }).into()
 }
 
 /// Cells that must be embedded together, in the order of the file.
@@ -151,6 +118,7 @@ mod tests {
     use std::cell::Cell;
     use std::sync::{Arc, Mutex};
 
+    use celldag_shaders::Device;
     use proptest::prelude::*;
 
     use super::*;
@@ -194,7 +162,8 @@ mod tests {
             Ok(cells.iter().map(|&c| vec![u32::try_from(c).unwrap(); all.lengths[c]].into()).collect())
         };
         let device = Device::cpu(1).unwrap();
-        let mut loaded = Loaded::new(&device, |_| Ok(Box::new(Arc::clone(fake)))).unwrap();
+        let load = |_: &Device| Ok(Box::new(Arc::clone(fake)) as Box<dyn CellEncoder>);
+        let mut loaded = Loaded::new(&device, load).unwrap();
         let out = embed_cells(&mut loaded, all, read, |n| {
             finished.set(finished.get() + n);
             Ok::<(), ModelError>(())

@@ -67,6 +67,9 @@ pub enum ModelError {
         /// What to do.
         help: String,
     },
+    /// The shapes of the weights are none that the model can have.
+    #[error("the weights cannot be used: {0}; is this the checkpoint of another model?")]
+    Shapes(String),
     /// An option does not exist or cannot have this value: a layer, a pooling.
     #[error("{0}")]
     Option(String),

@@ -31,7 +31,7 @@ pub struct Sighting {
 pub enum Found {
     /// Everything that embeddings need.
     Complete {
-        /// The files that are read.
+        /// The files that are read, for tokens and for vectors.
         files: Vec<PathBuf>,
         /// What it is.
         info: Box<EncoderInfo>,
@@ -64,8 +64,10 @@ pub fn inspect(checkpoint: &Path) -> Result<Vec<Sighting>, ModelError> {
         model: model.name(),
         vocabulary: model.vocabulary(),
         licence: model.licence(),
-        found: look(&device, model.files(checkpoint, Purpose::Embed), || {
-            model.files(checkpoint, Purpose::Tokenize)?;
+        found: look(&device, model.files(checkpoint, Purpose::Embed, &options), |files| {
+            files.extend(model.files(checkpoint, Purpose::Tokenize, &options)?);
+            files.sort();
+            files.dedup();
             model.encoder(load)
         }),
     });
@@ -73,7 +75,7 @@ pub fn inspect(checkpoint: &Path) -> Result<Vec<Sighting>, ModelError> {
         model: model.name(),
         vocabulary: "SMILES",
         licence: model.licence(),
-        found: look(&device, model.files(checkpoint), || model.encoder(load)),
+        found: look(&device, model.files(checkpoint), |_| model.encoder(load)),
     });
     Ok(cells.chain(drugs).collect())
 }
@@ -81,15 +83,15 @@ pub fn inspect(checkpoint: &Path) -> Result<Vec<Sighting>, ModelError> {
 fn look(
     device: &Device,
     files: Result<Vec<PathBuf>, ModelError>,
-    encoder: impl FnOnce() -> Result<Box<dyn CellEncoder>, ModelError>,
+    encoder: impl FnOnce(&mut Vec<PathBuf>) -> Result<Box<dyn CellEncoder>, ModelError>,
 ) -> Found {
-    let files = match files {
+    let mut files = match files {
         Ok(files) => files,
         Err(problem) => return Found::Absent { problem },
     };
     let mut info = None;
     let memory = device.rehearse(|| {
-        let encoder = hollow(encoder)?;
+        let encoder = hollow(|| encoder(&mut files))?;
         info = Some(Box::new(encoder.info().clone()));
         Ok::<(), ModelError>(())
     });

@@ -15,6 +15,8 @@ pub mod chemberta;
 pub mod drug;
 mod encoder;
 mod error;
+mod gene_aliases;
+mod gene_encoder;
 pub mod geneformer;
 mod inspect;
 pub mod llama;
@@ -25,24 +27,31 @@ pub mod molformer;
 mod option;
 mod params;
 pub mod performer_lm;
+mod published;
 pub mod scbert;
 pub mod scfoundation;
 pub mod scgpt;
 pub mod sentence;
+mod sizes;
 pub mod tgpt;
 mod tokens;
+pub mod training;
 pub mod uce;
 mod vocabulary;
-mod wrappers;
 
-pub use adapter::{Adapters, Lora, Slot};
+pub use adapter::{
+    Adapters, InputDropout, Lora, Noise, PeftAdapter, PeftLayer, Slot, chosen_layers, initial_lora,
+    is_peft_folder, is_target,
+};
 pub use batch::{Cells, embed_cells};
 pub use encoder::{Batch, CellEncoder, EncoderInfo, Neighbourhood};
 pub use error::ModelError;
+pub use gene_aliases::{GENE_ALIASES, GeneAliases};
+pub use gene_encoder::{GeneEncoder, GeneVectors, MeanVectors, mean_over_cells, models_of_genes};
 pub use inspect::{Found, Sighting, inspect};
 pub use loaded::Loaded;
 pub use matching::{Matched, Repeats, Symbols};
 pub use model::{CellModel, LoadEncoder, Purpose, cell_model, cell_models};
-pub use option::{ModelOption, OptionType, Options, written_out};
+pub use option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 pub use params::Params;
-pub use tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
+pub use tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount, WhyEmpty};

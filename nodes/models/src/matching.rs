@@ -1,10 +1,11 @@
-//! Genes of a file against a vocabulary of gene symbols.
+//! Genes of a file against the names of a vocabulary.
 
 use std::collections::BTreeSet;
 
 use celldag_data::GeneIds;
 
 use crate::error::ModelError;
+use crate::gene_aliases::{GeneAliases, Renamed, hint, renamed};
 use crate::tokens::Coverage;
 
 const EXAMPLES: usize = 5;
@@ -27,7 +28,7 @@ pub struct Matched {
     pub coverage: Coverage,
 }
 
-/// A vocabulary of symbols, for [`Matched::by_symbol`].
+/// A vocabulary of genes, for [`Matched::by_symbol`].
 pub struct Symbols<'a> {
     /// Name of the model in messages.
     pub model: &'a str,
@@ -35,13 +36,21 @@ pub struct Symbols<'a> {
     pub genes: usize,
     /// A few of them.
     pub examples: String,
-    /// The id of a symbol as the file writes it.
+    /// What to do when it knows no gene of the file.
+    pub help: &'a str,
+    /// The id of a name as the file writes it.
     pub find: &'a dyn Fn(&str) -> Option<u32>,
+    /// Whether genes are looked up by other names too; `None` where there is no table of other names: genes of other species.
+    pub aliases: Option<GeneAliases>,
 }
+
+/// What helps where a vocabulary of human gene symbols knows no gene of the file.
+pub(crate) const GIVE_SYMBOLS: &str = "Give human gene symbols as var_names or in var[\"gene_symbol\"]";
 
 impl Matched {
     /// Looks up the symbol of every gene, as the file writes it. A gene without a symbol is looked up by its Ensembl id,
-    /// which some vocabularies have for genes without a name.
+    /// which some vocabularies have for genes without a name. Then, if it is wanted, what was not found is looked up by
+    /// other names of the gene; a gene found that way is never one that another column is already.
     ///
     /// # Errors
     /// [`ModelError::NoGenes`] when the vocabulary knows none of them.
@@ -50,29 +59,40 @@ impl Matched {
         repeats: Repeats,
         vocabulary: &Symbols<'_>,
     ) -> Result<Self, ModelError> {
-        let mut coverage = Coverage {
-            genes: genes.symbols.len(),
-            vocabulary_genes: vocabulary.genes,
-            ..Coverage::default()
+        let find = |name: &Option<String>| name.as_deref().and_then(|name| named(name, vocabulary.find));
+        let by_symbol: Vec<Option<u32>> = genes.symbols.iter().map(find).collect();
+        let mut found: Vec<Option<u32>> =
+            by_symbol.iter().zip(&genes.ensembl).map(|(symbol, id)| symbol.or_else(|| find(id))).collect();
+        let others = match vocabulary.aliases {
+            Some(_) => renamed(genes, &found, &|name| named(name, vocabulary.find)),
+            None => Vec::new(),
         };
+        let mut coverage =
+            Coverage { genes: found.len(), vocabulary_genes: vocabulary.genes, ..Coverage::default() };
+        if vocabulary.aliases == Some(GeneAliases::Hgnc) {
+            for &Renamed { column, id, .. } in &others {
+                found[column] = Some(id);
+            }
+            coverage.by_alias = others.len();
+        } else {
+            coverage.aliases_would_find = others.len();
+        }
         let mut seen = BTreeSet::new();
-        let mut ids = Vec::with_capacity(coverage.genes);
-        for (gene, (symbol, id)) in genes.symbols.iter().zip(&genes.ensembl).enumerate() {
-            let by_symbol = symbol.as_deref().and_then(vocabulary.find);
-            let by_id = || id.as_deref().and_then(vocabulary.find);
-            let found = by_symbol.or_else(by_id);
+        let mut ids = Vec::with_capacity(found.len());
+        for (gene, (found, by_symbol)) in found.into_iter().zip(by_symbol).enumerate() {
             let new = found.is_some_and(|found| seen.insert(found));
             let kept = found.filter(|_| new || repeats == Repeats::Keep);
             ids.push(kept);
             if kept.is_some() {
                 coverage.matched += 1;
-                *(if by_symbol.is_some() { &mut coverage.by_symbol } else { &mut coverage.by_id }) += 1;
+                coverage.by_symbol += usize::from(by_symbol.is_some());
             } else if found.is_some() {
                 coverage.repeated += 1;
             } else if coverage.unmatched_examples.len() < EXAMPLES {
                 coverage.unmatched_examples.push(genes.name(gene));
             }
         }
+        coverage.by_id = coverage.matched - coverage.by_symbol - coverage.by_alias;
         coverage.tokens = seen.len();
         if coverage.matched == 0 {
             return Err(ModelError::NoGenes {
@@ -80,44 +100,17 @@ impl Matched {
                 model: vocabulary.model.to_owned(),
                 examples: coverage.unmatched_examples.join(", "),
                 vocabulary: vocabulary.examples.clone(),
-                help: "Give human gene symbols as var_names or in var[\"gene_symbol\"]".to_owned(),
+                help: format!("{}{}", vocabulary.help, hint(&coverage)),
             });
         }
         Ok(Self { ids, coverage })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use celldag_data::Table;
-
-    use super::*;
-
-    fn matched(names: &[&str], repeats: Repeats) -> Result<Matched, ModelError> {
-        let genes = GeneIds::detect(&Table::new(names.iter().map(|&n| n.to_owned()).collect()));
-        let known = ["CD3D", "LYZ", "ENSG00000000003"];
-        let find = |name: &str| known.iter().position(|&k| k == name).and_then(|at| u32::try_from(at).ok());
-        Matched::by_symbol(
-            &genes,
-            repeats,
-            &Symbols { model: "m", genes: 3, examples: "CD3D".to_owned(), find: &find },
-        )
-    }
-
-    #[test]
-    fn symbols_then_ids_and_repeated_columns() {
-        let names = ["LYZ", "nothing", "CD3D", "LYZ", "ENSG00000000003.4"];
-        let kept = matched(&names, Repeats::Keep).unwrap();
-        assert_eq!(kept.ids, [Some(1), None, Some(0), Some(1), Some(2)]);
-        let first = matched(&names, Repeats::First).unwrap();
-        assert_eq!(first.ids, [Some(1), None, Some(0), None, Some(2)]);
-        let Coverage { matched, by_symbol, by_id, tokens, repeated, .. } = first.coverage;
-        assert_eq!((matched, by_symbol, by_id, tokens, repeated), (3, 2, 1, 3, 1));
-    }
-
-    #[test]
-    fn no_known_gene_is_an_error_with_examples() {
-        let message = matched(&["a", "b"], Repeats::Keep).unwrap_err().to_string();
-        assert!(message.contains("a, b") && message.contains("CD3D"), "{message}");
-    }
+/// The id of a name. Blank names mean no gene, even if a vocabulary has one.
+fn named(name: &str, find: &dyn Fn(&str) -> Option<u32>) -> Option<u32> {
+    if name.trim().is_empty() { None } else { find(name) }
 }
+
+#[cfg(test)]
+mod tests;

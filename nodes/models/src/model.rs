@@ -11,6 +11,7 @@ use crate::celllm::CellLm;
 use crate::cellplm::CellPlm;
 use crate::encoder::CellEncoder;
 use crate::error::ModelError;
+use crate::gene_encoder::{GeneEncoder, not_offered};
 use crate::geneformer::Geneformer;
 use crate::llama::Llama;
 use crate::option::{ModelOption, Options};
@@ -77,11 +78,27 @@ pub trait CellModel: Sync {
         true
     }
 
-    /// Exactly the files that [`CellModel::tokenizer`] or [`CellModel::encoder`] reads, sorted.
+    /// The linear layers that an adapter is laid over unless the user names others, as the published fine-tuning of this model
+    /// does it: ends of layer names ([`is_target`](crate::is_target)).
+    fn lora_targets(&self) -> &'static [&'static str];
+
+    /// Bumped when tokens, vectors or a default of an option may change: it is in the keys of this model's results, those of
+    /// other models stay valid.
+    fn epoch(&self) -> u32 {
+        1
+    }
+
+    /// Exactly the files that [`CellModel::tokenizer`] or [`CellModel::encoder`] reads with these options, sorted. Options of
+    /// other models may be among them.
     ///
     /// # Errors
     /// When the folder does not hold a complete checkpoint.
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError>;
+    fn files(
+        &self,
+        checkpoint: &Path,
+        purpose: Purpose,
+        options: &Options,
+    ) -> Result<Vec<PathBuf>, ModelError>;
 
     /// Opens the vocabulary for a matrix whose columns have these names.
     ///
@@ -99,4 +116,17 @@ pub trait CellModel: Sync {
     /// # Errors
     /// When the checkpoint is incomplete or damaged, an adapter or an option cannot be used, or the device fails.
     fn encoder(&self, load: LoadEncoder<'_>) -> Result<Box<dyn CellEncoder>, ModelError>;
+
+    /// What a user may choose about vectors of genes; `None` for models that give none.
+    fn gene_options(&self) -> Option<&'static [ModelOption]> {
+        None
+    }
+
+    /// Loads what gives vectors of genes, from the files of [`Purpose::Embed`].
+    ///
+    /// # Errors
+    /// As [`CellModel::encoder`]; [`ModelError::Option`] naming the models that have them, for those that have none.
+    fn gene_encoder(&self, _load: LoadEncoder<'_>) -> Result<Box<dyn GeneEncoder>, ModelError> {
+        Err(not_offered(self.name()))
+    }
 }

@@ -1,6 +1,7 @@
 //! What a user may choose about a model: self-describing options, so that one list serves the reference, the checks of a
-//! pipeline before anything runs, and the model itself.
+//! pipeline before anything runs, the defaults written out into keys, and the model itself.
 
+use celldag_data::checkpoint::Weights;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -49,6 +50,23 @@ impl std::fmt::Display for OptionType {
     }
 }
 
+/// The value of an option when nobody says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionDefault {
+    /// This one, as users would write it.
+    Value(&'static str),
+    /// The checkpoint or another option decides, in the way that the text says.
+    Decided(&'static str),
+}
+
+impl std::fmt::Display for OptionDefault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Value(text) | Self::Decided(text) => f.write_str(text),
+        }
+    }
+}
+
 /// One option of a model. Two models that mean the same use the same name and type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ModelOption {
@@ -56,26 +74,81 @@ pub struct ModelOption {
     pub name: &'static str,
     /// Accepted values.
     pub ty: OptionType,
-    /// The value when nobody says, as users would write it.
-    pub default: &'static str,
+    /// The value when nobody says.
+    pub default: OptionDefault,
     /// One line.
     pub about: &'static str,
 }
 
-/// The options that a user gave; the others have their defaults.
+impl ModelOption {
+    /// The default as a value; `None` where only the checkpoint or another option decides.
+    #[must_use]
+    pub fn default_value(&self) -> Option<Value> {
+        let OptionDefault::Value(text) = self.default else { return None };
+        match self.ty {
+            OptionType::Bool => text.parse::<bool>().ok().map(Value::from),
+            OptionType::Int(..) => text.parse::<i64>().ok().map(Value::from),
+            OptionType::Float(..) => text.parse::<f64>().ok().map(Value::from),
+            OptionType::Choice(_) | OptionType::Text => Some(Value::from(text)),
+        }
+    }
+}
+
+/// What a user chose; options that are not given have their defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Options(Map<String, Value>);
+pub struct Options {
+    values: Map<String, Value>,
+    allow_unused: Vec<String>,
+}
 
 impl Options {
     /// Options by name; `null` is the same as not given.
     #[must_use]
     pub fn new(values: Map<String, Value>) -> Self {
-        Self(values.into_iter().filter(|(_, value)| !value.is_null()).collect())
+        let values = values.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        Self { values, allow_unused: Vec::new() }
+    }
+
+    /// With tensors that may be left over: names, prefixes that end in a dot, or patterns with `*` for any text.
+    #[must_use]
+    pub fn allowing_unused(self, patterns: Vec<String>) -> Self {
+        Self { allow_unused: patterns, ..self }
     }
 
     /// Names of what was given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
+    }
+
+    /// What was given for an option of text, empty if nothing was.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.values.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Builds a model from its weights, all of which it must take but those that embeddings do not need (`ignored`) and
+    /// those that the user allows to be left over.
+    ///
+    /// # Errors
+    /// As [`Weights::load`], and when a pattern of the user means no tensor that is left over: it would be a misspelt one.
+    pub fn load<T>(
+        &self,
+        weights: &Weights,
+        ignored: &[&str],
+        build: impl FnOnce(&Weights) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        let allowed: Vec<&str> = self.allow_unused.iter().map(String::as_str).collect();
+        let built = weights.load(&[ignored, allowed.as_slice()].concat(), build)?;
+        let idle: Vec<String> =
+            weights.idle(&allowed).into_iter().map(|pattern| format!("`{pattern}`")).collect();
+        if idle.is_empty() {
+            return Ok(built);
+        }
+        Err(ModelError::Option(format!(
+            "allow_unused: the model leaves over no tensor called {}; correct it or take it away (names as the message \
+             about left-over tensors has them, prefixes that end in a dot, or patterns with `*` for any text)",
+            idle.join(", ")
+        )))
     }
 
     /// The options as a model's own struct, whose `Default` holds the defaults (`#[serde(default)]`).
@@ -83,7 +156,8 @@ impl Options {
     /// # Errors
     /// [`ModelError::Option`] when a value is of the wrong kind.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ModelError> {
-        serde_json::from_value(Value::Object(self.0.clone())).map_err(|e| ModelError::Option(e.to_string()))
+        serde_json::from_value(Value::Object(self.values.clone()))
+            .map_err(|e| ModelError::Option(e.to_string()))
     }
 
     /// The options that `model` does not have: each with what is wrong and what to do.
@@ -103,7 +177,7 @@ impl Options {
             Some(option) if option.ty.accepts(value) => None,
             Some(option) => Some(format!("`{name}` of {model} is {}, not {value}", option.ty)),
         };
-        self.0.iter().filter_map(|(name, value)| Some((name.clone(), wrong(name, value)?))).collect()
+        self.values.iter().filter_map(|(name, value)| Some((name.clone(), wrong(name, value)?))).collect()
     }
 
     /// Refuses options that `model` does not have.

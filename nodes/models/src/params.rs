@@ -1,6 +1,7 @@
 //! Paths into the tensors of a checkpoint: `params.at("encoder").at("layer").at(0).tensor("weight", ...)`.
 
 use std::fmt::Display;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -81,6 +82,49 @@ impl<'a> Params<'a> {
         self.weights.shape(&self.name(name))
     }
 
+    /// Counts a tensor of exactly this shape as taken without reading it: its rows are read when they are needed.
+    ///
+    /// # Errors
+    /// As [`Params::values`].
+    pub fn leave(&self, name: &str, shape: &[usize]) -> Result<(), ModelError> {
+        let full = self.name(name);
+        if self.weights.shape(&full) == Some(shape) {
+            self.weights.skip(&full);
+        } else {
+            self.weights.take_stored(&full, shape)?;
+        }
+        Ok(())
+    }
+
+    /// The layers 0, 1, ... below this place, each from its number and place. Where the file has fewer than `count`, the first
+    /// that is missing is asked for and no other: how many there should be is only a number in a configuration.
+    ///
+    /// # Errors
+    /// Those of `load`.
+    pub fn layers<T>(
+        &self,
+        count: usize,
+        load: impl Fn(usize, &Self) -> Result<T, ModelError>,
+    ) -> Result<Vec<T>, ModelError> {
+        let mut layers = Vec::new();
+        for index in 0..count {
+            let place = self.at(index);
+            layers.push(load(index, &place)?);
+            if !self.weights.has_prefix(&format!("{}.", place.path)) {
+                break;
+            }
+        }
+        Ok(layers)
+    }
+
+    /// Some rows of a tensor, on the host. They do not count among the values taken: the whole tensor does.
+    ///
+    /// # Errors
+    /// When the tensor is missing or has fewer rows.
+    pub fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<f32>, ModelError> {
+        Ok(self.weights.rows(&self.name(name), rows)?)
+    }
+
     /// Number of values taken so far from the root of this place.
     #[must_use]
     pub fn taken(&self) -> usize {
@@ -93,10 +137,20 @@ impl<'a> Params<'a> {
     /// # Errors
     /// As [`Params::values`], or what the device reports.
     pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        let full = self.name(name);
-        let stored = self.weights.take_stored(&full, shape)?;
+        self.upload(shape, self.stored(name, shape)?)
+    }
+
+    /// The values of a tensor of exactly this shape in the precision of the checkpoint, on the host: for weights that are cut
+    /// or turned before they are uploaded.
+    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored, ModelError> {
+        let stored = self.weights.take_stored(&self.name(name), shape)?;
         self.taken.fetch_add(stored.len(), Ordering::Relaxed);
-        Ok(match stored {
+        Ok(stored)
+    }
+
+    /// Puts such values onto the device.
+    pub(crate) fn upload(&self, shape: &[usize], values: Stored) -> Result<Tensor, ModelError> {
+        Ok(match values {
             Stored::F16(bits) => self.device.upload_half(shape, Element::F16, &bits)?,
             Stored::Bf16(bits) => self.device.upload_half(shape, Element::Bf16, &bits)?,
             wide => self.device.upload(shape, &wide.widen())?,

@@ -49,6 +49,12 @@ pub struct CellCounts<'a> {
 }
 
 impl CellCounts<'_> {
+    /// Why a cell has no tokens of which no gene is known.
+    #[must_use]
+    pub fn nothing_known(&self) -> WhyEmpty {
+        if self.counts.iter().all(|&count| count == 0.0) { WhyEmpty::NoCounts } else { WhyEmpty::NoKnownGene }
+    }
+
     /// Column and count of every stored value that is not 0.
     ///
     /// # Errors
@@ -107,6 +113,8 @@ pub struct Coverage {
     pub by_symbol: usize,
     /// Of these: found by another name of the gene.
     pub by_alias: usize,
+    /// Genes of the file that other names would find, if they were asked for: not among those matched.
+    pub aliases_would_find: usize,
     /// Distinct tokens that the file can give.
     pub tokens: usize,
     /// Genes of the vocabulary.
@@ -117,6 +125,17 @@ pub struct Coverage {
     pub repeated: usize,
     /// A few genes of the file that the vocabulary does not know.
     pub unmatched_examples: Vec<String>,
+}
+
+/// Why a cell has no tokens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhyEmpty {
+    /// It has no count above 0.
+    NoCounts,
+    /// None of the genes that it has counts of is in the vocabulary.
+    NoKnownGene,
+    /// The model leaves cells of this kind out, in words that follow "cells": `have fewer than 25 genes (filter)`.
+    LeftOut(String),
 }
 
 /// Counts of a cell to tokens.
@@ -135,6 +154,11 @@ pub trait CellTokenizer: Send + Sync {
     /// # Errors
     /// When a value is negative, infinite or not a number.
     fn tokenize(&self, cell: &CellCounts<'_>) -> Result<CellTokens, UnusableCount>;
+
+    /// Why a cell got no tokens; asked about no other cells.
+    fn why_empty(&self, cell: &CellCounts<'_>) -> WhyEmpty {
+        cell.nothing_known()
+    }
 
     /// Whether [`CellTokenizer::survey`] must see all cells first (a gene filter, a median over the cells).
     fn surveys(&self) -> bool {

@@ -23,6 +23,7 @@ use celldag_models::{
 };
 use celldag_shaders::Device;
 use common::saved::{Tensors, save};
+use common::small_bert::{HIDDEN, VOCABULARY, small};
 use common::{assert_close, devices, embed, fixture, options};
 use serde_json::{Value, json};
 
@@ -106,58 +107,6 @@ fn the_published_model_gives_the_numbers_of_the_reference() {
     }
 }
 
-const HIDDEN: usize = 8;
-const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\ncd\n##74\nhla\n-\ndra\nlyz\n";
-
-/// A BERT of one layer with weights of no meaning.
-fn small(folder: &Path, prefix: &str, modules: bool) {
-    let config = json!({"model_type": "bert", "vocab_size": 10, "hidden_size": HIDDEN, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "intermediate_size": 12, "max_position_embeddings": 16, "hidden_act": "gelu"});
-    let put = |name: &str, text: &str| fs_err::write(folder.join(name), text).unwrap();
-    put("config.json", &config.to_string());
-    put("vocab.txt", VOCABULARY);
-    put("sentence_bert_config.json", r#"{"max_seq_length": 7}"#);
-    if modules {
-        put(
-            "modules.json",
-            r#"[{"path": "", "type": "sentence_transformers.models.Transformer"},
-                {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-                {"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]"#,
-        );
-        fs_err::create_dir_all(folder.join("1_Pooling")).unwrap();
-        put(
-            "1_Pooling/config.json",
-            r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#,
-        );
-    }
-    let mut all = Tensors::new();
-    let mut add = |name: &str, shape: &[usize]| {
-        let count = shape.iter().product();
-        let values = (0..count).map(|i| ((i * 37 + name.len() * 11) % 101) as f32 / 100.0 - 0.5).collect();
-        all.insert(format!("{prefix}{name}"), (shape.to_vec(), values));
-    };
-    for (table, rows) in [("word", 10), ("position", 16), ("token_type", 2)] {
-        add(&format!("embeddings.{table}_embeddings.weight"), &[rows, HIDDEN]);
-    }
-    add("pooler.dense.weight", &[HIDDEN, HIDDEN]);
-    for (layer, outputs, inputs) in [
-        ("attention.self.query", HIDDEN, HIDDEN),
-        ("attention.self.key", HIDDEN, HIDDEN),
-        ("attention.self.value", HIDDEN, HIDDEN),
-        ("attention.output.dense", HIDDEN, HIDDEN),
-        ("intermediate.dense", 12, HIDDEN),
-        ("output.dense", HIDDEN, 12),
-    ] {
-        add(&format!("encoder.layer.0.{layer}.weight"), &[outputs, inputs]);
-        add(&format!("encoder.layer.0.{layer}.bias"), &[outputs]);
-    }
-    for norm in ["embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"] {
-        add(&format!("{norm}.LayerNorm.weight"), &[HIDDEN]);
-        add(&format!("{norm}.LayerNorm.bias"), &[HIDDEN]);
-    }
-    save(&folder.join("model.safetensors"), &all);
-}
-
 fn genes() -> GeneIds {
     GeneIds::detect(&Table::new(["CD74", "HLA-DRA", "LYZ"].map(str::to_owned).to_vec()))
 }
@@ -173,6 +122,22 @@ fn cells_are_read_as_sentences() {
     assert_eq!(tokens(&[2.0, 0.0, 3.0]), [2, 9, 4, 5, 3]);
     assert_eq!(tokens(&[3.0, 2.0, 1.0]), [2, 4, 5, 6, 7, 8, 3]);
     assert!(tokens(&[0.0, 0.0, 0.0]).is_empty());
+}
+
+#[test]
+fn texts_are_lower_cased_where_the_folder_says_so() {
+    let temp = tempfile::tempdir().unwrap();
+    small(temp.path(), "", false);
+    let put = |name: &str, text: &str| fs_err::write(temp.path().join(name), text).unwrap();
+    put("tokenizer_config.json", r#"{"do_lower_case": false}"#);
+    let tokens = || {
+        let tokenizer =
+            Checkpoint::find(temp.path()).unwrap().tokenizer(&genes(), &Options::default()).unwrap();
+        tokenizer.tokenize(&CellCounts { name: "c", columns: &[0, 2], counts: &[2.0, 3.0] }).unwrap().ids
+    };
+    assert_eq!(tokens(), [2, 1, 1, 3], "the tokenizer itself keeps the case");
+    put("sentence_bert_config.json", r#"{"max_seq_length": 7, "do_lower_case": true}"#);
+    assert_eq!(tokens(), [2, 9, 4, 5, 3]);
 }
 
 #[test]
@@ -201,7 +166,8 @@ fn the_folder_says_how_it_is_read_and_options_overrule_it() {
     assert_eq!(got.len(), HIDDEN);
     assert_close(&with(json!({"pooling": "cls", "normalize": "l2"})), &normalized, 1e-6, "length 1");
     let names = |purpose| -> Vec<String> {
-        let files = cell_model("bert-text").unwrap().files(listed.path(), purpose).unwrap();
+        let files =
+            cell_model("bert-text").unwrap().files(listed.path(), purpose, &Options::default()).unwrap();
         let root = fs_err::canonicalize(listed.path()).unwrap();
         files.iter().map(|f| f.strip_prefix(&root).unwrap().to_string_lossy().into_owned()).collect()
     };
@@ -222,7 +188,7 @@ fn adapters_change_the_output() {
     for name in ["base_model.model.bert.encoder.layer.0.attention.self.query", "encoder.layer.0.output.dense"]
     {
         let inputs = if name.ends_with("query") { HIDDEN } else { 12 };
-        let lora = Lora { a: ones([2, inputs]), b: ones([HIDDEN, 2]), scale: 1.0 };
+        let lora = Lora::new(ones([2, inputs]), ones([HIDDEN, 2]), 1.0);
         let adapters = Adapters::new(BTreeMap::from([(name.to_owned(), lora)]));
         let checkpoint = Checkpoint::find(temp.path()).unwrap();
         let encoder = Encoder::load(&checkpoint, &device, &Options::default(), &adapters).unwrap();

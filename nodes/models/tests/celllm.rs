@@ -189,7 +189,7 @@ fn exactly_the_files_that_are_read_are_named() {
     let Some(golden) = Golden::open("celllm") else { return };
     let model = cell_model("celllm").unwrap();
     let names = |purpose| -> Vec<String> {
-        let files = model.files(&golden.checkpoint(), purpose).unwrap();
+        let files = model.files(&golden.checkpoint(), purpose, &Options::default()).unwrap();
         files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect()
     };
     assert_eq!(names(Purpose::Tokenize), ["zheng68k_hgnc.h5ad"]);

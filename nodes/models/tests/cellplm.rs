@@ -14,8 +14,8 @@ use std::path::Path;
 
 use celldag_models::cellplm::{Encoder, Tokenizer};
 use celldag_models::{
-    Adapters, Batch, CellEncoder, CellTokenizer, CellTokens, LoadEncoder, Lora, ModelError, Neighbourhood,
-    Options, Purpose, Slot, cell_model,
+    Adapters, Batch, CellCounts, CellEncoder, CellTokenizer, CellTokens, LoadEncoder, Lora, ModelError,
+    Neighbourhood, Options, Purpose, Slot, cell_model,
 };
 use celldag_shaders::Device;
 use common::learning::Learning;
@@ -217,7 +217,7 @@ fn every_linear_layer_takes_an_adapter() {
         let values = |n: usize| (0..n).map(|i| 0.05 * ((i % 7) as f32 - 3.0)).collect::<Vec<f32>>();
         let slot =
             |shape: [usize; 2]| Slot::new(device.upload(&shape, &values(shape[0] * shape[1])).unwrap());
-        let lora = Lora { a: slot([4, inputs]), b: slot([outputs, 4]), scale: 1.0 };
+        let lora = Lora::new(slot([4, inputs]), slot([outputs, 4]), 1.0);
         let adapters = Adapters::new(BTreeMap::from([(name.to_owned(), lora)]));
         let adapted = encoder(&golden.checkpoint(), &device, json!({}), &adapters).unwrap();
         assert!(embed(&adapted, &cells, &[CELLS]) != without, "{name} changes nothing");
@@ -306,8 +306,37 @@ fn symbols_are_looked_up_where_the_folder_has_a_table() {
     let made = Tokenizer::new(root, &genes, &Options::default()).unwrap();
     assert!(made.coverage().by_symbol > 1500 && made.coverage().by_id == 0, "{:?}", made.coverage());
     let model = cell_model("cellplm").unwrap();
-    let files = model.files(root, Purpose::Tokenize).unwrap();
+    let files = model.files(root, Purpose::Tokenize, &Options::default()).unwrap();
     assert_eq!(files.len(), 2);
-    assert!(model.files(root, Purpose::Embed).unwrap_err().to_string().contains("best.ckpt"));
-    assert_eq!(model.files(&golden.checkpoint(), Purpose::Embed).unwrap().len(), 4);
+    assert!(
+        model.files(root, Purpose::Embed, &Options::default()).unwrap_err().to_string().contains("best.ckpt")
+    );
+    let both = |given: Value| -> Vec<String> {
+        let files = model.files(&golden.checkpoint(), Purpose::Embed, &options(given)).unwrap();
+        files.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(both(json!({})), ["20230926_85M.best.ckpt", "20230926_85M.config.json"]);
+    assert_eq!(
+        both(json!({"version": "20231027_85M"})),
+        ["20231027_85M.best.ckpt", "20231027_85M.config.json"]
+    );
+}
+
+#[test]
+fn a_cell_without_known_genes_is_seen_by_the_others() {
+    let Some(golden) = Golden::open("cellplm") else { return };
+    let device = Device::cpu(2).unwrap();
+    let made = Tokenizer::new(&golden.checkpoint(), &golden.genes, &Options::default()).unwrap();
+    let empty = made.tokenize(&CellCounts { name: "empty", columns: &[], counts: &[] }).unwrap();
+    assert_eq!(empty, CellTokens { ids: vec![0], values: vec![0.0] });
+    let encoder = plain(&golden, &device, "");
+    let without = tokens(&golden, "");
+    let cells = [without.as_slice(), &[empty]].concat();
+    let batch = Batch { cells: &cells, neighbourhoods: &[CELLS + 1] };
+    let steps = encoder.steps(batch).unwrap();
+    let width = steps[0].shape()[1];
+    assert!(steps[0].read().unwrap()[CELLS * width..].iter().all(|&sum| sum == 0.0), "its sum is zero");
+    let seen = embed(&encoder, &cells, &[CELLS + 1]);
+    let alone = embed(&encoder, &without, &[CELLS]);
+    assert!(seen.iter().all(|value| value.is_finite()) && seen[..alone.len()] != alone);
 }

@@ -13,7 +13,8 @@ use std::path::Path;
 
 use celldag_models::geneformer::{Checkpoint, Encoder, Pooling, Readout, Tokenizer};
 use celldag_models::{
-    CellEncoder, CellTokenizer, CellTokens, Cells, Loaded, ModelError, Purpose, cell_model, embed_cells,
+    CellEncoder, CellTokenizer, CellTokens, Cells, Loaded, ModelError, Options, Purpose, cell_model,
+    embed_cells,
 };
 use celldag_shaders::{Device, DeviceOptions};
 use common::{Golden, assert_close, devices, fixture, tokenized};
@@ -22,7 +23,8 @@ const TOLERANCE: f32 = 2e-5;
 const VARIANTS: [&str; 2] = ["geneformer-v1", "geneformer-v2"];
 
 fn tokenizer(golden: &Golden) -> Tokenizer {
-    Tokenizer::new(&Checkpoint::find(&golden.checkpoint()).unwrap(), &golden.genes).unwrap()
+    Tokenizer::new(&Checkpoint::find(&golden.checkpoint()).unwrap(), &golden.genes, &Options::default())
+        .unwrap()
 }
 
 fn encoder(folder: &Path, device: &Device) -> Encoder {
@@ -30,7 +32,8 @@ fn encoder(folder: &Path, device: &Device) -> Encoder {
 }
 
 fn loaded<'a>(golden: &'a Golden, device: &Device) -> Loaded<'a> {
-    Loaded::new(device, |device| Ok(Box::new(encoder(&golden.checkpoint(), device)))).unwrap()
+    let load = |device: &Device| Ok(Box::new(encoder(&golden.checkpoint(), device)) as Box<dyn CellEncoder>);
+    Loaded::new(device, load).unwrap()
 }
 
 /// Vectors of a batch, read back.
@@ -220,7 +223,7 @@ fn exactly_the_files_that_are_read_are_named() {
     let Some(golden) = Golden::open("geneformer-v1") else { return };
     let model = cell_model("geneformer").unwrap();
     let names = |purpose| -> Vec<String> {
-        let files = model.files(&golden.checkpoint(), purpose).unwrap();
+        let files = model.files(&golden.checkpoint(), purpose, &Options::default()).unwrap();
         files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect()
     };
     assert_eq!(
@@ -244,7 +247,7 @@ fn the_toy_checkpoint_loads_and_reads_real_cells() {
     let matrix = cells.counts_matrix(&celldag_data::CountsSource::Auto).unwrap();
     let genes = celldag_data::GeneIds::detect(matrix.var());
     let checkpoint = Checkpoint::find(&folder).unwrap();
-    let tokenizer = Tokenizer::new(&checkpoint, &genes).unwrap();
+    let tokenizer = Tokenizer::new(&checkpoint, &genes, &Options::default()).unwrap();
     let counts = cells.read_matrix(&matrix).unwrap();
     let tokens = tokenized(&tokenizer, counts.iter().take(50));
     assert!(tokens.iter().all(|t| !t.is_empty() && t.len() <= 256));

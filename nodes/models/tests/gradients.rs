@@ -49,7 +49,7 @@ fn adapters_that_do_not_fit_are_refused() {
     let checkpoint = Checkpoint::find(&golden.checkpoint()).unwrap();
     let refused = |path: &str, a: [usize; 2], b: [usize; 2]| {
         let [a, b] = [a, b].map(|shape| Slot::new(device.zeros(&shape).unwrap()));
-        let layers = BTreeMap::from([(path.to_owned(), Lora { a, b, scale: SCALE })]);
+        let layers = BTreeMap::from([(path.to_owned(), Lora::new(a, b, SCALE))]);
         Encoder::adapted(&checkpoint, &device, &Options::default(), &Adapters::new(layers))
             .unwrap_err()
             .to_string()

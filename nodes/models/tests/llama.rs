@@ -65,7 +65,9 @@ fn sentences_and_tokens_are_those_of_the_reference() {
     assert_eq!(short.info().vocabulary_size, 904);
     assert_eq!(
         short.info().options,
-        *json!({"max_genes": 128, "max_length": 4096, "sentence": "ranked"}).as_object().unwrap()
+        *json!({"gene_aliases": "none", "max_genes": 128, "max_length": 4096, "sentence": "ranked"})
+            .as_object()
+            .unwrap()
     );
     let usual = golden.tokenized(&tokenizer(&golden, json!({})));
     assert!(usual.last().unwrap().ids == ids(&golden, "top1024_token_ids_lastcell", 1)[0], "1024 genes");
@@ -132,7 +134,8 @@ fn long_sentences_and_the_form_of_the_script_agree() {
 fn exactly_the_files_that_are_read_are_named() {
     let Some(golden) = Golden::open("llama") else { return };
     let names = |purpose| -> Vec<String> {
-        let files = cell_model("llama").unwrap().files(&golden.checkpoint(), purpose).unwrap();
+        let files =
+            cell_model("llama").unwrap().files(&golden.checkpoint(), purpose, &Options::default()).unwrap();
         files.iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned()).collect()
     };
     assert_eq!(names(Purpose::Tokenize), SMALL_FILES);
@@ -192,7 +195,7 @@ fn adapters_change_the_output_of_every_linear_layer() {
                 (0..rows * columns).map(|i| ((i * 37 % 101) as f32 - 50.0) / 500.0).collect();
             Slot::new(device.upload(&[rows, columns], &values).unwrap())
         };
-        let lora = Lora { a: values(4, inputs), b: values(outputs, 4), scale: 2.0 };
+        let lora = Lora::new(values(4, inputs), values(outputs, 4), 2.0);
         let adapters = Adapters::new(BTreeMap::from([(path.to_owned(), lora)]));
         Ok::<_, ModelError>(embed(
             &Encoder::load(&checkpoint, &device, &Options::default(), &adapters)?,
@@ -244,6 +247,11 @@ fn damaged_checkpoints_are_explained() {
     .unwrap();
     let error = load(temp.path(), &device, json!({})).err().unwrap();
     assert!(matches!(error, ModelError::WrongDictionary { vocab_size: 900, .. }), "{error}");
+    // One of a far smaller vocabulary belongs to other weights.
+    let larger = config.replace("\"vocab_size\": 904", "\"vocab_size\": 1161");
+    fs_err::write(temp.path().join("config.json"), larger).unwrap();
+    let error = load(temp.path(), &device, json!({})).err().unwrap();
+    assert!(matches!(error, ModelError::WrongDictionary { vocab_size: 1161, .. }), "{error}");
     for (from, to, want) in [
         ("\"model_type\": \"llama\"", "\"model_type\": \"gpt2\"", "gpt2"),
         ("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"yarn\"}", "yarn"),

@@ -118,7 +118,9 @@ fn a_missing_or_ambiguous_gene_list_is_explained() {
         let folder = tempfile::tempdir().unwrap();
         copy(&case.golden.checkpoint(), folder.path(), &[case.weights]);
         let refused = || {
-            let message = |purpose| case.model.files(folder.path(), purpose).unwrap_err().to_string();
+            let message = |purpose| {
+                case.model.files(folder.path(), purpose, &Options::default()).unwrap_err().to_string()
+            };
             assert_eq!(message(Purpose::Tokenize), message(Purpose::Embed));
             message(Purpose::Tokenize)
         };

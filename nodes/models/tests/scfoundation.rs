@@ -10,9 +10,10 @@
 
 mod common;
 
-use celldag_models::scfoundation::{Checkpoint, Encoder, Tokenizer};
+use celldag_models::scfoundation::{Checkpoint, Encoder, Tokenizer, Vocabulary};
 use celldag_models::{
-    Adapters, CellCounts, CellEncoder, CellTokenizer, CellTokens, ModelError, Purpose, cell_model,
+    Adapters, CellCounts, CellEncoder, CellTokenizer, CellTokens, GeneEncoder, LoadEncoder, Loaded,
+    ModelError, Options, Purpose, cell_model, mean_over_cells,
 };
 use celldag_shaders::Device;
 use common::learning::Learning;
@@ -228,6 +229,43 @@ fn genes_are_decoded_on_every_backend() {
 }
 
 #[test]
+fn genes_are_the_mean_over_cells_on_every_backend() {
+    let Some((golden, checkpoint)) = open() else { return };
+    let all = tokens(&golden, &checkpoint, json!({}));
+    let index: Vec<usize> =
+        golden.i32s("gene.index").iter().map(|&gene| usize::try_from(gene).unwrap()).collect();
+    let list = Vocabulary::read(&checkpoint.gene_list).unwrap().genes;
+    let (folder, chosen, adapters) = (golden.checkpoint(), options(json!({})), Adapters::default());
+    let load = |device: &Device| {
+        let load = LoadEncoder { checkpoint: &folder, device, options: &chosen, adapters: &adapters };
+        cell_model("scfoundation").unwrap().gene_encoder(load)
+    };
+    for device in devices() {
+        let cells = if device.info().software { 1 } else { 3 };
+        let mut loaded: Loaded<'_, dyn GeneEncoder> = Loaded::new(&device, load).unwrap();
+        let (genes, dim) = (loaded.encoder().genes(), loaded.encoder().info().dim);
+        assert!(genes.len() == GENES && (0..).zip(genes).all(|(place, name)| list[name] == place));
+        assert_eq!(loaded.encoder().info().options["key"], json!("gene"));
+        // A cell without tokens does not count.
+        let read = all[..cells].iter().cloned().chain([CellTokens::default()]).map(Ok);
+        let mean = mean_over_cells(&mut loaded, read, || Ok::<_, ModelError>(())).unwrap();
+        assert!(mean.cells.iter().all(|&n| n as usize == cells));
+        let got: Vec<f32> =
+            index.iter().flat_map(|&gene| mean.values[gene * dim..][..dim].to_vec()).collect();
+        let stored = golden.f32s("gene.emb");
+        let size = index.len() * dim;
+        let sum = |at| stored.chunks(size).take(cells).map(|cell| f64::from(cell[at])).sum::<f64>();
+        let want: Vec<f32> = (0..size).map(|at| (sum(at) / cells as f64) as f32).collect();
+        assert_close(&got, &want, TOLERANCE, &format!("mean of gene.emb on {}", device.info().backend));
+        assert!(loaded.peak() > 0);
+    }
+    let device = Device::cpu(1).unwrap();
+    let load = LoadEncoder { checkpoint: &folder, device: &device, options: &chosen, adapters: &adapters };
+    let refused = cell_model("scgpt").unwrap().gene_encoder(load).err().unwrap().to_string();
+    assert!(refused.contains("scgpt gives no vectors of genes; scfoundation does"), "{refused}");
+}
+
+#[test]
 fn adapters_change_the_output_and_learn() {
     let Some((golden, checkpoint)) = open() else { return };
     let all = tokens(&golden, &checkpoint, json!({}));
@@ -271,7 +309,12 @@ fn what_cannot_be_read_is_refused() {
     let refused = encoder.hidden(&cut, -1).unwrap_err().to_string();
     assert!(refused.contains("not genes, T and S"), "{refused}");
     assert!(encoder.gene_embeddings(&cut).unwrap_err().to_string().contains("output = expression"));
-    let files =
-        |purpose| cell_model("scfoundation").unwrap().files(&golden.checkpoint(), purpose).unwrap().len();
+    let files = |purpose| {
+        cell_model("scfoundation")
+            .unwrap()
+            .files(&golden.checkpoint(), purpose, &Options::default())
+            .unwrap()
+            .len()
+    };
     assert_eq!((files(Purpose::Tokenize), files(Purpose::Embed)), (1, 2));
 }

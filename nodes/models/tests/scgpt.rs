@@ -12,7 +12,9 @@ mod common;
 use std::collections::BTreeSet;
 
 use celldag_models::scgpt::{Checkpoint, Encoder, Tokenizer, digits, edges, spread};
-use celldag_models::{Adapters, CellCounts, CellEncoder, CellTokenizer, CellTokens, Purpose, cell_model};
+use celldag_models::{
+    Adapters, CellCounts, CellEncoder, CellTokenizer, CellTokens, Options, Purpose, cell_model,
+};
 use celldag_shaders::Device;
 use common::learning::Learning;
 use common::{Golden, assert_close, devices, embed, options};
@@ -277,7 +279,8 @@ fn adapters_change_the_output_and_learn_as_with_peft() {
 fn exactly_the_files_that_are_read_are_named() {
     let Some((golden, _)) = open() else { return };
     let names = |purpose| -> Vec<String> {
-        let files = cell_model("scgpt").unwrap().files(&golden.checkpoint(), purpose).unwrap();
+        let files =
+            cell_model("scgpt").unwrap().files(&golden.checkpoint(), purpose, &Options::default()).unwrap();
         files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect()
     };
     assert_eq!(names(Purpose::Tokenize), ["args.json", "vocab.json"]);

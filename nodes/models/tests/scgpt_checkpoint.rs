@@ -77,7 +77,7 @@ fn adapters_find_their_layers_under_any_name() {
                 (0..rows * columns).map(|i| ((i * 37 % 101) as f32 - 50.0) / 500.0).collect();
             Slot::new(device.upload(&[rows, columns], &values).unwrap())
         };
-        let lora = Lora { a: values(4, 32), b: values(outputs, 4), scale: 2.0 };
+        let lora = Lora::new(values(4, 32), values(outputs, 4), 2.0);
         let adapters = Adapters::new(BTreeMap::from([(path.to_owned(), lora)]));
         let encoder = Encoder::load(&checkpoint, &device, &Options::default(), &adapters)?;
         let tokenizer = Tokenizer::new(&checkpoint, &golden.genes, &Options::default()).unwrap();

@@ -173,7 +173,7 @@ fn every_linear_layer_takes_an_adapter_under_both_names() {
                 (0..rows * columns).map(|i| ((i * 37 % 101) as f32 - 50.0) / 500.0).collect();
             Slot::new(device.upload(&[rows, columns], &values).unwrap())
         };
-        let lora = Lora { a: values(4, inputs), b: values(outputs, 4), scale: 2.0 };
+        let lora = Lora::new(values(4, inputs), values(outputs, 4), 2.0);
         let adapters = Adapters::new(BTreeMap::from([(path.to_owned(), lora)]));
         let encoder = Encoder::load(&checkpoint, &device, &Options::default(), &adapters)?;
         Ok::<_, ModelError>(embed(&encoder, &cells[..2]))
@@ -284,9 +284,25 @@ fn options_and_genes_that_do_not_exist_are_explained() {
 fn exactly_the_files_that_are_read_are_named() {
     let Some((golden, _)) = open() else { return };
     let names = |purpose| -> Vec<String> {
-        let files = cell_model("tgpt").unwrap().files(&golden.checkpoint(), purpose).unwrap();
+        let files =
+            cell_model("tgpt").unwrap().files(&golden.checkpoint(), purpose, &Options::default()).unwrap();
         files.iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect()
     };
     assert_eq!(names(Purpose::Tokenize), FILES);
     assert_eq!(names(Purpose::Embed), ["config.json", "pytorch_model.bin", "tokenizer.json"]);
+}
+
+#[test]
+fn a_column_without_a_name_is_unknown() {
+    let Some((_, checkpoint)) = open() else { return };
+    // The published vocabulary has the words `gene`, `0` and `1`.
+    let names = ["", " ", "LYZ"].map(str::to_owned).to_vec();
+    let genes = GeneIds::detect(&Table::new(names));
+    let tokenizer = Tokenizer::new(&checkpoint, &genes, &options(json!({}))).unwrap();
+    assert_eq!(tokenizer.coverage().matched, 1);
+    let counts = CellCounts { name: "a", columns: &[0, 1, 2], counts: &[3.0, 2.0, 1.0] };
+    let vocabulary = &checkpoint.vocabulary;
+    let want =
+        [vocabulary.begin, vocabulary.unknown, vocabulary.unknown, vocabulary.tokens["LYZ"], vocabulary.end];
+    assert_eq!(tokenizer.tokenize(&counts).unwrap().ids, want);
 }

@@ -1,14 +1,14 @@
 //! The kind `embed`: tokens to one vector a cell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use celldag_data::Table;
-use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Params, Step};
 use celldag_models::{
-    Adapters, CellModel, Cells, EncoderInfo, LoadEncoder, Loaded, Neighbourhood, Purpose, cell_model,
-    cell_models, embed_cells,
+    CellModel, Cells, EncoderInfo, LoadEncoder, Loaded, Neighbourhood, PeftAdapter, Purpose, cell_model,
+    embed_cells,
 };
 use celldag_shaders::{Device, Precision};
 use serde::Deserialize;
@@ -16,8 +16,8 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::tokens_file::TokensFile;
-use super::{checkpoint, options, output};
-use crate::artifacts::{CHECKPOINT, EMBEDDING, TOKENS};
+use super::{adapter, checkpoint, options, output};
+use crate::artifacts::{ADAPTER, CHECKPOINT, EMBEDDING, TOKENS};
 use crate::device;
 
 /// Tokens of a batch when nobody says: enough to keep a device busy, little enough for the caches of a processor.
@@ -33,13 +33,14 @@ struct Options {
     model: Option<String>,
     precision: String,
     batch_tokens: Option<usize>,
+    allow_unused: Vec<String>,
 }
 
 impl Kind for Embed {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "embed",
-            epoch: 2,
+            epoch: 3,
             about: "runs a model over tokens and writes one vector a cell",
             inputs: vec![
                 InPort { name: "tokens", ty: TOKENS, many: Multiplicity::One, about: "output of `tokenize`" },
@@ -49,6 +50,12 @@ impl Kind for Embed {
                     many: Multiplicity::One,
                     about: "folder of the model; must be the one the tokens were made for",
                 },
+                InPort {
+                    name: "adapter",
+                    ty: ADAPTER,
+                    many: Multiplicity::Optional,
+                    about: "PEFT folder laid over the model: of `lora-train` or Hugging Face peft",
+                },
             ],
             outputs: vec![OutPort {
                 name: "embedding",
@@ -56,19 +63,11 @@ impl Kind for Embed {
                 file: "embedding.h5ad",
                 about: "obsm[\"X_<model>\"], obs carried over, provenance in uns[\"celldag\"]",
             }],
-            params: [
-                Param::choice(
-                    "model",
-                    &options::model_names(),
-                    "must be the model of the tokens; if it is given, its options and its folder are checked before \
-                     anything runs",
-                )
-                .optional(),
-            ]
-            .into_iter()
-            .chain(options::computing())
-            .chain(options::params(Purpose::Embed).iter().cloned())
-            .collect(),
+            params: std::iter::once(options::of_tokens_model())
+                .chain(options::computing())
+                .chain([options::allow_unused()])
+                .chain(options::params(Purpose::Embed).iter().cloned())
+                .collect(),
             uses_device: true,
             wants_lineage: false,
         }
@@ -78,35 +77,25 @@ impl Kind for Embed {
         options::misplaced(params, Purpose::Embed)
     }
 
-    /// Without the parameter `model`, the model is only written in the tokens, which need not exist yet: then the files of
-    /// every model that the folder could be of belong into the key.
+    fn resolve(&self, params: &mut Params) {
+        options::resolve(params, Purpose::Embed);
+    }
+
+    fn parts(&self, params: &Params) -> BTreeMap<String, u32> {
+        options::epochs(params)
+    }
+
     fn input_files(
         &self,
         port: &str,
         path: &Path,
         params: &Params,
     ) -> Result<Option<Vec<PathBuf>>, NodeError> {
-        if port != "checkpoint" {
-            return Ok(None);
+        match port {
+            "checkpoint" => checkpoint::files_of_any(path, params).map(Some),
+            "adapter" => adapter::files(path).map(Some),
+            _ => Ok(None),
         }
-        if let Some(model) = params.get("model").and_then(|name| name.as_str()).and_then(cell_model) {
-            return checkpoint::files(model, path, Purpose::Embed).map(Some);
-        }
-        let (mut files, mut refusals) = (BTreeSet::new(), Vec::new());
-        for model in cell_models() {
-            match checkpoint::files(*model, path, Purpose::Embed) {
-                Ok(more) => files.extend(more),
-                Err(error) => refusals.push(format!("as {}: {error}", model.name())),
-            }
-        }
-        if files.is_empty() {
-            let message =
-                format!("the checkpoint is of no model that celldag knows\n{}", refusals.join("\n"));
-            return Err(
-                NodeError::data(message).help("`celldag models inspect DIR` says what a folder holds")
-            );
-        }
-        Ok(Some(files.into_iter().collect()))
     }
 
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
@@ -118,14 +107,17 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let tokens = TokensFile::open(&step.input("tokens")?.path)?;
     let obs = tokens.obs()?;
     let checkpoint = step.input("checkpoint")?;
-    let model = model(&tokens, options)?;
+    let model = model(&tokens, options.model.as_deref())?;
     let of_model = options::given(step.params, Purpose::Embed);
     of_model.expect_known(model, Purpose::Embed)?;
     let precision: Precision =
         options.precision.parse().map_err(|e| NodeError::parameter(format!("precision: {e}")))?;
     let device = device::open_in(step, precision)?;
-    let adapters = Adapters::default();
+    let adapter = step.optional_input("adapter");
+    let peft = adapter.map(|input| adapter::find(&input.path)).transpose()?;
+    let peft = peft.map(|folder| PeftAdapter::read(&folder)).transpose()?;
     let mut loaded = Loaded::new(&device, |device| {
+        let adapters = peft.as_ref().map(|peft| peft.adapters(device)).transpose()?.unwrap_or_default();
         model.encoder(LoadEncoder {
             checkpoint: &checkpoint.path,
             device,
@@ -157,12 +149,12 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     step.fact("parameters", info.parameters);
     step.fact("variant", info.variant.clone());
     #[expect(clippy::cast_precision_loss, reason = "a speed")]
-    step.execution("cells_per_second", (embedded as f64 / seconds.max(1e-9) * 100.0).round() / 100.0);
+    step.execution("cells_per_second", (embedded as f64 / seconds.max(1e-9) * 1e4).round() / 1e4);
     // How much memory a batch took depends on the machine and its limit: it is said beside the result, not in it.
     step.execution("peak_memory", loaded.peak());
     let dim = info.dim;
     report(step, &obs.index, &lengths, &embedding, dim)?;
-    let provenance = json!({
+    let mut provenance = json!({
         "model": model.name(),
         "variant": info.variant,
         "tokens": tokens.info().tokenizer.options,
@@ -172,16 +164,20 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
         "parameters": info.parameters,
         "checkpoint": checkpoint.digest,
         "vocabulary": info.vocabulary,
+        "allow_unused": options.allow_unused,
     });
+    if let Some(adapter) = adapter {
+        provenance["adapter"] = adapter.digest.as_str().into();
+    }
     let array = format!("X_{}", model.name());
     output::write(step.output("embedding")?, &obs, &array, dim, &embedding, &provenance)?;
     Ok(())
 }
 
 /// The model of the tokens; the one that was asked for, if one was.
-fn model(tokens: &TokensFile, options: &Options) -> Result<&'static dyn CellModel, NodeError> {
+pub(crate) fn model(tokens: &TokensFile, asked: Option<&str>) -> Result<&'static dyn CellModel, NodeError> {
     let name = tokens.info().model.as_str();
-    if let Some(asked) = options.model.as_deref().filter(|asked| *asked != name) {
+    if let Some(asked) = asked.filter(|asked| *asked != name) {
         return Err(NodeError::parameter(format!("the tokens are of the model `{name}`, not of `{asked}`")));
     }
     cell_model(name).ok_or_else(|| {
@@ -213,7 +209,7 @@ fn neighbourhoods(of: &Neighbourhood, obs: &Table) -> Result<Option<Vec<u32>>, N
 }
 
 /// Wrong dictionaries are the classic mistake: ids stay in range, and only the numbers are wrong.
-fn check_vocabulary(tokens: &TokensFile, model: &EncoderInfo) -> Result<(), NodeError> {
+pub(crate) fn check_vocabulary(tokens: &TokensFile, model: &EncoderInfo) -> Result<(), NodeError> {
     let made_with = &tokens.info().tokenizer;
     if made_with.vocabulary == model.vocabulary {
         return Ok(());
@@ -230,7 +226,7 @@ fn check_vocabulary(tokens: &TokensFile, model: &EncoderInfo) -> Result<(), Node
 }
 
 /// As many tokens as keep the device busy and whose widest intermediate still fits one binding of it.
-pub(super) fn default_batch(device: &Device, widest: usize) -> usize {
+pub(crate) fn default_batch(device: &Device, widest: usize) -> usize {
     let busy = if device.info().backend == "cpu" { CPU_BATCH } else { GPU_BATCH };
     let fits = device.largest_unsplit_bytes() / (4 * widest.max(1) as u64);
     usize::try_from(fits).map_or(busy, |fits| busy.min(fits)).max(1)

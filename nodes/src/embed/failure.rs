@@ -9,7 +9,7 @@ use super::tokens_file::TokensError;
 
 /// Why `tokenize`, `embed` or `embed-drug` stopped. Collects what the crates below report.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
@@ -35,7 +35,7 @@ impl From<Failure> for NodeError {
 }
 
 /// A model's error as a failure of a node.
-pub(super) fn model(error: &ModelError) -> NodeError {
+pub(crate) fn model(error: &ModelError) -> NodeError {
     match error {
         ModelError::Option(_) => NodeError::parameter(error.to_string()),
         ModelError::Device(_) if error.is_out_of_memory() => NodeError::device(error.to_string())

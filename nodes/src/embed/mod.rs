@@ -1,18 +1,23 @@
 //! Cells to vectors: the kinds `tokenize` and `embed`, and the tokens artifact between them.
 //!
 //! Both are the same for every model; what differs comes from the registry of `celldag-models`. Drugs have a kind of their
-//! own, `embed-drug`, over the same loading, batching and devices.
+//! own, `embed-drug`, and so have genes, `embed-genes`, over the same loading, batching and devices.
 
-mod checkpoint;
+pub(crate) mod adapter;
+mod aliases;
+pub(crate) mod checkpoint;
 mod drug;
-mod embed_cells;
-mod failure;
-mod options;
+pub(crate) mod embed_cells;
+mod empty;
+pub(crate) mod failure;
+mod genes;
+pub(crate) mod options;
 mod output;
 mod tokenize;
 mod tokens_file;
 
 pub use drug::{DrugTableError, EmbedDrug};
 pub use embed_cells::Embed;
+pub use genes::EmbedGenes;
 pub use tokenize::Tokenize;
 pub use tokens_file::{TokensError, TokensFile, TokensInfo, TokensWriter};

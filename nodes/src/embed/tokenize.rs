@@ -1,5 +1,6 @@
 //! The kind `tokenize`: counts of cells to the tokens of a model.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use celldag_data::{CellsFile, CountsSource, Csr, GeneIds, MatrixRef};
@@ -11,15 +12,14 @@ use celldag_models::{
 use rayon::prelude::*;
 use serde::Deserialize;
 
+use super::empty::Empty;
 use super::failure::Failure;
 use super::tokens_file::{TokensInfo, TokensWriter};
-use super::{checkpoint, options};
+use super::{aliases, checkpoint, options};
 use crate::artifacts::{CELLS, CHECKPOINT, TOKENS};
 
 /// Cells in memory at once.
 const CHUNK: usize = 1024;
-/// Cells named in a warning.
-const EXAMPLES: usize = 3;
 
 /// Counts to tokens.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,7 @@ impl Kind for Tokenize {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "tokenize",
-            epoch: 2,
+            epoch: 3,
             about: "turns raw counts into the tokens of a model",
             inputs: vec![
                 InPort {
@@ -73,6 +73,14 @@ impl Kind for Tokenize {
         options::misplaced(params, Purpose::Tokenize)
     }
 
+    fn resolve(&self, params: &mut Params) {
+        options::resolve(params, Purpose::Tokenize);
+    }
+
+    fn parts(&self, params: &Params) -> BTreeMap<String, u32> {
+        options::model_of(params).map(options::epoch).into_iter().collect()
+    }
+
     fn input_files(
         &self,
         port: &str,
@@ -83,7 +91,8 @@ impl Kind for Tokenize {
             return Ok(None);
         }
         let name = params.get("model").and_then(|v| v.as_str()).unwrap_or_default();
-        checkpoint::files(model(name)?, path, Purpose::Tokenize).map(Some)
+        let of_model = options::given(params, Purpose::Tokenize);
+        checkpoint::files(model(name)?, path, Purpose::Tokenize, &of_model).map(Some)
     }
 
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
@@ -123,26 +132,18 @@ fn run(
     step.fact("cells", seen.cells);
     step.fact("tokens", seen.tokens);
     step.fact("longest_cell", seen.longest);
-    step.fact("cells_without_known_gene", seen.empty);
-    if seen.cells > 0 && seen.empty == seen.cells {
+    if seen.cells > 0 && seen.empty.cells() == seen.cells {
         return Err(NodeError::data(format!(
-            "{}: none of the {} cells has a count in a gene of the vocabulary of {}, so every embedding would be NaN",
+            "{}: none of the {} cells has tokens for {}, so every embedding would be NaN: {}",
             cells.path().display(),
             seen.cells,
             model.name(),
+            seen.empty.in_words(),
         ))
         .help("check that `counts` names the matrix with the raw counts, that the genes are those of the model's species, and that the file was not cut to a few genes")
         .into());
     }
-    if seen.empty > 0 {
-        step.warn(format!(
-            "{} of {} cells have no gene of the vocabulary and get no tokens (their embedding will be NaN): {}{}",
-            seen.empty,
-            seen.cells,
-            seen.empty_examples.join(", "),
-            if seen.empty as usize > seen.empty_examples.len() { ", ..." } else { "" },
-        ));
-    }
+    seen.empty.report(step, seen.cells);
     let info = TokensInfo { model: model.name().to_owned(), tokenizer: tokenizer.info().clone() };
     writer.finish(step.output("tokens")?, &info, cells.obs())?;
     Ok(())
@@ -153,8 +154,7 @@ struct Seen {
     cells: u64,
     tokens: u64,
     longest: usize,
-    empty: u64,
-    empty_examples: Vec<String>,
+    empty: Empty,
 }
 
 fn tokenize_all(
@@ -180,7 +180,7 @@ fn tokenize_all(
             let tokens = |row| tokenizer.tokenize(&cell_counts(names, &counts, row));
             pool.install(|| (0..counts.rows()).into_par_iter().map(tokens).collect())
         };
-        for (result, cell) in rows.into_iter().zip(names) {
+        for (row, (result, cell)) in rows.into_iter().zip(names).enumerate() {
             let tokens = result.map_err(|bad| no_count(cells, matrix, cell, bad))?;
             let tokens: CellTokens = tokenizer.in_order(tokens);
             writer.push(&tokens)?;
@@ -188,10 +188,7 @@ fn tokenize_all(
             seen.tokens += tokens.len() as u64;
             seen.longest = seen.longest.max(tokens.len());
             if tokens.is_empty() {
-                seen.empty += 1;
-                if seen.empty_examples.len() < EXAMPLES {
-                    seen.empty_examples.push(format!("`{cell}`"));
-                }
+                seen.empty.add(tokenizer.why_empty(&cell_counts(names, &counts, row)), cell);
             }
         }
         step.progress.advance(counts.rows() as u64);
@@ -246,6 +243,9 @@ fn report_coverage(step: &Step<'_>, coverage: &Coverage, genes: &GeneIds) {
     step.fact("genes_repeated", coverage.repeated);
     if genes.versions_removed > 0 {
         step.fact("id_versions_removed", genes.versions_removed);
+    }
+    if let Some(hint) = aliases::hint(coverage) {
+        step.warn(hint);
     }
     // Few of the file's genes: wrong names or species. Few of the vocabulary's genes: a cut matrix, which shifts ranks.
     let few_of_file = 2 * coverage.matched < coverage.genes;

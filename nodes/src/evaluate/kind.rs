@@ -22,6 +22,10 @@ pub(super) struct Options {
     pub(super) calibration_bins: usize,
     pub(super) baselines: Vec<String>,
     pub(super) key: Option<String>,
+    pub(super) by: Vec<String>,
+    pub(super) bootstrap: usize,
+    pub(super) confidence: f64,
+    pub(super) seed: u64,
 }
 
 impl Kind for Evaluate {
@@ -29,7 +33,7 @@ impl Kind for Evaluate {
         let optional = |name, ty, about| InPort { name, ty, many: Multiplicity::Optional, about };
         KindSpec {
             name: "evaluate",
-            epoch: 2,
+            epoch: 3,
             about: "measures predictions per fold and over all test cells, beside trivial baselines",
             inputs: vec![
                 InPort {
@@ -38,7 +42,7 @@ impl Kind for Evaluate {
                     many: Multiplicity::Many,
                     about: "scores of test cells; folds of one model are joined, other axes tell models apart",
                 },
-                optional("cells", CELLS, "counts of the same cells, for the logistic regression baseline"),
+                optional("cells", CELLS, "counts of the same cells, for the logistic regression baseline and for `by`"),
                 optional("split", SPLIT, "the split that was trained on, for the baselines"),
                 optional(
                     "split_info",
@@ -74,6 +78,11 @@ impl Kind for Evaluate {
                     "what the model is compared with",
                 )
                 .default(json!(reference::NAMES)),
+                Param::list("by", ParamType::Text, "columns of obs of `cells` to measure by (tissue, drug ...); the groups of the split always are")
+                    .default(json!([])),
+                Param::int("bootstrap", "draws behind the intervals; 0: none").range(0, 100_000).default(1000),
+                Param::float("confidence", 0.5, 0.999, "share of draws that an interval holds").default(0.95),
+                Param::int("seed", "seed of the draws").default(0),
                 Param::text("key", "array of obsm for the map; default: the only one there is").optional(),
             ],
             uses_device: false,

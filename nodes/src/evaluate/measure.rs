@@ -55,11 +55,11 @@ impl Measured {
 /// Scores that are not finite.
 pub fn measure(model: &ScoredModel, classes: usize, bins: usize) -> Result<Measured, MetricError> {
     let folds = model.folds();
-    let per_fold = folds.iter().map(|(fold, cells)| Ok((*fold, metrics(cells, classes, bins)?)));
+    let per_fold = folds.iter().map(|(fold, cells)| Ok((*fold, of_cells(cells, classes, bins)?)));
     Ok(Measured {
         name: model.name.clone(),
         folds: per_fold.collect::<Result<_, MetricError>>()?,
-        merged: metrics(&model.cells.iter().collect::<Vec<_>>(), classes, bins)?,
+        merged: of_cells(&model.cells.iter().collect::<Vec<_>>(), classes, bins)?,
     })
 }
 
@@ -76,7 +76,8 @@ pub(super) fn confusion(cells: &[&ScoredCell], classes: usize) -> Result<Confusi
     Confusion::new(classes, &truth, &predicted, None)
 }
 
-fn metrics(cells: &[&ScoredCell], classes: usize, bins: usize) -> Result<Metrics, MetricError> {
+/// All metrics of some cells.
+pub(super) fn of_cells(cells: &[&ScoredCell], classes: usize, bins: usize) -> Result<Metrics, MetricError> {
     let confusion = confusion(cells, classes)?;
     let mut out =
         if classes == 2 { binary(cells, &confusion, bins)? } else { multiclass(cells, &confusion)? };
@@ -153,6 +154,7 @@ mod tests {
     fn cell(id: usize, truth: usize, score: f64) -> ScoredCell {
         ScoredCell {
             id: format!("c{id}"),
+            group: String::new(),
             fold: (0, id as u32 / 4),
             truth,
             predicted: usize::from(score >= 0.5),

@@ -12,6 +12,8 @@ use crate::learn::predictions::{Prediction, Predictions};
 pub struct ScoredCell {
     /// Name of the cell.
     pub id: String,
+    /// Its group in the split; may be empty.
+    pub group: String,
     /// (repeat, fold) that tested it.
     pub fold: (u32, u32),
     /// True class index.
@@ -104,6 +106,7 @@ fn scored(row: &Prediction, classes: &[String], threshold: f64) -> Result<(Score
     let said = index(&row.prediction)?;
     let cell = ScoredCell {
         id: row.cell_id.clone(),
+        group: row.group.clone(),
         fold: (row.repeat, row.fold),
         truth: index(&row.label)?,
         predicted,
@@ -114,7 +117,7 @@ fn scored(row: &Prediction, classes: &[String], threshold: f64) -> Result<(Score
 }
 
 /// The label of a gathered artifact without its fold: `fold=3,model=scgpt` → `scgpt`.
-fn model_name(label: &str, fallback: &str) -> String {
+pub(super) fn model_name(label: &str, fallback: &str) -> String {
     let rest: Vec<&str> = label
         .split(',')
         .filter(|part| !part.is_empty())

@@ -3,54 +3,34 @@
 use celldag_engine::document::Table;
 use serde_json::{Map, Value, json};
 
+use super::bootstrap::drawn_metrics;
 use super::measure::{Measured, deciding};
-use super::metrics::{MetricError, TwoLogit, ZeroDivision, nadeau_bengio};
+use super::metrics::{MetricError, TwoLogit, ZeroDivision};
 use super::models::ScoredModel;
 use super::table::fold_name;
 
-/// Metrics of the first table, in reading order.
-fn shown(classes: usize) -> &'static [&'static str] {
-    if classes == 2 {
-        &[
-            "f1",
-            "auroc",
-            "average_precision",
-            "mcc",
-            "accuracy",
-            "balanced_accuracy",
-            "precision",
-            "recall",
-            "brier",
-        ]
-    } else {
-        &[
-            "macro_f1",
-            "weighted_f1",
-            "auroc_ovr_macro",
-            "mcc",
-            "accuracy",
-            "balanced_accuracy",
-            "top2_accuracy",
-        ]
-    }
+/// Metrics of the first table, in reading order: those with intervals, and one that is only worth a look.
+fn shown(classes: usize) -> impl Iterator<Item = &'static str> {
+    let more = (classes > 2).then_some("top2_accuracy");
+    drawn_metrics(classes).iter().copied().chain(more)
 }
 
 /// Models and baselines side by side: mean ± sd over folds, and once over all test cells.
 pub(super) fn comparison(all: &[&Measured], classes: usize) -> Vec<Table> {
     let header = |first: &str| -> Vec<String> {
-        std::iter::once(first.to_owned()).chain(shown(classes).iter().map(|m| (*m).to_owned())).collect()
+        std::iter::once(first.to_owned()).chain(shown(classes).map(str::to_owned)).collect()
     };
     let mut out = Vec::new();
     if all.iter().any(|m| m.folds.len() > 1) {
         let rows = all.iter().map(|m| {
-            let cell = |metric: &&str| match m.spread(metric) {
+            let cell = |metric: &str| match m.spread(metric) {
                 Some(s) => json!(match s.sd {
                     Some(sd) => format!("{:.3} ± {sd:.3}{}", s.mean, partial(s.n, m.folds.len())),
                     None => format!("{:.3}{}", s.mean, partial(s.n, m.folds.len())),
                 }),
                 None => Value::Null,
             };
-            std::iter::once(json!(m.name)).chain(shown(classes).iter().map(cell)).collect()
+            std::iter::once(json!(m.name)).chain(shown(classes).map(cell)).collect()
         });
         out.push(Table {
             title: "Metrics: mean ± standard deviation over folds".to_owned(),
@@ -61,8 +41,8 @@ pub(super) fn comparison(all: &[&Measured], classes: usize) -> Vec<Table> {
         });
     }
     let rows = all.iter().map(|m| {
-        let cell = |metric: &&str| json!(m.merged.get(*metric).copied().flatten());
-        std::iter::once(json!(m.name)).chain(shown(classes).iter().map(cell)).collect()
+        let cell = |metric: &str| json!(m.merged.get(metric).copied().flatten());
+        std::iter::once(json!(m.name)).chain(shown(classes).map(cell)).collect()
     });
     out.push(Table {
         title: "Metrics once over all test cells".to_owned(),
@@ -111,54 +91,6 @@ pub(super) fn complete(all: &[&Measured]) -> Option<Table> {
         rows: metrics.iter().map(row).collect(),
         note: "Empty: undefined for these cells (never 0 or 1 instead).".to_owned(),
     })
-}
-
-/// Paired tests of each model against each baseline over folds.
-pub(super) fn paired(models: &[Measured], baselines: &[Measured], classes: usize) -> Option<Table> {
-    let mut rows = Vec::new();
-    for model in models {
-        for baseline in baselines {
-            for metric in deciding(classes) {
-                let (a, b): (Vec<f64>, Vec<f64>) = model
-                    .values(metric)
-                    .into_iter()
-                    .zip(baseline.values(metric))
-                    .filter_map(|(a, b)| Some((a?, b?)))
-                    .unzip();
-                let folds = model.folds.len();
-                if a.len() < 3 {
-                    continue;
-                }
-                let mean = a.iter().zip(&b).map(|(a, b)| a - b).sum::<f64>() / a.len() as f64;
-                let p = nadeau_bengio(&a, &b, 1.0 / (a.len() as f64 - 1.0)).map(|t| t.p_two_sided);
-                rows.push(vec![
-                    json!(model.name),
-                    json!(baseline.name),
-                    json!(metric),
-                    json!(mean),
-                    json!(if a.len() < folds {
-                        format!("{} of {folds}", a.len())
-                    } else {
-                        folds.to_string()
-                    }),
-                    json!(p.map(p_value)),
-                ]);
-            }
-        }
-    }
-    (!rows.is_empty()).then(|| Table {
-        title: "Difference of model and baseline over folds".to_owned(),
-        columns: ["model", "baseline", "metric", "mean difference", "folds", "p"].map(str::to_owned).to_vec(),
-        rows,
-        note:
-            "Over the folds where the metric is defined for both. p: paired t test corrected for the overlap of training sets (Nadeau and Bengio 2003), two-sided."
-                .to_owned(),
-    })
-}
-
-/// As text, because small ones would print as 0.000.
-fn p_value(p: f64) -> String {
-    if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
 /// Precision, recall and F1 of each class, with more than two.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::baseline::PcaLogistic;
 use super::models::{ScoredCell, ScoredModel};
+use super::threads::pool;
 use crate::learn::failure::data;
 use crate::learn::split::{Role, SplitTable};
 
@@ -79,10 +80,7 @@ pub(super) fn logistic(
         class.push(row.class);
     }
     let folds: Vec<_> = model.folds().into_iter().collect();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(step.threads.clamp(1, AT_ONCE))
-        .build()
-        .map_err(|e| NodeError::failed(e.to_string()))?;
+    let pool = pool(step, AT_ONCE)?;
     let one = |(fold, members): &((u32, u32), Vec<&ScoredCell>)| -> Result<Result<Vec<ScoredCell>, String>, NodeError> {
         step.check_cancelled()?;
         let Some((rows, class)) = training.get(fold) else {
@@ -109,6 +107,49 @@ pub(super) fn logistic(
         }
     }
     Ok(Ok(ScoredModel { name: LOGISTIC.to_owned(), cells: all }))
+}
+
+/// Baselines that could be made, and why others could not.
+#[derive(Default)]
+pub(super) struct Baselines {
+    pub(super) models: Vec<ScoredModel>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Makes the baselines `names` on the test cells of `like`.
+///
+/// # Errors
+/// Cells or splits that cannot be read or do not fit.
+pub(super) fn baselines(
+    step: &Step<'_>,
+    names: &[String],
+    like: &ScoredModel,
+    classes: usize,
+    split: Option<&SplitTable>,
+) -> Result<Baselines, NodeError> {
+    let mut out = Baselines::default();
+    for name in names {
+        match name.as_str() {
+            "majority" => out.models.push(majority(like, classes, split)),
+            "all-positive" if classes == 2 => out.models.push(all_positive(like)),
+            "logistic-regression" => match (step.optional_input("cells"), split) {
+                (Some(cells), Some(split)) => {
+                    let file = CellsFile::open(&cells.path).map_err(data)?;
+                    match logistic(step, like, classes, split, &file)? {
+                        Ok(model) => out.models.push(model),
+                        Err(why) => out.warnings.push(format!("no logistic regression baseline: {why}")),
+                    }
+                }
+                _ => out.warnings.push(
+                    "no logistic regression baseline: give `evaluate` the inputs `cells` and `split`, so that the model can \
+                     be compared with something that looks at the cells"
+                        .to_owned(),
+                ),
+            },
+            _ => {}
+        }
+    }
+    Ok(out)
 }
 
 fn scored(cell: &ScoredCell, scores: Vec<f64>) -> ScoredCell {

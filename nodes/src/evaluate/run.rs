@@ -4,12 +4,17 @@ use celldag_data::CellsFile;
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
 use celldag_engine::{NodeError, Step};
 
+use super::bootstrap;
+use super::by_group::{ByGroup, GroupColumn};
+use super::compare::{Comparison, compare, test_over_train};
 use super::fair::{Fair, fair};
 use super::figures::{self, Drawn};
 use super::kind::Options;
 use super::measure::{Measured, deciding, measure};
 use super::metrics::MetricError;
 use super::models::{self, Gathered, ScoredModel};
+use super::threads::pool;
+use super::uncertainty::{self, Uncertainty};
 use super::{page, provenance, reference, table, warnings};
 use crate::learn::failure::{data, io};
 use crate::learn::mlp::Embedding;
@@ -29,7 +34,7 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     let split = step.optional_input("split").map(|i| SplitTable::read(&i.path)).transpose()?;
     let info = step.optional_input("split_info").map(|i| SplitInfo::read(&i.path)).transpose()?;
     let study = study(step, options, gathered, split.as_ref(), info.as_ref())?;
-    let document = document(step, options, &study)?;
+    let document = document(step, options, &study, split.as_ref(), info.as_ref())?;
     let text = serde_json::to_string_pretty(&document).map_err(io)?;
     fs_err::write(step.output("report")?, text + "\n").map_err(io)?;
     table::write(step.output("metrics")?, &study.all())?;
@@ -78,7 +83,11 @@ fn study(
         Ok((m, result))
     };
     study.models = models.into_iter().map(measured).collect::<Result<_, _>>()?;
-    let baselines = baselines(step, options, &study, split)?;
+    // The model with the most folds decides; folds of the others are the same or fewer.
+    let baselines = match study.models.iter().max_by_key(|(m, _)| m.cells.len()) {
+        Some((like, _)) => reference::baselines(step, &options.baselines, like, n, split)?,
+        None => reference::Baselines::default(),
+    };
     study.baselines = baselines.models.into_iter().map(measured).collect::<Result<_, _>>()?;
     study.warnings.extend(baselines.warnings);
     let references: Vec<Measured> = study.baselines.iter().map(|(_, m)| m.clone()).collect();
@@ -140,48 +149,25 @@ fn notes(classes: &[String], options: &Options, info: Option<&SplitInfo>) -> Vec
     notes
 }
 
-/// Baselines that could be made, and why others could not.
-struct Baselines {
-    models: Vec<ScoredModel>,
-    warnings: Vec<String>,
-}
-
-fn baselines(
+fn document(
     step: &Step<'_>,
     options: &Options,
     study: &Study,
     split: Option<&SplitTable>,
-) -> Result<Baselines, NodeError> {
-    let mut out = Baselines { models: Vec::new(), warnings: Vec::new() };
-    // The model with the most folds decides; folds of the others are the same or fewer.
-    let Some((like, _)) = study.models.iter().max_by_key(|(m, _)| m.cells.len()) else { return Ok(out) };
-    let classes = study.classes.len();
-    for name in &options.baselines {
-        match name.as_str() {
-            "majority" => out.models.push(reference::majority(like, classes, split)),
-            "all-positive" if classes == 2 => out.models.push(reference::all_positive(like)),
-            "logistic-regression" => match (step.optional_input("cells"), split) {
-                (Some(cells), Some(split)) => {
-                    let file = CellsFile::open(&cells.path).map_err(data)?;
-                    match reference::logistic(step, like, classes, split, &file)? {
-                        Ok(model) => out.models.push(model),
-                        Err(why) => out.warnings.push(format!("no logistic regression baseline: {why}")),
-                    }
-                }
-                _ => out.warnings.push(
-                    "no logistic regression baseline: give `evaluate` the inputs `cells` and `split`, so that the model can \
-                     be compared with something that looks at the cells"
-                        .to_owned(),
-                ),
-            },
-            _ => {}
-        }
-    }
-    Ok(out)
-}
-
-fn document(step: &Step<'_>, options: &Options, study: &Study) -> Result<ReportDocument, NodeError> {
+    info: Option<&SplitInfo>,
+) -> Result<ReportDocument, NodeError> {
     let failed = |e: MetricError| NodeError::data(e.to_string());
+    let scored: Vec<&ScoredModel> = study.models.iter().chain(&study.baselines).map(|(m, _)| m).collect();
+    let settings =
+        bootstrap::Settings { draws: options.bootstrap, confidence: options.confidence, seed: options.seed };
+    let drawn = || Uncertainty::of(&scored, study.classes.len(), settings);
+    let uncertainty = pool(step, usize::MAX)?.install(drawn).map_err(failed)?;
+    let columns = group_columns(step, options, study, info)?;
+    let groups: Vec<ByGroup<'_>> = columns
+        .iter()
+        .map(|column| by_group(column, &scored, study.classes.len(), options.calibration_bins))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
     let classes = &study.classes;
     let models: Vec<Measured> = study.models.iter().map(|(_, m)| m.clone()).collect();
     let references: Vec<Measured> = study.baselines.iter().map(|(_, m)| m.clone()).collect();
@@ -198,7 +184,30 @@ fn document(step: &Step<'_>, options: &Options, study: &Study) -> Result<ReportD
         tables: page::comparison(&all, classes.len()),
         figures: Vec::new(),
     };
-    document.tables.extend(page::paired(&models, &references, classes.len()));
+    document.tables.extend(uncertainty.as_ref().map(|u| u.table(&all, classes.len())));
+    let ratio = study.models.first().and_then(|(_, m)| test_over_train(m, split));
+    let comparisons = compare(&models, &references, classes.len(), ratio);
+    let is_baseline = |c: &&Comparison| references.iter().any(|r| r.name == c.other);
+    let (with_baselines, with_models): (Vec<&Comparison>, Vec<&Comparison>) =
+        comparisons.iter().partition(is_baseline);
+    let test = |comparisons: &[&Comparison], title: &str, other: &str| {
+        uncertainty::paired(comparisons, uncertainty.as_ref(), title, other)
+    };
+    document.tables.extend(test(&with_models, "Difference of two models over folds", "other model"));
+    document.tables.extend(test(&with_baselines, "Difference of model and baseline over folds", "baseline"));
+    document.tables.extend(groups.iter().filter_map(|g| g.table(classes.len())));
+    for (name, entry) in &mut document.metrics {
+        let Some(entry) = entry.as_object_mut() else { continue };
+        if let Some(uncertainty) = &uncertainty {
+            entry.insert("intervals".to_owned(), uncertainty.numbers(name));
+        }
+        entry.insert("compared".to_owned(), uncertainty::compared(&comparisons, name));
+        let by: serde_json::Map<_, _> =
+            groups.iter().filter_map(|g| Some((g.column.name().to_owned(), g.numbers(name)?))).collect();
+        if !by.is_empty() {
+            entry.insert("by".to_owned(), by.into());
+        }
+    }
     document.tables.extend(page::by_fold(&all, classes.len()));
     let mut drawn: Vec<Drawn<'_>> =
         study.models.iter().map(|(model, _)| Drawn { model, faint: false }).collect();
@@ -249,6 +258,44 @@ fn document(step: &Step<'_>, options: &Options, study: &Study) -> Result<ReportD
     Ok(document)
 }
 
+/// The groups of the split, then the columns that the user named.
+fn group_columns(
+    step: &Step<'_>,
+    options: &Options,
+    study: &Study,
+    info: Option<&SplitInfo>,
+) -> Result<Vec<GroupColumn>, NodeError> {
+    let name = info.and_then(|i| i.group.as_deref()).unwrap_or("group");
+    let mut columns: Vec<GroupColumn> =
+        study.models.first().and_then(|(m, _)| GroupColumn::of_split(m, name)).into_iter().collect();
+    if options.by.is_empty() {
+        return Ok(columns);
+    }
+    let Some(cells) = step.optional_input("cells") else {
+        return Err(NodeError::parameter(
+            "`by` names columns of obs, but no cells stand on the port `cells`",
+        )
+        .help("write `in: {predictions: ..., cells: ...}`"));
+    };
+    let file = CellsFile::open(&cells.path).map_err(data)?;
+    for name in
+        options.by.iter().filter(|name| columns.iter().all(|c| c.name() != name.as_str())).collect::<Vec<_>>()
+    {
+        columns.push(GroupColumn::of_table(file.obs(), name)?);
+    }
+    Ok(columns)
+}
+
+fn by_group<'a>(
+    column: &'a GroupColumn,
+    models: &[&'a ScoredModel],
+    classes: usize,
+    bins: usize,
+) -> Result<ByGroup<'a>, MetricError> {
+    let measured = models.iter().map(|m| Ok((m.name.as_str(), column.measure(m, classes, bins)?)));
+    Ok(ByGroup { column, models: measured.collect::<Result<_, MetricError>>()? })
+}
+
 /// The deciding metrics of the models and of the best baseline, all over the same cells.
 fn headline(models: &[Measured], baselines: &[Measured], classes: usize) -> Vec<(String, Option<f64>)> {
     let all: Vec<&Measured> = models.iter().chain(baselines).collect();
@@ -267,7 +314,7 @@ fn headline(models: &[Measured], baselines: &[Measured], classes: usize) -> Vec<
 }
 
 /// Messages name things in backticks, as on a terminal; a page wants quotation marks.
-fn for_the_page(text: &str) -> String {
+pub(super) fn for_the_page(text: &str) -> String {
     let mut open = false;
     let quote = |c: char| match c {
         '`' => {

@@ -1,6 +1,10 @@
-//! Learning from labels: who may see which cell (`split`), and heads on embeddings (`mlp-head`).
+//! Learning from labels: who may see which cell (`split`), and heads on embeddings (`mlp-head`, `linear-head`).
 
 pub(crate) mod failure;
+mod fold;
+pub mod linear;
+pub mod lora;
 pub mod mlp;
+mod ports;
 pub mod predictions;
 pub mod split;

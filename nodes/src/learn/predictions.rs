@@ -7,7 +7,7 @@ use celldag_engine::NodeError;
 use super::failure::io;
 
 /// Columns that every file has, in order.
-const COLUMNS: [&str; 9] =
+pub(crate) const COLUMNS: [&str; 9] =
     ["cell_id", "dataset", "group", "repeat", "fold", "label", "positive", "score", "prediction"];
 
 /// One tested cell.

@@ -5,14 +5,14 @@ use std::cell::Cell;
 use celldag_data::{CellsFile, Csr, Dtype, GeneIds, H5adWriter, MatrixRef, Table};
 use celldag_engine::{NodeError, Step};
 
-pub(super) use crate::failure::data;
+pub(crate) use crate::failure::data;
 use crate::prep::{Rows, Visit};
 
 /// Cells read at once: a few megabytes of a usual matrix, so that memory does not depend on the number of cells.
 const CHUNK: usize = 1024;
 
 /// Opens the cells on port `cells` and passes the reader's warnings on.
-pub(super) fn open(step: &Step<'_>) -> Result<CellsFile, NodeError> {
+pub(crate) fn open(step: &Step<'_>) -> Result<CellsFile, NodeError> {
     let file = CellsFile::open(&step.input("cells")?.path).map_err(data)?;
     for warning in file.warnings() {
         step.warn(warning.clone());
@@ -80,7 +80,7 @@ impl Rows for FileRows<'_> {
 }
 
 /// Symbols of the genes where the file knows them, otherwise the names in `var`.
-pub(super) fn symbols(var: &Table) -> Vec<String> {
+pub(crate) fn symbols(var: &Table) -> Vec<String> {
     let ids = GeneIds::detect(var);
     let names = var.index.iter().zip(ids.symbols);
     names.map(|(name, symbol)| symbol.unwrap_or_else(|| name.clone())).collect()

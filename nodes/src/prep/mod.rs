@@ -4,7 +4,7 @@
 //! in chunks) and give f64 results, so that a classifier can fit every step on its training cells alone. The numbers
 //! follow Scanpy 1.11 (Wolf et al. 2018, 10.1186/s13059-017-1382-0), against which the tests compare them.
 
-mod cells;
+pub(crate) mod cells;
 mod dense;
 pub mod hvg;
 mod moments;

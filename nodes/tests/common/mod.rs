@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(clippy::print_stdout, reason = "says which tests were skipped")]
 
+pub(crate) mod cells;
 pub(crate) mod golden;
 
 use std::path::PathBuf;

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use celldag_engine::LoadOptions;
+use celldag_engine::{Diagnostics, LoadOptions, Param, with_value};
 use celldag_models::{Purpose, cell_model, cell_models};
 use serde_json::{Value, json};
 
-use super::shared::{Execution, check, execute};
+use super::shared::{Execution, check, execute, refuse_model};
 use crate::args::EmbedArgs;
 use crate::failure::Failure;
 use crate::kinds::registry;
@@ -27,17 +27,15 @@ pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
 
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.
 fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
+    refuse_model(&args.with)?;
     let registry = registry();
     let model = cell_model(&args.model);
     // An option that both kinds know goes where this model has it; what no model has is a parameter of the kind itself.
-    let takes = |kind: &str, purpose: Purpose, name: &str| {
+    let takes = |kind: &str, purpose: Purpose, name: &str| -> Option<&Param> {
         let any = cell_models().iter().any(|m| m.options(purpose).iter().any(|option| option.name == name));
-        match model {
-            Some(model) if any => model.options(purpose).iter().any(|option| option.name == name),
-            _ => {
-                registry.get(kind).is_some_and(|kind| kind.spec.params.iter().any(|param| param.name == name))
-            }
-        }
+        let has = model.is_none_or(|model| model.options(purpose).iter().any(|option| option.name == name));
+        let param = registry.get(kind)?.spec.params.iter().find(|param| param.name == name);
+        param.filter(|_| has || !any)
     };
     let mut tokenize = json!({ "model": args.model });
     let mut embed = json!({ "model": args.model });
@@ -45,8 +43,9 @@ fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
         let known = [("tokenize", Purpose::Tokenize, &mut tokenize), ("embed", Purpose::Embed, &mut embed)];
         let mut used = false;
         for (kind, purpose, with) in known {
-            if takes(kind, purpose, name) {
-                with[name] = typed(value);
+            if let Some(param) = takes(kind, purpose, name) {
+                with[name] =
+                    literal(with_value(param, value).map_err(|finding| Diagnostics::from(*finding))?);
                 used = true;
             }
         }
@@ -60,7 +59,7 @@ fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
             });
         }
     }
-    let absolute = |path: &Path| std::path::absolute(path).map(|p| p.display().to_string());
+    let absolute = |path: &Path| std::path::absolute(path).map(|p| escaped(&p.display().to_string()));
     let checkpoint = absolute(&args.checkpoint)?;
     Ok(json!({
         "celldag": 1,
@@ -82,10 +81,16 @@ fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
     .to_string())
 }
 
-/// A value of the command line: a number or truth value where it reads as one, else text.
-fn typed(value: &str) -> Value {
-    match serde_json::from_str(value) {
-        Ok(number_or_bool @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => number_or_bool,
-        _ => Value::String(value.to_owned()),
+/// A value as a pipeline file writes it.
+fn literal(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escaped(&text)),
+        Value::Array(items) => items.into_iter().map(literal).collect(),
+        other => other,
     }
+}
+
+/// Text of the command line refers to no parameter of a pipeline.
+fn escaped(text: &str) -> String {
+    text.replace("${", "$${")
 }

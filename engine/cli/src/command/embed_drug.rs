@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use celldag_engine::{JobOutput, Pipeline};
 
-use super::shared::{Execution, execute};
+use super::shared::{Execution, execute, refuse_model};
 use crate::args::EmbedDrugArgs;
 use crate::failure::Failure;
 use crate::kinds::{find, registry};
@@ -21,6 +21,7 @@ pub(crate) fn run(args: &EmbedDrugArgs, output: &Output) -> Result<(), Failure> 
         }
         inputs.push((port.to_owned(), String::new(), std::path::absolute(path)?));
     }
+    refuse_model(&args.with)?;
     let mut with = vec![("model".to_owned(), args.model.clone())];
     with.extend(args.with.iter().cloned());
     let mut pipeline = Pipeline::single(find(&registry(), KIND)?.clone(), &with, &inputs)?;

@@ -9,6 +9,7 @@ pub(crate) mod graph;
 pub(crate) mod models;
 pub(crate) mod nodes;
 pub(crate) mod plan;
+pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -93,7 +93,11 @@ fn explain(root: &Path, sightings: &[Sighting], files: &[FileReport], licences: 
 
 fn describe(root: &Path, sighting: &Sighting, licences: &[PathBuf]) -> String {
     let (files, verdict, rows) = match &sighting.found {
-        Found::Complete { files, info, memory } => (files, "complete".to_owned(), facts(info, *memory)),
+        Found::Complete { files, info, memory } => (
+            files,
+            "complete, no tensor is missing, misshapen or left over".to_owned(),
+            facts(info, *memory, sighting.vocabulary),
+        ),
         Found::Broken { files, problem } => (files, problem.to_string(), Vec::new()),
         Found::Absent { problem } => return format!("{}: {problem}\n", sighting.model),
     };
@@ -107,21 +111,21 @@ fn describe(root: &Path, sighting: &Sighting, licences: &[PathBuf]) -> String {
     for file in licences {
         licence.push_str(&format!("; see {}", file.display()));
     }
-    let more = [("names", sighting.vocabulary.to_owned()), ("reads", read.join(", ")), ("licence", licence)];
+    let more = [("reads", read.join(", ")), ("licence", licence)];
     for (name, value) in rows.into_iter().chain(more) {
         out.push_str(&format!("  {name:14} {value}\n"));
     }
     out
 }
 
-fn facts(info: &EncoderInfo, memory: u64) -> Vec<(&'static str, String)> {
+fn facts(info: &EncoderInfo, memory: u64, names: &str) -> Vec<(&'static str, String)> {
     vec![
         ("variant", info.variant.clone()),
         ("parameters", info.parameters.to_string()),
         ("layers", info.layers.to_string()),
         ("dimensions", info.dim.to_string()),
         ("context", info.context.to_string()),
-        ("vocabulary", info.vocabulary_size.to_string()),
+        ("vocabulary", format!("{} tokens ({names})", info.vocabulary_size)),
         ("memory", format!("{} of weights on the device", bytes(memory))),
     ]
 }

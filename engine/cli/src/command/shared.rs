@@ -144,6 +144,7 @@ pub(crate) fn execute(
         only: execution.only.to_vec(),
         force: execution.force.to_vec(),
         keep_going: execution.keep_going,
+        offline: execution.compute.offline,
         ..RunOptions::default()
     };
     if let Some(jobs) = execution.compute.jobs {
@@ -197,4 +198,15 @@ pub(crate) fn read_document(path: &Path) -> Option<ReportDocument> {
 /// A path as short as it can be from where the user is.
 pub(crate) fn shown(path: &Path) -> &Path {
     std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
+}
+
+/// Refuses `--with model=...` where the model is an argument of its own: two answers to one question.
+pub(crate) fn refuse_model(with: &[(String, String)]) -> Result<(), Failure> {
+    match with.iter().find(|(name, _)| name == "model") {
+        None => Ok(()),
+        Some((name, value)) => Err(Failure::Usage {
+            message: format!("--with {name}={value}: the model is what --model says"),
+            help: Some(format!("write --model {value}, and leave --with {name} out")),
+        }),
+    }
 }

@@ -294,3 +294,31 @@ fn one_kind_on_given_files() {
     kind `count` needs the input `text` (text): what to count (add --in text=PATH)
     "#);
 }
+
+#[test]
+fn defaults_that_follow_from_other_parameters_are_written_out() {
+    let folder = Folder::new();
+    let text = "celldag: 1
+nodes:
+  usual: {uses: make, with: {text: greeting}}
+  given: {uses: make, with: {text: greeting, note: hi}}
+  other: {uses: make, with: {text: a}}
+";
+    let pipeline = good(&folder, text, &set(&[]));
+    let note = |node: &str| {
+        let job = pipeline.jobs.iter().find(|job| job.node == node).unwrap();
+        (job.params.get("note").cloned().unwrap(), job.kind.kind.parts(&job.params).get("greeting").copied())
+    };
+    assert_eq!(note("usual"), (json!("hello"), Some(3)));
+    assert_eq!(note("given"), (json!("hi"), Some(3)));
+    assert_eq!(note("other"), (json!(null), None));
+    let kind = crate::testing::registry().get("make").unwrap().clone();
+    let step = |with: &[(&str, &str)]| {
+        let with: Vec<(String, String)> = with.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        Pipeline::single(kind.clone(), &with, &[]).map(|pipeline| pipeline.jobs[0].params.clone())
+    };
+    // `celldag step` gives the same key, and a text is a text whatever it looks like.
+    assert_eq!(step(&[("text", "greeting")]).unwrap(), pipeline.jobs[0].params);
+    assert_eq!(step(&[("text", "a"), ("note", "33")]).unwrap().get("note"), Some(&json!("33")));
+    assert!(step(&[("text", "a"), ("times", "often")]).is_err());
+}

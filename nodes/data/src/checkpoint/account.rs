@@ -140,6 +140,16 @@ impl Weights {
         unused.map(str::to_owned).collect()
     }
 
+    /// Those of `patterns` that mean no tensor that was not taken: misspelt, or of another checkpoint. Asked when the model
+    /// is complete.
+    #[must_use]
+    pub fn idle<'p>(&self, patterns: &[&'p str]) -> Vec<&'p str> {
+        let account = self.account();
+        let left: Vec<&str> = self.names_in_order().filter(|name| !account.taken.contains(*name)).collect();
+        let idle = |pattern: &&&str| !left.iter().any(|name| matches(pattern, name));
+        patterns.iter().filter(idle).copied().collect()
+    }
+
     fn account(&self) -> MutexGuard<'_, Account> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }

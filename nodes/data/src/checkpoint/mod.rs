@@ -59,6 +59,7 @@ pub use open::Format;
 pub use safetensors_file::SafetensorsFile;
 pub use stored::Stored;
 pub use weights::Weights;
+pub use wrappers::unwrapped;
 
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,12 @@ use celldag_data::tokenizer::{TextTokenizer, TokenizerError};
 use celldag_data::vocabulary::read_json;
 use serde::Deserialize;
 
-use super::config::Config;
 use super::embed::{Pooling, Readout};
-use crate::blocks::Normalize;
+use crate::blocks::{BertConfig, Normalize};
 use crate::error::ModelError;
 use crate::model::Purpose;
 use crate::option::Options;
-use crate::sentence::{SentenceDefaults, SentenceSettings, SentenceTokenizer};
+use crate::sentence::{SentenceDefaults, SentenceSettings, SentenceTokenizer, fitting};
 
 const CONFIG: &str = "config.json";
 const MODULES: &str = "modules.json";
@@ -30,7 +29,11 @@ struct Module {
 
 #[derive(Deserialize)]
 struct Length {
+    #[serde(default)]
     max_seq_length: Option<usize>,
+    /// Whether texts are lower-cased before the tokenizer sees them, whatever it does itself.
+    #[serde(default)]
+    do_lower_case: bool,
 }
 
 /// `1_Pooling/config.json`.
@@ -49,13 +52,15 @@ struct PoolingModes {
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// The configuration.
-    pub config: Config,
+    pub config: BertConfig,
     /// How its authors read it, if they say so.
     pub readout: Readout,
     folder: PathBuf,
     tokenizer_files: Vec<PathBuf>,
     /// Most tokens of a text.
     max_length: usize,
+    /// Whether texts are lower-cased.
+    lower_case: bool,
     /// Files that were read for the fields above.
     read: Vec<PathBuf>,
 }
@@ -78,18 +83,19 @@ impl Checkpoint {
                     .to_owned(),
             });
         }
-        let config = Config::read(&config_file)?;
+        let config = BertConfig::read(&config_file, "BERT text encoder", "bert")?;
         read.push(config_file);
         let tokenizer_files = TextTokenizer::files(&folder)
             .ok_or_else(|| TokenizerError::Missing { folder: folder.clone() })?;
-        let mut max_length = config.max_position_embeddings;
+        let (mut max_length, mut lower_case) = (config.max_position_embeddings, false);
         let length_file = folder.join(LENGTH);
         if length_file.is_file() {
             let length: Length = read_json(&length_file)?;
             max_length = length.max_seq_length.unwrap_or(max_length).min(max_length);
+            lower_case = length.do_lower_case;
             read.push(length_file);
         }
-        Ok(Self { config, readout, folder, tokenizer_files, max_length, read })
+        Ok(Self { config, readout, folder, tokenizer_files, max_length, lower_case, read })
     }
 
     /// Exactly the files that are read for a purpose, sorted.
@@ -117,18 +123,9 @@ impl Checkpoint {
     /// The tokenizer of the text.
     ///
     /// # Errors
-    /// When it is damaged, or has more tokens than the weights.
+    /// When it is damaged, or has more tokens than the weights or far fewer.
     pub fn text_tokenizer(&self) -> Result<TextTokenizer, ModelError> {
-        let tokenizer = TextTokenizer::in_folder(&self.folder)?;
-        let size = tokenizer.vocabulary().values().max().map_or(0, |&last| last as usize + 1);
-        if size > self.config.vocab_size {
-            return Err(ModelError::WrongDictionary {
-                config: self.folder.join(CONFIG),
-                vocab_size: self.config.vocab_size,
-                found: format!("{size} ({})", self.tokenizer_files[0].display()),
-            });
-        }
-        Ok(tokenizer)
+        fitting(&self.folder, (&self.folder.join(CONFIG), self.config.vocab_size), &self.tokenizer_files[0])
     }
 
     /// Most tokens of a text where nobody says, those around it included.
@@ -145,7 +142,13 @@ impl Checkpoint {
         let context = self.config.max_position_embeddings;
         let defaults = SentenceDefaults { max_genes: None, max_length: self.max_length, context };
         let settings = SentenceSettings::new(options, defaults)?;
-        SentenceTokenizer::new(self.text_tokenizer()?, genes, ("bert-text", self.config.variant()), settings)
+        let mut genes = genes.clone();
+        if self.lower_case {
+            for name in genes.symbols.iter_mut().chain(&mut genes.ensembl).flatten() {
+                *name = name.to_lowercase();
+            }
+        }
+        SentenceTokenizer::new(self.text_tokenizer()?, &genes, ("bert-text", self.config.variant()), settings)
     }
 }
 

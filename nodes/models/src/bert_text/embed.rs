@@ -7,38 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use crate::adapter::Adapters;
-use crate::blocks::{BertEncoder, Normalize, depth};
+use crate::blocks::{BERT, BERT_UNREAD, BertEncoder, Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
-use crate::params::Params;
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
+use crate::published::Published;
 use crate::tokens::CellTokens;
 use crate::vocabulary::digest;
-use crate::wrappers::unwrapped;
-
-/// Parts of published files that embeddings do not need: the pooler, which sentence encoders do not use, the heads of masked
-/// language models and classifiers, and a buffer of 0, 1, 2, ... that old versions of transformers wrote.
-const IGNORED: [&str; 4] = ["pooler.", "cls.", "classifier.", "embeddings.position_ids"];
-/// What names begin with where the file holds a model with a head.
-const PREFIX: &str = "bert.";
 
 pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-999, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, -2: of the one before, and so on",
     },
     ModelOption {
         name: "normalize",
         ty: OptionType::Choice(&["none", "l2"]),
-        default: "l2 where modules.json of the checkpoint says so",
+        default: OptionDefault::Decided("l2 where modules.json of the checkpoint says so"),
         about: "l2: every vector is divided by its length",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["mean", "cls", "max"]),
-        default: "what 1_Pooling/config.json of the checkpoint says, else mean",
+        default: OptionDefault::Decided("what 1_Pooling/config.json of the checkpoint says, else mean"),
         about: "mean of all tokens with [CLS] and [SEP], the [CLS] token, or the largest values of all tokens",
     },
 ];
@@ -95,7 +88,7 @@ impl Encoder {
         adapters: &Adapters,
     ) -> Result<Self, ModelError> {
         let config = &checkpoint.config;
-        let sizes = config.sizes().map_err(ModelError::Option)?;
+        let sizes = config.sizes()?;
         let (chosen, usual): (Chosen, Readout) = (options.read()?, checkpoint.readout);
         let readout = Readout {
             layer: chosen.layer.unwrap_or(usual.layer),
@@ -104,18 +97,9 @@ impl Encoder {
         };
         depth(readout.layer, config.num_hidden_layers)?;
         let vocabulary = checkpoint.text_tokenizer()?.vocabulary();
-        let bare = |name: &str| {
-            let name = unwrapped(name);
-            name.strip_prefix(PREFIX).map_or_else(|| name.clone(), str::to_owned)
-        };
-        let weights = Weights::open(&[checkpoint.weights_file()?])?.rename(|name| Some(bare(name)))?;
-        let adapters = adapters.renamed(bare)?;
-        let (model, parameters) = weights.load(&IGNORED, |weights| {
-            let params = Params::new(weights, device).adapted(&adapters);
-            let model = BertEncoder::load(&params, &sizes)?;
-            Ok::<_, ModelError>((model, params.taken()))
-        })?;
-        adapters.finish()?;
+        let published = Published::new(Weights::open(&[checkpoint.weights_file()?])?, adapters, BERT)?;
+        let (model, parameters) =
+            published.load(device, options, &BERT_UNREAD, |params| BertEncoder::load(params, &sizes))?;
         let info = EncoderInfo {
             variant: config.variant(),
             vocabulary: digest(&vocabulary),
@@ -124,7 +108,7 @@ impl Encoder {
             layers: config.num_hidden_layers,
             dim: config.hidden_size,
             parameters,
-            widest: config.intermediate_size.max(config.hidden_size),
+            widest: config.widest(),
             options: written_out(&readout),
             ..EncoderInfo::default()
         };

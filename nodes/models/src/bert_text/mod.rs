@@ -3,7 +3,6 @@
 //! what their training is worth.
 
 mod checkpoint;
-mod config;
 mod embed;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +11,6 @@ use celldag_data::GeneIds;
 
 pub use crate::blocks::Normalize;
 pub use checkpoint::Checkpoint;
-pub use config::Config;
 pub use embed::{Encoder, Pooling, Readout};
 
 use crate::encoder::CellEncoder;
@@ -49,7 +47,15 @@ impl CellModel for BertText {
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    fn epoch(&self) -> u32 {
+        2
+    }
+
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["query", "value"]
+    }
+
+    fn files(&self, checkpoint: &Path, purpose: Purpose, _: &Options) -> Result<Vec<PathBuf>, ModelError> {
         Checkpoint::find(checkpoint)?.files(purpose)
     }
 

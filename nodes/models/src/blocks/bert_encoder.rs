@@ -8,6 +8,12 @@ use crate::error::ModelError;
 use crate::params::Params;
 use crate::tokens::CellTokens;
 
+/// What the names of a BERT begin with in a file of one with a head.
+pub(crate) const BERT: &str = "bert";
+/// Parts of published files that embeddings do not need: heads of masked tokens and of classes, the pooler, and a buffer of
+/// 0, 1, 2, ... that old versions of transformers wrote.
+pub(crate) const BERT_UNREAD: [&str; 4] = ["cls.", "pooler.", "classifier.", "embeddings.position_ids"];
+
 /// Sizes of a BERT.
 #[derive(Clone, Copy, Debug)]
 pub struct BertSizes {
@@ -51,12 +57,12 @@ impl BertEncoder {
                 *value += of_type;
             }
         }
-        let layer = |index| BertLayer::load(&params.at("encoder").at("layer").at(index), shape);
+        let layer = |_, params: &Params<'_>| BertLayer::load(params, shape);
         Ok(Self {
             words: embeddings.at("word_embeddings").weight("weight", &[vocabulary, hidden])?,
             positions: params.device().upload(&[context, hidden], &positions)?,
             norm: LayerNorm::load(&embeddings.at("LayerNorm"), hidden, shape.eps)?,
-            layers: (0..layers).map(layer).collect::<Result<_, _>>()?,
+            layers: params.at("encoder").at("layer").layers(layers, layer)?,
             context,
             vocabulary,
         })

@@ -1,5 +1,7 @@
 //! `Conv1D` of transformers' GPT-2: a linear layer whose weight is stored transposed, `[inputs, outputs]`.
 
+use celldag_data::checkpoint::Stored;
+
 use super::{Linear, PackedQkv};
 use crate::error::ModelError;
 use crate::params::Params;
@@ -10,8 +12,8 @@ use crate::params::Params;
 /// # Errors
 /// When a tensor is missing or has another shape.
 pub fn conv1d(params: &Params<'_>, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
-    let weight = transposed(&params.values("weight", &[inputs, outputs])?, inputs, outputs);
-    let weight = params.device().upload(&[outputs, inputs], &weight)?;
+    let weight = turned(params.stored("weight", &[inputs, outputs])?, [inputs, outputs]);
+    let weight = params.upload(&[outputs, inputs], weight)?;
     let bias = params.tensor("bias", &[outputs])?;
     Ok(Linear::of(weight, Some(bias), params.lora(inputs, outputs)?))
 }
@@ -21,13 +23,23 @@ pub fn conv1d(params: &Params<'_>, inputs: usize, outputs: usize) -> Result<Line
 /// # Errors
 /// When a tensor is missing or has another shape.
 pub fn conv1d_qkv(params: &Params<'_>, width: usize) -> Result<PackedQkv, ModelError> {
-    let weight = transposed(&params.values("weight", &[width, 3 * width])?, width, 3 * width);
+    let weight = turned(params.stored("weight", &[width, 3 * width])?, [width, 3 * width]);
     let bias = params.values("bias", &[3 * width])?;
     PackedQkv::new(params, (&weight, &bias), width, params.lora(width, 3 * width)?)
 }
 
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = vec![0.0; values.len()];
+/// `[rows, columns]` as `[columns, rows]`, in the precision of the checkpoint.
+fn turned(values: Stored, shape: [usize; 2]) -> Stored {
+    match values {
+        Stored::F32(values) => Stored::F32(transposed(&values, shape)),
+        Stored::F16(bits) => Stored::F16(transposed(&bits, shape)),
+        Stored::Bf16(bits) => Stored::Bf16(transposed(&bits, shape)),
+        Stored::F64(values) => Stored::F64(transposed(&values, shape)),
+    }
+}
+
+fn transposed<T: Copy + Default>(values: &[T], [rows, columns]: [usize; 2]) -> Vec<T> {
+    let mut out = vec![T::default(); values.len()];
     for (row, line) in values.chunks_exact(columns).enumerate() {
         for (column, &value) in line.iter().enumerate() {
             out[column * rows + row] = value;
@@ -40,6 +52,9 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 mod tests {
     #[test]
     fn rows_become_columns() {
-        assert_eq!(super::transposed(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(
+            super::transposed(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3]),
+            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        );
     }
 }

@@ -1,5 +1,8 @@
 //! `torch.nn.Linear`, and several of them in one weight.
 
+use std::ops::Range;
+
+use celldag_data::checkpoint::Stored;
 use celldag_shaders::ops::{self, Activation};
 use celldag_shaders::{Result, Tensor};
 
@@ -66,21 +69,21 @@ pub struct PackedQkv {
 }
 
 impl PackedQkv {
-    /// Of host values: `weight` `[3 width, inputs]` row-major, `bias` `[3 width]`.
+    /// Of host values: `weight` `[3 width, inputs]` row-major in the precision of the checkpoint, `bias` `[3 width]`.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn new(
+    pub(crate) fn new(
         params: &Params<'_>,
-        (weight, bias): (&[f32], &[f32]),
+        (weight, bias): (&Stored, &[f32]),
         width: usize,
         lora: Option<Lora>,
     ) -> Result<Self, ModelError> {
         let inputs = weight.len() / (3 * width);
         let part = |index: usize| -> Result<Linear, ModelError> {
             let rows = index * width..(index + 1) * width;
-            let values = &weight[rows.start * inputs..rows.end * inputs];
-            let weight = params.device().upload(&[width, inputs], values)?;
+            let values = part_of(weight, rows.start * inputs..rows.end * inputs);
+            let weight = params.upload(&[width, inputs], values)?;
             let bias = params.device().upload(&[width], &bias[rows])?;
             Ok(Linear::of(weight, Some(bias), None))
         };
@@ -97,7 +100,7 @@ impl PackedQkv {
         layer: &Params<'_>,
         width: usize,
     ) -> Result<Self, ModelError> {
-        let weight = params.values(weight, &[3 * width, width])?;
+        let weight = params.stored(weight, &[3 * width, width])?;
         let bias = params.values(bias, &[3 * width])?;
         Self::new(params, (&weight, &bias), width, layer.lora(width, 3 * width)?)
     }
@@ -120,5 +123,14 @@ impl PackedQkv {
             ops::add(plain, &ops::slice_columns(&term, part * self.width..(part + 1) * self.width)?)
         };
         Ok([add(0, &q)?, add(1, &k)?, add(2, &v)?])
+    }
+}
+
+fn part_of(values: &Stored, range: Range<usize>) -> Stored {
+    match values {
+        Stored::F32(values) => Stored::F32(values[range].to_vec()),
+        Stored::F16(bits) => Stored::F16(bits[range].to_vec()),
+        Stored::Bf16(bits) => Stored::Bf16(bits[range].to_vec()),
+        Stored::F64(values) => Stored::F64(values[range].to_vec()),
     }
 }

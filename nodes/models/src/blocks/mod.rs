@@ -1,6 +1,7 @@
 //! Parts that several models are built of, with the tensor names of their PyTorch originals.
 
 mod bert;
+mod bert_config;
 mod bert_encoder;
 mod conv1d;
 mod l2;
@@ -13,12 +14,14 @@ mod rows_from_end;
 mod transformer_layer;
 
 pub use bert::{BertLayer, BertShape};
+pub use bert_config::BertConfig;
+pub(crate) use bert_encoder::{BERT, BERT_UNREAD};
 pub use bert_encoder::{BertEncoder, BertSizes};
 pub use conv1d::{conv1d, conv1d_qkv};
 pub use l2::Normalize;
 pub use layer_norm::LayerNorm;
 pub use linear::{Linear, PackedQkv};
-pub(crate) use performer_layer::sizes;
+pub(crate) use performer_layer::extents;
 pub use performer_layer::{PerformerLayer, PerformerShape};
 pub use performer_rows::PerformerRows;
 pub use readout::depth;

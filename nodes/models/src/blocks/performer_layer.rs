@@ -11,6 +11,7 @@ use super::performer_rows::PerformerRows;
 use super::{LayerNorm, Linear};
 use crate::error::ModelError;
 use crate::params::Params;
+use crate::sizes::{self, Size, check};
 
 /// Of both normalisations: torch's default, which no checkpoint records.
 const EPS: f32 = 1e-5;
@@ -40,14 +41,22 @@ impl PerformerShape {
     /// When one of these tensors is missing or has another number of axes, or heads do not divide the projections.
     pub fn of(params: &Params<'_>) -> Result<Self, ModelError> {
         let attention = params.at("0.fn");
-        let [features, head_width] = sizes(&attention.at("fast_attention"), PROJECTION)?;
-        let [inner, hidden] = sizes(&attention.at("to_q"), "weight")?;
-        let [feedforward, _] = sizes(&params.at("1.fn.fn.w1"), "weight")?;
+        let [features, head_width] = extents(&attention.at("fast_attention"), PROJECTION)?;
+        let [inner, hidden] = extents(&attention.at("to_q"), "weight")?;
+        let [feedforward, _] = extents(&params.at("1.fn.fn.w1"), "weight")?;
         if head_width == 0 || !inner.is_multiple_of(head_width) {
             // As many columns as whole heads have: the tensors of the layer then do not fit, and are listed.
             attention.at("to_q").values("weight", &[inner / head_width.max(1) * head_width, hidden])?;
             return Err(missing(&attention.at("to_q"), "weight"));
         }
+        check(&[
+            ("the width", hidden, Size::Width),
+            ("the number of heads", inner / head_width, Size::Heads),
+            ("the number of random features", features, Size::Width),
+            ("the feed-forward part", feedforward, Size::Width),
+        ])
+        .and_then(|()| sizes::head_width(inner, inner / head_width))
+        .map_err(ModelError::Shapes)?;
         let qkv_bias = attention.at("to_q").contains("bias");
         Ok(Self { hidden, heads: inner / head_width, head_width, features, feedforward, qkv_bias })
     }
@@ -61,7 +70,7 @@ impl PerformerShape {
 
 /// The extents of a tensor of N axes. One that is not there, or has other axes, is an error, or is noted as such beside all
 /// others while a checkpoint is surveyed.
-pub(crate) fn sizes<const N: usize>(params: &Params<'_>, name: &str) -> Result<[usize; N], ModelError> {
+pub(crate) fn extents<const N: usize>(params: &Params<'_>, name: &str) -> Result<[usize; N], ModelError> {
     if let Some(shape) = params.shape(name).and_then(|shape| shape.try_into().ok()) {
         return Ok(shape);
     }

@@ -9,27 +9,25 @@ use crate::blocks::{PerformerRows, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::model::LoadEncoder;
-use crate::option::{ModelOption, OptionType, written_out};
-use crate::params::Params;
-use crate::performer_lm::{Folder, GeneList, KEY_MAXIMUM, KeyMaximum, PerformerEncoder};
+use crate::option::{ModelOption, OptionDefault, OptionType, written_out};
+use crate::performer_lm::{self, KEY_MAXIMUM, KeyMaximum, PerformerEncoder, Tables};
 use crate::tokens::CellTokens;
 
-/// Parts of published checkpoints that embeddings do not need: the head of masked genes, those of pretraining and of cell
-/// types, and the count of forward passes since random features were drawn, which only training looks at.
-const IGNORED: [&str; 2] = ["to_out.", "performer.calls_since_last_redraw"];
+/// Rows for the class token and for padding.
+const TABLES: Tables = Tables { model: NAME, levels: LEVELS, behind_genes: 2 };
 
 pub(super) const OPTIONS: &[ModelOption] = &[
     KEY_MAXIMUM,
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer and the final normalisation, -2: of the layer before, and so on",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["mean", "mean_tokens", "cls"]),
-        default: "mean",
+        default: OptionDefault::Value("mean"),
         about: "mean over the padded length with zeros for padding, mean of the tokens alone, or the class token",
     },
 ];
@@ -81,35 +79,8 @@ impl Encoder {
     /// used, or the device fails.
     pub fn load(load: LoadEncoder<'_>) -> Result<Self, ModelError> {
         let readout: Readout = load.options.read()?;
-        let folder = Folder::open(load.checkpoint, NAME)?;
-        let list = GeneList::read(&folder.gene_list()?)?;
-        let (model, parameters) = folder.weights()?.load(&IGNORED, |weights| {
-            let params = Params::new(weights, load.device).adapted(load.adapters);
-            Ok::<_, ModelError>((PerformerEncoder::load(&params)?, params.taken()))
-        })?;
-        load.adapters.finish()?;
-        // Rows for the class token and for padding.
-        list.expect_len(model.genes().saturating_sub(2))?;
-        if model.levels() != LEVELS {
-            return Err(ModelError::Config {
-                path: folder.weights_file()?,
-                reason: format!("these are weights for {} levels; CellLM has {LEVELS}", model.levels()),
-            });
-        }
-        depth(readout.layer, model.depth())?;
-        let info = EncoderInfo {
-            variant: folder.variant(list.genes.len())?,
-            vocabulary: list.digest,
-            vocabulary_size: model.genes(),
-            // All genes, the class token and one token for the padding: any cell fits.
-            context: model.genes(),
-            layers: model.depth(),
-            dim: model.shape().hidden,
-            parameters,
-            widest: model.shape().widest(),
-            neighbourhood: readout.key_maximum.neighbourhood(),
-            options: written_out(&readout),
-        };
+        let (model, info) = performer_lm::load(load, &TABLES, readout.layer, readout.key_maximum)?;
+        let info = EncoderInfo { vocabulary_size: model.genes(), options: written_out(&readout), ..info };
         Ok(Self { model, info, readout })
     }
 

@@ -10,29 +10,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{CLS, NAME};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::performer_lm::{Folder, GeneList, Levels};
 use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
 
 /// Longest padded cell: numbers of padding rows are exact in f32.
 const LONGEST: i64 = 1 << 20;
 
-pub(super) const OPTIONS: &[ModelOption] = &[ModelOption {
-    name: "max_seq_len",
-    ty: OptionType::Int(1, LONGEST),
-    default: "6000",
-    about: "length that cells are cut or padded to, class token included; padding changes results, so use that of the training",
-}];
+pub(super) const OPTIONS: &[ModelOption] = &[
+    GENE_ALIASES,
+    ModelOption {
+        name: "max_seq_len",
+        ty: OptionType::Int(1, LONGEST),
+        default: OptionDefault::Value("6000"),
+        about: "length that cells are cut or padded to, class token included; padding changes results, so use that of the training",
+    },
+];
 
 #[derive(Deserialize, Serialize)]
 #[serde(default)]
 struct Chosen {
+    gene_aliases: GeneAliases,
     max_seq_len: usize,
 }
 
 impl Default for Chosen {
     fn default() -> Self {
-        Self { max_seq_len: 6000 }
+        Self { gene_aliases: GeneAliases::None, max_seq_len: 6000 }
     }
 }
 
@@ -66,7 +71,8 @@ impl Tokenizer {
             vocabulary: list.digest.clone(),
             has_values: true,
         };
-        Ok(Self { info, levels: Levels::new(genes, &list, NAME)?, class: count, padding: count + 1 })
+        let levels = Levels::new(genes, &list, NAME, chosen.gene_aliases)?;
+        Ok(Self { info, levels, class: count, padding: count + 1 })
     }
 }
 

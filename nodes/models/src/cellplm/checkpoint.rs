@@ -9,14 +9,11 @@ use indexmap::IndexMap;
 use super::config::Config;
 use crate::error::ModelError;
 use crate::model::Purpose;
-use crate::wrappers::unwrapped;
 
 const CONFIG: &str = ".config.json";
 const WEIGHTS: [&str; 4] = [".best.ckpt", ".ckpt", ".best.safetensors", ".safetensors"];
 /// The version whose configuration is public, and which benchmarks use.
 const DEFAULT: &str = "20230926_85M";
-/// Below it the published files keep the weights, beside the state of the training.
-const STATE: &str = "model_state_dict.";
 /// A table from gene symbols to Ensembl ids, for files without ids; Geneformer's has this name.
 const SYMBOLS: &str = "gene_name_id_dict";
 const DOWNLOAD: &str = "Download 20230926_85M.config.json and 20230926_85M.best.ckpt (or those of 20231027_85M) from the folder \
@@ -34,30 +31,16 @@ pub struct Checkpoint {
     symbols: Option<PathBuf>,
 }
 
-/// All files that may be read for a purpose, sorted. Which version is read is only known with the options, so those of all
-/// count.
-pub(super) fn files(path: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
-    let (folder, files) = entries(path)?;
-    let found = versions(&files);
-    if found.is_empty() {
-        return Err(none(&folder));
-    }
-    let mut out = Vec::new();
-    for version in found {
-        out.push(folder.join(format!("{version}{CONFIG}")));
-        if purpose == Purpose::Embed {
-            out.extend(weights(&folder, &version));
-        }
-    }
+/// Exactly the files that are read for a purpose, sorted.
+pub(super) fn files(path: &Path, purpose: Purpose, version: &str) -> Result<Vec<PathBuf>, ModelError> {
+    let found = Checkpoint::find(path, version)?;
+    let mut files = vec![found.config_file.clone()];
     match purpose {
-        Purpose::Tokenize => out.extend(symbols(&files)),
-        Purpose::Embed if out.iter().all(|file| file.to_string_lossy().ends_with(CONFIG)) => {
-            return Err(layout(&folder, "there are no weights (.best.ckpt) beside the configuration"));
-        }
-        Purpose::Embed => {}
+        Purpose::Tokenize => files.extend(found.symbols),
+        Purpose::Embed => files.push(found.weights_file()?.to_path_buf()),
     }
-    out.sort();
-    Ok(out)
+    files.sort();
+    Ok(files)
 }
 
 impl Checkpoint {
@@ -101,13 +84,14 @@ impl Checkpoint {
     /// # Errors
     /// When they are missing or cannot be read.
     pub fn open(&self) -> Result<Weights, ModelError> {
+        Ok(Weights::open(&[self.weights_file()?])?.state_dict()?)
+    }
+
+    fn weights_file(&self) -> Result<&Path, ModelError> {
         let folder = self.config_file.parent().unwrap_or(&self.config_file);
-        let file = self.weights.as_ref().ok_or_else(|| {
-            layout(folder, &format!("there are no weights of {} (.best.ckpt)", self.version))
-        })?;
-        let weights = Weights::open(std::slice::from_ref(file))?;
-        let weights = if weights.has_prefix(STATE) { weights.below(STATE)? } else { weights };
-        Ok(weights.rename(|name| Some(unwrapped(name)))?)
+        self.weights
+            .as_deref()
+            .ok_or_else(|| layout(folder, &format!("there are no weights of {} (.best.ckpt)", self.version)))
     }
 
     /// Symbol → Ensembl id, if the folder has such a table.

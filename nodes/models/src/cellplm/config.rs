@@ -8,6 +8,7 @@ use celldag_data::vocabulary::read_json;
 use serde::Deserialize;
 
 use crate::error::ModelError;
+use crate::sizes::{Size, check, head_width};
 
 /// Attention heads: the default of the class, which no configuration changes.
 const HEADS: usize = 8;
@@ -85,23 +86,14 @@ impl Config {
         if self.cat_pe || self.dsbn {
             return Err("`cat_pe` and `dsbn` are false in all published versions".to_owned());
         }
-        let sizes = [
-            ("enc_hid", self.enc_hid),
-            ("enc_layers", self.enc_layers),
-            ("post_latent_dim", self.post_latent_dim),
-            ("num_clusters", self.num_clusters),
-            ("gene_list", self.gene_list.len()),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("`{name}` is empty"));
-        }
-        if !self.enc_hid.is_multiple_of(HEADS) {
-            return Err(format!(
-                "enc_hid = {} is not divided by the {HEADS} heads of the model",
-                self.enc_hid
-            ));
-        }
-        Ok(())
+        check(&[
+            ("enc_hid", self.enc_hid, Size::Width),
+            ("enc_layers", self.enc_layers, Size::Layers),
+            ("post_latent_dim", self.post_latent_dim, Size::Width),
+            ("num_clusters", self.num_clusters, Size::Width),
+            ("gene_list", self.gene_list.len(), Size::Rows),
+        ])?;
+        head_width(self.enc_hid, HEADS).map(drop)
     }
 
     /// Attention heads.

@@ -12,7 +12,7 @@ use crate::blocks::depth;
 use crate::encoder::{Batch, CellEncoder, EncoderInfo, Neighbourhood};
 use crate::error::ModelError;
 use crate::model::LoadEncoder;
-use crate::option::{ModelOption, OptionType, written_out};
+use crate::option::{ModelOption, OptionDefault, OptionType, written_out};
 use crate::params::Params;
 use crate::vocabulary::digest;
 
@@ -32,19 +32,19 @@ pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "neighbourhood",
         ty: OptionType::Text,
-        default: "all",
+        default: OptionDefault::Value("all"),
         about: "which cells see each other: all, cell (each alone), or obs:COLUMN (cells with the same value)",
     },
     ModelOption {
         name: "latent",
         ty: OptionType::Choice(&["argmax", "expectation", "none"]),
-        default: "argmax",
+        default: OptionDefault::Value("argmax"),
         about: "mean of the most likely cluster, mean over all clusters, or the state in front of the latent layer",
     },
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, -2: of the one before, and so on; the latent layer was trained on the last",
     },
     VERSION,
@@ -122,7 +122,7 @@ impl Encoder {
         depth(readout.layer, config.enc_layers)?;
         let weights = found.open()?;
         let params = Params::new(&weights, load.device).adapted(load.adapters);
-        let (model, latent) = weights.load(&IGNORED, |_| -> Result<_, ModelError> {
+        let (model, latent) = load.options.load(&weights, &IGNORED, |_| {
             Ok((Flowformer::load(&params, config)?, LatentLayer::load(&params, config)?))
         })?;
         load.adapters.finish()?;

@@ -23,15 +23,16 @@ pub use tokenize::Tokenizer;
 
 use crate::encoder::CellEncoder;
 use crate::error::ModelError;
+use crate::gene_aliases::GENE_ALIASES;
 use crate::model::{CellModel, LoadEncoder, Purpose};
-use crate::option::{ModelOption, OptionType, Options};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options};
 use crate::tokens::CellTokenizer;
 
 /// Which of several versions in a folder.
 const VERSION: ModelOption = ModelOption {
     name: "version",
     ty: OptionType::Text,
-    default: "20230926_85M, or the only one",
+    default: OptionDefault::Decided("20230926_85M, or the only one"),
     about: "which model of a folder that holds several: what its file names begin with (20230926_85M, 20231027_85M)",
 };
 
@@ -57,13 +58,26 @@ impl CellModel for CellPlm {
 
     fn options(&self, purpose: Purpose) -> &'static [ModelOption] {
         match purpose {
-            Purpose::Tokenize => &[VERSION],
+            Purpose::Tokenize => &[GENE_ALIASES, VERSION],
             Purpose::Embed => embed::OPTIONS,
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
-        checkpoint::files(checkpoint, purpose)
+    fn epoch(&self) -> u32 {
+        2
+    }
+
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["query_projection", "key_projection", "value_projection"]
+    }
+
+    fn files(
+        &self,
+        checkpoint: &Path,
+        purpose: Purpose,
+        options: &Options,
+    ) -> Result<Vec<PathBuf>, ModelError> {
+        checkpoint::files(checkpoint, purpose, options.text(VERSION.name))
     }
 
     fn tokenizer(

@@ -32,12 +32,12 @@ impl Flowformer {
         let hidden = config.enc_hid;
         let embedder = params.at("embedder");
         let norm = embedder.at("extra_linear").at(3);
-        let layer = |index| Layer::load(&params.at("encoder").at("layers").at(index), hidden, config.heads());
+        let layer = |_, params: &Params<'_>| Layer::load(params, hidden, config.heads());
         Ok(Self {
             genes: embedder.at("feat_enc").tensor("emb", &[config.gene_list.len(), hidden])?,
             linear: Linear::load(&embedder.at("extra_linear").at(0), hidden, hidden)?,
             norm: (norm.tensor("weight", &[hidden])?, norm.tensor("bias", &[hidden])?),
-            layers: (0..config.enc_layers).map(layer).collect::<std::result::Result<_, _>>()?,
+            layers: params.at("encoder").at("layers").layers(config.enc_layers, layer)?,
             last: LayerNorm::load(&params.at("pre_latent_norm").at("norm"), hidden, EPS)?,
         })
     }

@@ -1,5 +1,5 @@
 //! The tokens of a cell are its genes: rows of the gene table with ln(1 + count) as values, in the order of the columns.
-//! Counts are not scaled to a common total.
+//! Counts are not scaled to a common total. A cell without known genes has one token of the value 0: it is seen by the others.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use crate::error::ModelError;
+use crate::gene_aliases::GeneAliases;
 use crate::matching::{Matched, Repeats, Symbols};
 use crate::option::{Options, written_out};
 use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
@@ -28,6 +29,7 @@ pub struct Tokenizer {
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Chosen {
+    gene_aliases: GeneAliases,
     version: String,
 }
 
@@ -56,15 +58,11 @@ impl Tokenizer {
             model: "CellPLM",
             genes: table.len(),
             examples: examples.join(", "),
+            help: NO_GENES,
             find: &|name| table.get(name).copied(),
+            aliases: Some(chosen.gene_aliases),
         };
-        let matched = Matched::by_symbol(&genes, Repeats::Keep, &vocabulary);
-        let Matched { ids, mut coverage } = matched.map_err(|error| match error {
-            ModelError::NoGenes { genes, model, examples, vocabulary, .. } => {
-                ModelError::NoGenes { genes, model, examples, vocabulary, help: NO_GENES.to_owned() }
-            }
-            other => other,
-        })?;
+        let Matched { ids, mut coverage } = Matched::by_symbol(&genes, Repeats::Keep, &vocabulary)?;
         if looked_up {
             coverage.by_symbol += std::mem::take(&mut coverage.by_id);
         }
@@ -97,6 +95,10 @@ impl CellTokenizer for Tokenizer {
                 #[expect(clippy::cast_possible_truncation, reason = "expression is single precision")]
                 out.values.push(f64::from(count).ln_1p() as f32);
             }
+        }
+        if out.is_empty() {
+            // Without any known gene a cell is zero, and still one of its neighbourhood, as in the original.
+            (out.ids, out.values) = (vec![0], vec![0.0]);
         }
         Ok(out)
     }

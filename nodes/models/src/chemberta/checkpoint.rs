@@ -65,7 +65,7 @@ impl Checkpoint {
             let vocabulary = file(VOCABULARY).ok_or_else(|| missing(VOCABULARY))?;
             (read_integers(&vocabulary)?, vocabulary, None)
         };
-        let vocabulary = Vocabulary::new(&ids, &vocabulary_file, config.vocab_size)?;
+        let vocabulary = Vocabulary::new(&ids, &vocabulary_file, config.bert.vocab_size)?;
         // Without the small files: RoBERTa's names, else those of the vocabularies of atoms, which are BERT's.
         let named = |said: Option<String>, roberta: &str, bert: &str| {
             said.unwrap_or_else(|| if vocabulary.id(roberta).is_some() { roberta } else { bert }.to_owned())
@@ -84,7 +84,7 @@ impl Checkpoint {
         files.push(vocabulary_file);
         files.extend(FILES.iter().filter_map(|name| file(name)));
         files.sort();
-        let context = special.context.min(config.places());
+        let context = special.context.min(config.places);
         Ok(Self { config, context, vocabulary, first, last, unknown, tokenizer, weights_file, files })
     }
 }

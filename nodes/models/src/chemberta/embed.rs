@@ -12,13 +12,15 @@ use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
 use crate::option::{Options, written_out};
 use crate::params::Params;
+use crate::published::Published;
 use crate::tokens::CellTokens;
-use crate::wrappers::unwrapped;
 
+/// What names begin with in a file of one with a head.
+const ROBERTA: &str = "roberta";
 /// Parts of published files that embeddings do not need: the head of masked language modelling, that of regression with the
 /// means and deviations of its targets (`-MTR`), classifiers of fine-tuned models, a pooler, and a buffer of 0, 1, 2, ...
 /// that old versions of transformers wrote.
-const IGNORED: [&str; 7] =
+const UNREAD: [&str; 7] =
     ["lm_head.", "regression.", "classifier.", "norm_mean", "norm_std", "pooler.", "embeddings.position_ids"];
 
 /// A ChemBERTa on a device.
@@ -41,28 +43,23 @@ impl Encoder {
         options: &Options,
         adapters: &Adapters,
     ) -> Result<Self, ModelError> {
-        let config = &checkpoint.config;
+        let config = &checkpoint.config.bert;
         // The authors define no vector of a molecule. `pooler_output` of the published tools is random: the pooler was not
         // trained and is not in the files. The first token is what most publications use.
         let readout = DrugReadout::chosen(options, DrugPooling::Cls)?;
         depth(readout.layer, config.num_hidden_layers)?;
-        let weights = Weights::open(&[&checkpoint.weights_file])?.rename(|name| Some(plain(name)))?;
-        let adapters = adapters.renamed(plain)?;
-        let (model, parameters) = weights.load(&IGNORED, |weights| {
-            let params = Params::new(weights, device).adapted(&adapters);
-            let model = Model::load(&params, config)?;
-            Ok::<_, ModelError>((model, params.taken()))
-        })?;
-        adapters.finish()?;
+        let published = Published::new(Weights::open(&[&checkpoint.weights_file])?, adapters, ROBERTA)?;
+        let load = |params: &Params<'_>| Model::load(params, &checkpoint.config);
+        let (model, parameters) = published.load(device, options, &UNREAD, load)?;
         let info = EncoderInfo {
-            variant: format!("{} layers of {}", config.num_hidden_layers, config.hidden_size),
+            variant: config.variant(),
             vocabulary: checkpoint.vocabulary.digest.clone(),
             vocabulary_size: config.vocab_size,
             context: checkpoint.context,
             layers: config.num_hidden_layers,
             dim: config.hidden_size,
             parameters,
-            widest: config.intermediate_size.max(config.hidden_size),
+            widest: config.widest(),
             options: written_out(&readout),
             ..EncoderInfo::default()
         };
@@ -77,12 +74,6 @@ impl Encoder {
         let (states, _) = self.model.states(std::slice::from_ref(drug), depth(layer, self.info.layers)?)?;
         Ok(states.read()?)
     }
-}
-
-/// The name of a tensor or layer without wrappers and without `roberta.`.
-fn plain(name: &str) -> String {
-    let name = unwrapped(name);
-    name.strip_prefix("roberta.").map(str::to_owned).unwrap_or(name)
 }
 
 impl CellEncoder for Encoder {

@@ -25,7 +25,7 @@ use crate::drug::{DrugModel, DrugTokenizer, layer_option, pooling_option};
 use crate::encoder::CellEncoder;
 use crate::error::ModelError;
 use crate::model::LoadEncoder;
-use crate::option::{ModelOption, OptionType, Options};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options};
 
 const OPTIONS: &[ModelOption] = &[
     layer_option(),
@@ -33,7 +33,7 @@ const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "tokenizer",
         ty: OptionType::Choice(&["published", "regex"]),
-        default: "published",
+        default: OptionDefault::Value("published"),
         about: "published: as the checkpoint's own tokenizer, which drops characters in the 77M family; regex: bracket atoms, \
                 Br, Cl, else single characters, for vocabularies of atoms",
     },

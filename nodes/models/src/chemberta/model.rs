@@ -18,7 +18,7 @@ pub(super) struct Model {
 impl Model {
     /// Takes all tensors of a `RobertaModel` but those of its pooler, which no published checkpoint has trained.
     pub(super) fn load(params: &Params<'_>, config: &Config) -> Result<Self, ModelError> {
-        Ok(Self { bert: BertEncoder::load(params, &config.sizes())?, config: config.clone() })
+        Ok(Self { bert: BertEncoder::load(params, &config.bert.sizes()?)?, config: config.clone() })
     }
 
     /// Token states after `layers` layers (0: the embeddings), `[tokens, hidden]`, with the drugs' layout. Later layers are
@@ -29,8 +29,8 @@ impl Model {
         layers: usize,
     ) -> Result<(Tensor, Segments), ModelError> {
         let device = self.bert.device();
-        let packed = Packed::new(device, drugs, self.config.places(), self.config.vocab_size)?;
-        let places: Vec<u32> = drugs.iter().flat_map(|drug| places(drug, self.config.pad_token_id)).collect();
+        let packed = Packed::new(device, drugs, self.config.places, self.config.bert.vocab_size)?;
+        let places: Vec<u32> = drugs.iter().flat_map(|drug| places(drug, self.config.pad)).collect();
         let places = Ids::new(device, &places)?;
         let states = self.bert.states_at(&packed.ids, &places, &packed.segments, layers)?;
         Ok((states, packed.segments))
@@ -39,8 +39,7 @@ impl Model {
 
 /// RoBERTa's positions: the token of padding has its own id as its place wherever it stands, the others are counted on from
 /// there. What padding is, the model's configuration says, even where the tokenizer pads with another token.
-fn places(drug: &CellTokens, pad: usize) -> Vec<u32> {
-    let pad = u32::try_from(pad).unwrap_or(u32::MAX);
+fn places(drug: &CellTokens, pad: u32) -> Vec<u32> {
     let mut place = pad;
     let mut next = |&id: &u32| {
         if id == pad {

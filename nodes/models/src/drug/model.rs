@@ -37,6 +37,11 @@ pub trait DrugModel: Sync {
     /// What a user may choose.
     fn options(&self) -> &'static [ModelOption];
 
+    /// Bumped when tokens, vectors or a default of an option may change: it is in the keys of this model's results.
+    fn epoch(&self) -> u32 {
+        1
+    }
+
     /// Exactly the files that [`DrugModel::tokenizer`] and [`DrugModel::encoder`] read, sorted.
     ///
     /// # Errors

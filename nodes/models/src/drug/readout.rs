@@ -5,14 +5,14 @@ use celldag_shaders::{Segments, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options};
 
 /// The option `layer`.
 pub(crate) const fn layer_option() -> ModelOption {
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, -2: of the one before, and so on",
     }
 }
@@ -22,7 +22,7 @@ pub(crate) const fn pooling_option(default: &'static str) -> ModelOption {
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["cls", "mean", "mean_without_special"]),
-        default,
+        default: OptionDefault::Value(default),
         about: "the first token, the mean of all tokens, or the mean without the first and last token",
     }
 }

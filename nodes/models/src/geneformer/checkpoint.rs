@@ -7,7 +7,7 @@ use celldag_data::checkpoint::CheckpointError;
 use celldag_data::vocabulary::read_integers;
 use indexmap::IndexMap;
 
-use super::config::Config;
+use crate::blocks::BertConfig;
 use crate::error::ModelError;
 use crate::model::Purpose;
 
@@ -24,7 +24,7 @@ const FINE_TUNED: &str = "fine_tuned_models";
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// The configuration.
-    pub config: Config,
+    pub config: BertConfig,
     /// Token name → id, of as many entries as the model has tokens.
     pub tokens: IndexMap<String, i64>,
     pub(super) config_file: PathBuf,
@@ -52,7 +52,12 @@ impl Checkpoint {
         let root = fs_err::canonicalize(path).map_err(CheckpointError::from)?;
         let (folder, weights_file) = model_folder(&root)?;
         let config_file = folder.join(CONFIG);
-        let config = Config::read(&config_file)?;
+        let config = BertConfig::read(&config_file, "Geneformer", "bert")?;
+        let context = config.max_position_embeddings;
+        if context < 3 {
+            let reason = format!("a context of {context} tokens holds no cell");
+            return Err(ModelError::Config { path: config_file, reason });
+        }
         let candidates = dictionaries(&folder)?;
         if candidates.is_empty() {
             return Err(ModelError::Layout {

@@ -8,28 +8,24 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::vocabulary::Vocabulary;
 use crate::adapter::Adapters;
-use crate::blocks::{BertEncoder, depth};
+use crate::blocks::{BERT, BERT_UNREAD, BertEncoder, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
-use crate::params::Params;
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
+use crate::published::Published;
 use crate::tokens::CellTokens;
-
-/// Parts of published checkpoints that embeddings do not need: the head of masked gene modelling, the pooler and
-/// classifier of fine-tuned models, and a buffer of 0, 1, 2, ... that old versions of transformers wrote.
-const IGNORED: [&str; 4] = ["cls.", "pooler.", "classifier.", "embeddings.position_ids"];
 
 pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-2",
+        default: OptionDefault::Value("-2"),
         about: "-1: output of the last layer, -2: of the one before, and so on",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["mean", "cls"]),
-        default: "cls for V2, mean for V1",
+        default: OptionDefault::Decided("cls for V2, mean for V1"),
         about: "mean of the gene tokens, or the <cls> token",
     },
 ];
@@ -88,19 +84,15 @@ impl Encoder {
         adapters: &Adapters,
     ) -> Result<Self, ModelError> {
         let vocabulary = Vocabulary::new(&checkpoint.tokens, &checkpoint.dictionaries.tokens)?;
-        let weights = Weights::open(std::slice::from_ref(&checkpoint.weights_file))?;
-        let root = Params::new(&weights, device).adapted(adapters);
-        let prefixed = weights.names().any(|name| name.starts_with("bert."));
-        let params = if prefixed { root.at("bert") } else { root };
         let config = &checkpoint.config;
-        let model = BertEncoder::load(&params, &config.sizes())?;
-        let with_prefix = IGNORED.map(|name| params.name(name));
-        let ignored: Vec<&str> = IGNORED.into_iter().chain(with_prefix.iter().map(String::as_str)).collect();
-        weights.finish(&ignored)?;
-        adapters.finish()?;
+        let weights = Weights::open(std::slice::from_ref(&checkpoint.weights_file))?;
+        let published = Published::new(weights, adapters, BERT)?;
+        let sizes = config.sizes()?;
+        let (model, parameters) =
+            published.load(device, options, &BERT_UNREAD, |params| BertEncoder::load(params, &sizes))?;
         let framed = vocabulary.frame.is_some();
-        // EmbExtractor's emb_layer = -1, which is the second-to-last layer; a model of one layer only has its last.
-        let layer = if config.num_hidden_layers > 1 { -2 } else { -1 };
+        // EmbExtractor's emb_layer = -1, which is the second-to-last layer.
+        let layer = -2;
         let pooling = if framed { Pooling::Cls } else { Pooling::Mean };
         let chosen: Chosen = options.read()?;
         let readout =
@@ -112,8 +104,8 @@ impl Encoder {
             context: config.max_position_embeddings,
             layers: config.num_hidden_layers,
             dim: config.hidden_size,
-            parameters: params.taken(),
-            widest: config.intermediate_size.max(config.hidden_size),
+            parameters,
+            widest: config.widest(),
             options: written_out(&readout),
             ..EncoderInfo::default()
         };

@@ -5,7 +5,6 @@
 //! the name of its folder.
 
 mod checkpoint;
-mod config;
 mod embed;
 mod tokenize;
 mod vocabulary;
@@ -15,7 +14,6 @@ use std::path::{Path, PathBuf};
 use celldag_data::GeneIds;
 
 pub use checkpoint::Checkpoint;
-pub use config::Config;
 pub use embed::{Encoder, Pooling, Readout};
 pub use tokenize::Tokenizer;
 pub use vocabulary::Vocabulary;
@@ -48,12 +46,16 @@ impl CellModel for Geneformer {
 
     fn options(&self, purpose: Purpose) -> &'static [ModelOption] {
         match purpose {
-            Purpose::Tokenize => &[],
+            Purpose::Tokenize => tokenize::OPTIONS,
             Purpose::Embed => embed::OPTIONS,
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["query", "key", "value"]
+    }
+
+    fn files(&self, checkpoint: &Path, purpose: Purpose, _: &Options) -> Result<Vec<PathBuf>, ModelError> {
         Ok(Checkpoint::find(checkpoint)?.files(purpose))
     }
 
@@ -61,9 +63,9 @@ impl CellModel for Geneformer {
         &self,
         checkpoint: &Path,
         genes: &GeneIds,
-        _: &Options,
+        options: &Options,
     ) -> Result<Box<dyn CellTokenizer>, ModelError> {
-        Ok(Box::new(Tokenizer::new(&Checkpoint::find(checkpoint)?, genes)?))
+        Ok(Box::new(Tokenizer::new(&Checkpoint::find(checkpoint)?, genes, options)?))
     }
 
     fn encoder(&self, load: LoadEncoder<'_>) -> Result<Box<dyn CellEncoder>, ModelError> {

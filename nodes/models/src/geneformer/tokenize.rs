@@ -11,11 +11,16 @@ use std::path::Path;
 use celldag_data::vocabulary::{read_numbers, read_texts};
 use celldag_data::{GeneIds, IdSource};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::vocabulary::Vocabulary;
 use crate::error::ModelError;
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases, hint, renamed};
+use crate::option::{ModelOption, Options, written_out};
 use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
+
+pub(super) const OPTIONS: &[ModelOption] = &[GENE_ALIASES];
 
 /// Counts are scaled to this total. Matters only through rounding.
 const TARGET_SUM: f64 = 10_000.0;
@@ -24,6 +29,12 @@ const EXAMPLES: usize = 5;
 const NO_GENES: &str = "Give human Ensembl gene ids in var[\"ensembl_id\"]. Gene symbols as var_names are understood only if the \
      checkpoint has a symbol dictionary: put the model's gene_name_id_dict*.pkl (or .json) beside its token_dictionary*, \
      with the same ending of the name";
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Chosen {
+    gene_aliases: GeneAliases,
+}
 
 /// Tokenizes cells of one matrix.
 #[derive(Clone, Debug)]
@@ -47,20 +58,34 @@ struct Gene {
 
 impl Tokenizer {
     /// A tokenizer for a matrix whose columns are called `genes`. Ids of the file are taken at their word; symbols are
-    /// only looked up when the file has no ids at all.
+    /// only looked up when the file has no ids at all, or for genes that are not known, if other names are asked for.
     ///
     /// # Errors
-    /// When a dictionary is damaged, or no gene is known.
-    pub fn new(checkpoint: &Checkpoint, genes: &GeneIds) -> Result<Self, ModelError> {
+    /// When a dictionary is damaged, no gene is known, or an option cannot be used.
+    pub fn new(checkpoint: &Checkpoint, genes: &GeneIds, options: &Options) -> Result<Self, ModelError> {
+        let chosen: Chosen = options.read()?;
         let files = &checkpoint.dictionaries;
         let vocabulary = Vocabulary::new(&checkpoint.tokens, &files.tokens)?;
         let factors = factors(&read_numbers(&files.medians)?, &vocabulary, &files.medians)?;
         let mapping = files.mapping.as_deref().map(read_texts).transpose()?;
         let by_symbol = genes.source == IdSource::None && files.names.is_some();
-        let ids = match &files.names {
+        let mut ids = match &files.names {
             Some(names) if by_symbol => genes.resolve(&read_texts(names)?).0,
             _ => genes.ensembl.clone(),
         };
+        let token = |id: &str| vocabulary.genes.get(current(id, mapping.as_ref())?).copied();
+        let found: Vec<Option<u32>> = ids.iter().map(|id| token(id.as_deref()?)).collect();
+        let others = renamed(genes, &found, &token);
+        let mut coverage =
+            Coverage { genes: ids.len(), vocabulary_genes: vocabulary.genes.len(), ..Coverage::default() };
+        if chosen.gene_aliases == GeneAliases::Hgnc {
+            for other in &others {
+                ids[other.column] = Some(other.name.to_owned());
+            }
+            coverage.by_alias = others.len();
+        } else {
+            coverage.aliases_would_find = others.len();
+        }
         let columns = Columns::plan(&ids, mapping.as_ref(), &vocabulary);
         let unmatched = (0..ids.len()).filter(|&c| columns.place[c].is_none());
         let unmatched_examples: Vec<String> = unmatched.take(EXAMPLES).map(|c| genes.name(c)).collect();
@@ -70,21 +95,16 @@ impl Tokenizer {
                 model: "Geneformer".to_owned(),
                 examples: unmatched_examples.join(", "),
                 vocabulary: vocabulary.genes.keys().take(3).cloned().collect::<Vec<_>>().join(", "),
-                help: NO_GENES.to_owned(),
+                help: format!("{NO_GENES}{}", hint(&coverage)),
             });
         }
-        let matched = columns.place.iter().flatten().count();
-        let coverage = Coverage {
-            genes: ids.len(),
-            matched,
-            by_id: if by_symbol { 0 } else { matched },
-            by_symbol: if by_symbol { matched } else { 0 },
-            tokens: columns.names.iter().collect::<BTreeSet<_>>().len(),
-            vocabulary_genes: vocabulary.genes.len(),
-            summed: columns.place.iter().flatten().filter(|&&p| p as usize >= columns.first_sum).count(),
-            unmatched_examples,
-            ..Coverage::default()
-        };
+        coverage.matched = columns.place.iter().flatten().count();
+        let direct = coverage.matched - coverage.by_alias;
+        *(if by_symbol { &mut coverage.by_symbol } else { &mut coverage.by_id }) = direct;
+        coverage.tokens = columns.names.iter().collect::<BTreeSet<_>>().len();
+        coverage.summed =
+            columns.place.iter().flatten().filter(|&&p| p as usize >= columns.first_sum).count();
+        coverage.unmatched_examples = unmatched_examples;
         let gene = |name: &String| Gene { token: vocabulary.genes[name], factor: factors[name] };
         Ok(Self {
             coverage,
@@ -97,7 +117,8 @@ impl Tokenizer {
                 vocabulary: vocabulary.digest,
                 vocabulary_size: vocabulary.size,
                 context: checkpoint.config.max_position_embeddings,
-                ..TokenizerInfo::default()
+                has_values: false,
+                options: written_out(&chosen),
             },
         })
     }
@@ -161,6 +182,11 @@ impl CellTokenizer for Tokenizer {
     }
 }
 
+/// The id that the checkpoint uses for a gene of this id: with a table of retired ids, only what stands in it has one.
+fn current<'a>(id: &'a str, mapping: Option<&'a IndexMap<String, String>>) -> Option<&'a str> {
+    mapping.map_or(Some(id), |mapping| mapping.get(id).map(String::as_str))
+}
+
 /// Where the columns of a matrix go: kept columns in their order, behind them the sums of columns that are one gene.
 struct Columns {
     place: Vec<Option<u32>>,
@@ -174,11 +200,11 @@ impl Columns {
         mapping: Option<&IndexMap<String, String>>,
         vocabulary: &Vocabulary,
     ) -> Self {
-        let current = |id: &String| {
-            let name = mapping.map_or(Some(id), |m| m.get(id))?;
-            vocabulary.genes.contains_key(name).then(|| name.clone())
+        let name_of = |id: &String| {
+            let name = current(id, mapping)?;
+            vocabulary.genes.contains_key(name).then(|| name.to_owned())
         };
-        let mapped: Vec<Option<String>> = ids.iter().map(|id| current(id.as_ref()?)).collect();
+        let mapped: Vec<Option<String>> = ids.iter().map(|id| name_of(id.as_ref()?)).collect();
         let known: BTreeSet<&String> = ids
             .iter()
             .zip(&mapped)

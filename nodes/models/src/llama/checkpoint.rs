@@ -10,7 +10,7 @@ use super::config::Config;
 use crate::error::ModelError;
 use crate::model::Purpose;
 use crate::option::Options;
-use crate::sentence::{SentenceDefaults, SentenceSettings, SentenceTokenizer};
+use crate::sentence::{SentenceDefaults, SentenceSettings, SentenceTokenizer, fitting};
 
 const CONFIG: &str = "config.json";
 /// The most expressed genes of a cell, as the studies that embed cells with this model take them.
@@ -78,18 +78,9 @@ impl Checkpoint {
     /// The tokenizer of the text.
     ///
     /// # Errors
-    /// When it is damaged, or has more tokens than the weights.
+    /// When it is damaged, or has more tokens than the weights or far fewer.
     pub fn text_tokenizer(&self) -> Result<TextTokenizer, ModelError> {
-        let tokenizer = TextTokenizer::in_folder(&self.folder)?;
-        let size = tokenizer.vocabulary().values().max().map_or(0, |&last| last as usize + 1);
-        if size > self.config.vocab_size {
-            return Err(ModelError::WrongDictionary {
-                config: self.config_file.clone(),
-                vocab_size: self.config.vocab_size,
-                found: format!("{size} ({})", self.tokenizer_files[0].display()),
-            });
-        }
-        Ok(tokenizer)
+        fitting(&self.folder, (&self.config_file, self.config.vocab_size), &self.tokenizer_files[0])
     }
 
     /// The tokenizer of cells of a matrix whose columns are called `genes`.

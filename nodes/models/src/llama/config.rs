@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::rope::Rope;
 use crate::error::ModelError;
+use crate::sizes::{Size, check, check_eps, head_width};
 
 /// Sizes of a Llama. Fields that a file does not have are what transformers takes for them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -85,32 +86,27 @@ impl Config {
         if let Some(other) = self.model_type.as_deref().filter(|t| *t != "llama") {
             return Err(format!("the model type is `{other}`, not `llama`"));
         }
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.kv_heads()),
-            ("head_dim", self.head_width()),
-            ("max_position_embeddings", self.max_position_embeddings),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("`{name}` is 0"));
-        }
+        check(&[
+            ("vocab_size", self.vocab_size, Size::Rows),
+            ("hidden_size", self.hidden_size, Size::Width),
+            ("intermediate_size", self.intermediate_size, Size::Width),
+            ("num_hidden_layers", self.num_hidden_layers, Size::Layers),
+            ("num_attention_heads", self.num_attention_heads, Size::Heads),
+            ("num_key_value_heads", self.kv_heads(), Size::Heads),
+            ("head_dim", self.head_width(), Size::Width),
+            ("max_position_embeddings", self.max_position_embeddings, Size::Positions),
+        ])?;
         let (heads, kv_heads) = (self.num_attention_heads, self.kv_heads());
         if !heads.is_multiple_of(kv_heads) {
             return Err(format!("{heads} heads of queries cannot share {kv_heads} heads of keys and values"));
         }
-        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(heads) {
-            return Err(format!("{heads} attention heads do not divide the width {}", self.hidden_size));
+        // Where the width of a head is given, all heads together may be wider or narrower than the states.
+        let all = self.head_dim.map_or(self.hidden_size, |columns| columns * heads);
+        let columns = head_width(all, heads)?;
+        if !columns.is_multiple_of(2) {
+            return Err(format!("heads of {columns} columns have no two halves to turn by positions"));
         }
-        if !self.head_width().is_multiple_of(2) {
-            return Err(format!(
-                "heads of {} columns have no two halves to turn by positions",
-                self.head_width()
-            ));
-        }
+        check_eps("rms_norm_eps", self.rms_norm_eps)?;
         if self.hidden_act != "silu" {
             return Err(format!("the activation `{}` is not that of a Llama (silu)", self.hidden_act));
         }

@@ -11,7 +11,7 @@ use crate::adapter::Adapters;
 use crate::blocks::{depth, rows_from_end};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::tokens::CellTokens;
 use crate::vocabulary::digest;
 
@@ -19,13 +19,13 @@ pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-999, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, normalised; -2: of the layer before, not normalised; and so on",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["mean", "last"]),
-        default: "mean",
+        default: OptionDefault::Value("mean"),
         about: "mean of all tokens with the one that begins the text, or the last token, which has read all others",
     },
 ];
@@ -82,7 +82,7 @@ impl Encoder {
         depth(readout.layer, config.num_hidden_layers)?;
         let vocabulary = checkpoint.text_tokenizer()?.vocabulary();
         let weights = Weights::open(&[checkpoint.weights_file()?])?;
-        let model = LlamaEncoder::load(weights, config, device, adapters)?;
+        let model = LlamaEncoder::load(weights, config, device, options, adapters)?;
         let info = EncoderInfo {
             variant: config.variant(),
             vocabulary: digest(&vocabulary),

@@ -56,7 +56,11 @@ impl CellModel for Llama {
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["q_proj", "v_proj"]
+    }
+
+    fn files(&self, checkpoint: &Path, purpose: Purpose, _: &Options) -> Result<Vec<PathBuf>, ModelError> {
         Checkpoint::find(checkpoint)?.files(purpose)
     }
 

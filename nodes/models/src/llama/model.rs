@@ -10,15 +10,17 @@ use super::layer::{LlamaLayer, RmsNorm, Rows};
 use super::token_rows::TokenRows;
 use crate::adapter::Adapters;
 use crate::error::ModelError;
+use crate::option::Options;
 use crate::params::Params;
+use crate::published::Published;
 use crate::tokens::CellTokens;
-use crate::wrappers::unwrapped;
 
 /// Parts of published files that embeddings do not need: the head that predicts tokens, that of classifiers, and angles that
 /// old versions of transformers wrote.
-const IGNORED: [&str; 3] = ["lm_head.", "score.", "*rotary_emb.inv_freq"];
-/// What names begin with where the file holds a model with a head.
-const PREFIX: &str = "model.";
+const UNREAD: [&str; 3] = ["lm_head.", "score.", "*rotary_emb.inv_freq"];
+/// What names begin with in a file of one with a head.
+const MODEL: &str = "model";
+const TABLE: &str = "embed_tokens.weight";
 
 /// A Llama without its head.
 pub struct LlamaEncoder {
@@ -40,35 +42,22 @@ impl LlamaEncoder {
         weights: Weights,
         config: &Config,
         device: &Device,
+        options: &Options,
         adapters: &Adapters,
     ) -> Result<Self, ModelError> {
-        let weights = weights.rename(|name| Some(unwrapped(name)))?;
-        let prefix = if weights.has_prefix(PREFIX) { PREFIX } else { "" };
-        let adapters = adapters.renamed(|name| {
-            let name = unwrapped(name);
-            format!("{prefix}{}", name.strip_prefix(PREFIX).unwrap_or(&name))
-        })?;
-        let table = format!("{prefix}embed_tokens.weight");
+        let published = Published::new(weights, adapters, MODEL)?;
         let shape = [config.vocab_size, config.hidden_size];
-        let (layers, norm, taken) = weights.load(&IGNORED, |weights| {
+        let ((layers, norm, table), taken) = published.load(device, options, &UNREAD, |params| {
             // Rows are read when they are needed; here the table must only be the right one.
-            if weights.shape(&table) == Some(&shape) {
-                weights.skip(&table);
-            } else {
-                weights.take_stored(&table, &shape)?;
-            }
-            let root = Params::new(weights, device).adapted(&adapters);
-            let params = if prefix.is_empty() { root } else { root.at("model") };
-            let layer = |index| LlamaLayer::load(&params.at("layers").at(index), config);
-            let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<Vec<_>, _>>()?;
-            let norm = RmsNorm::load(&params.at("norm"), config)?;
-            Ok::<_, ModelError>((layers, norm, params.taken()))
+            params.leave(TABLE, &shape)?;
+            let layer = |_, params: &Params<'_>| LlamaLayer::load(params, config);
+            let layers = params.at("layers").layers(config.num_hidden_layers, layer)?;
+            Ok((layers, RmsNorm::load(&params.at("norm"), config)?, params.name(TABLE)))
         })?;
-        adapters.finish()?;
         let frequencies = config.frequencies().map_err(ModelError::Option)?;
         Ok(Self {
             device: device.clone(),
-            tokens: TokenRows::new(weights, table, shape),
+            tokens: TokenRows::new(published.weights, table, shape),
             rotary: Rotary::new(device, &frequencies, config.max_position_embeddings)?,
             layers,
             norm,

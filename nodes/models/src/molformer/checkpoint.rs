@@ -115,10 +115,8 @@ impl Checkpoint {
 }
 
 fn open(file: &Path) -> Result<Weights, CheckpointError> {
-    let weights = Weights::open(&[file])?;
     // Lightning keeps the model beside the states of its optimiser.
-    let nested = weights.has_prefix("state_dict.");
-    if nested { weights.below("state_dict.")? } else { weights }.rename(|name| Some(plain(name)))
+    Weights::open(&[file])?.state_dict()?.rename(|name| Some(plain(name)))
 }
 
 /// The Lightning checkpoint of a folder or of its folder `checkpoints`, if there is one.

@@ -8,6 +8,7 @@ use celldag_shaders::ops::{Activation, Denominator};
 use serde::Deserialize;
 
 use crate::error::ModelError;
+use crate::sizes::{Size, check, check_eps, head_width};
 
 /// Longest sequence of the authors' notebooks, special tokens included.
 const CONTEXT: usize = 202;
@@ -142,27 +143,28 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let sizes = [
-            ("the vocabulary", self.vocabulary),
-            ("the width", self.hidden),
-            ("the number of layers", self.layers),
-            ("the number of heads", self.heads),
-            ("the feed-forward part", self.intermediate),
-            ("the number of random features", self.features),
-        ];
-        if let Some((what, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("{what} is 0"));
-        }
+        check(&[
+            ("the vocabulary", self.vocabulary, Size::Rows),
+            ("the width", self.hidden, Size::Width),
+            ("the number of layers", self.layers, Size::Layers),
+            ("the number of heads", self.heads, Size::Heads),
+            ("the feed-forward part", self.intermediate, Size::Width),
+            ("the number of random features", self.features, Size::Width),
+            ("the context", self.context, Size::Positions),
+        ])?;
         if self.context < 3 {
             return Err(format!("a context of {} tokens holds no drug", self.context));
         }
-        if !self.hidden.is_multiple_of(2 * self.heads) {
+        if !head_width(self.hidden, self.heads)?.is_multiple_of(2) {
             return Err(format!(
-                "{} heads do not divide the width {} into heads of two halves",
-                self.heads, self.hidden
+                "heads of {} columns have no two halves to turn by positions",
+                self.head_width()
             ));
         }
-        Ok(())
+        check_eps("layer_norm_eps", self.eps)?;
+        match self.denominator {
+            Denominator::AtLeast(eps) | Denominator::Plus(eps) => check_eps("linear_attention_eps", eps),
+        }
     }
 
     /// Columns of a head.

@@ -42,7 +42,7 @@ impl Encoder {
         let readout = DrugReadout::chosen(options, DrugPooling::Mean)?;
         depth(readout.layer, config.layers)?;
         let adapters = adapters.renamed(plain)?;
-        let (model, parameters) = checkpoint.weights()?.load(&IGNORED, |weights| {
+        let (model, parameters) = options.load(&checkpoint.weights()?, &IGNORED, |weights| {
             let params = Params::new(weights, device).adapted(&adapters);
             let model = Model::load(&params, config)?;
             Ok::<_, ModelError>((model, params.taken()))

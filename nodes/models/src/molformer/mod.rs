@@ -23,7 +23,7 @@ use crate::drug::{DrugModel, DrugTokenizer, layer_option, pooling_option};
 use crate::encoder::CellEncoder;
 use crate::error::ModelError;
 use crate::model::LoadEncoder;
-use crate::option::{ModelOption, OptionType, Options};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options};
 
 const OPTIONS: &[ModelOption] = &[
     layer_option(),
@@ -31,7 +31,7 @@ const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "unknown",
         ty: OptionType::Choice(&["unk", "pad"]),
-        default: "unk",
+        default: OptionDefault::Value("unk"),
         about: "the token for pieces that the vocabulary lacks: <unk> as the hub's tokenizer, <pad> as the original's",
     },
 ];

@@ -27,14 +27,14 @@ pub(super) struct Model {
 impl Model {
     /// Takes all tensors of the encoder.
     pub(super) fn load(params: &Params<'_>, config: &Config) -> Result<Self, ModelError> {
-        let layer = |index| Layer::load(&params.at("encoder").at("layer").at(index), config);
+        let layer = |_, params: &Params<'_>| Layer::load(params, config);
         let frequencies = Rotary::frequencies(BASE, config.head_width());
         Ok(Self {
             words: params
                 .at("embeddings")
                 .at("word_embeddings")
                 .weight("weight", &[config.vocabulary, config.hidden])?,
-            layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
+            layers: params.at("encoder").at("layer").layers(config.layers, layer)?,
             norm: LayerNorm::load(&params.at("LayerNorm"), config.hidden, config.eps)?,
             turns: Rotary::new(params.device(), &frequencies, config.context)?,
             config: *config,

@@ -1,6 +1,6 @@
 //! Tensor names of the two publications of MoLFormer, as those of the hub without the prefix `molformer.`.
 
-use crate::wrappers::unwrapped;
+use celldag_data::checkpoint::unwrapped;
 
 /// What the original training code calls parts of a layer, and what the hub does.
 const LAYER: [(&str, &str); 8] = [

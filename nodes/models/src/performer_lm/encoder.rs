@@ -4,9 +4,10 @@
 use celldag_shaders::ops;
 use celldag_shaders::{Device, Ids, Tensor};
 
-use crate::blocks::{LayerNorm, PerformerLayer, PerformerRows, PerformerShape, sizes};
+use crate::blocks::{LayerNorm, PerformerLayer, PerformerRows, PerformerShape, extents};
 use crate::error::ModelError;
 use crate::params::Params;
+use crate::sizes::{Size, check};
 
 /// Of the final normalisation: torch's default, which no checkpoint records.
 const EPS: f32 = 1e-5;
@@ -30,8 +31,14 @@ impl PerformerEncoder {
         let layers = params.at("performer.net.layers");
         let shape = PerformerShape::of(&layers.at(0))?;
         let depth = (0..).take_while(|&layer: &usize| layers.at(layer).contains("0.fn.to_q.weight")).count();
-        let [levels, _] = sizes(&params.at("token_emb"), "weight")?;
-        let [genes, _] = sizes(&params.at("pos_emb.emb"), "weight")?;
+        let [levels, _] = extents(&params.at("token_emb"), "weight")?;
+        let [genes, _] = extents(&params.at("pos_emb.emb"), "weight")?;
+        check(&[
+            ("the number of layers", depth, Size::Layers),
+            ("the number of levels", levels, Size::Rows),
+            ("the number of genes", genes, Size::Rows),
+        ])
+        .map_err(ModelError::Shapes)?;
         Ok(Self {
             levels: params.at("token_emb").tensor("weight", &[levels, shape.hidden])?,
             genes: params.at("pos_emb.emb").tensor("weight", &[genes, shape.hidden])?,

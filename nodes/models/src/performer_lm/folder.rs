@@ -7,7 +7,6 @@ use celldag_data::checkpoint::{CheckpointError, Weights};
 
 use crate::error::ModelError;
 use crate::model::Purpose;
-use crate::wrappers::unwrapped;
 
 const WEIGHTS: [&str; 5] = ["pth", "pt", "ckpt", "bin", "safetensors"];
 const LISTS: [&str; 6] = ["txt", "json", "pkl", "pickle", "csv", "tsv"];
@@ -69,13 +68,7 @@ impl Folder {
 
     /// The weights under their plain names: training scripts save more than the weights, and wrap them.
     pub(crate) fn weights(&self) -> Result<Weights, ModelError> {
-        let mut weights = Weights::open(&[self.weights_file()?])?;
-        for wrapper in ["model_state_dict.", "state_dict."] {
-            if weights.has_prefix(wrapper) {
-                weights = weights.below(wrapper)?;
-            }
-        }
-        Ok(weights.rename(|name| Some(unwrapped(name)))?)
+        Ok(Weights::open(&[self.weights_file()?])?.state_dict()?)
     }
 
     /// Name of the file of weights without its ending: which of several published checkpoints this is.

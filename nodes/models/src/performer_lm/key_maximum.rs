@@ -4,12 +4,12 @@ use celldag_shaders::ops;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::Neighbourhood;
-use crate::option::{ModelOption, OptionType};
+use crate::option::{ModelOption, OptionDefault, OptionType};
 
 pub(crate) const OPTION: ModelOption = ModelOption {
     name: "key_maximum",
     ty: OptionType::Choice(&["cell", "batch"]),
-    default: "cell",
+    default: OptionDefault::Value("cell"),
     about: "keys under one stabiliser: those of a cell, or of all cells of the file as in one batch of the authors' code",
 };
 

@@ -5,7 +5,8 @@ use celldag_data::GeneIds;
 
 use super::gene_list::GeneList;
 use crate::error::ModelError;
-use crate::matching::{Matched, Repeats, Symbols};
+use crate::gene_aliases::GeneAliases;
+use crate::matching::{GIVE_SYMBOLS, Matched, Repeats, Symbols};
 use crate::tokens::{CellCounts, Coverage, UnusableCount};
 
 /// Counts are scaled to this total.
@@ -27,13 +28,20 @@ impl Levels {
     ///
     /// # Errors
     /// When none of the genes is in the list.
-    pub fn new(genes: &GeneIds, list: &GeneList, model: &str) -> Result<Self, ModelError> {
+    pub fn new(
+        genes: &GeneIds,
+        list: &GeneList,
+        model: &str,
+        aliases: GeneAliases,
+    ) -> Result<Self, ModelError> {
         let find = |symbol: &str| list.genes.get(symbol).copied();
         let vocabulary = Symbols {
             model,
             genes: list.genes.len(),
             examples: list.genes.keys().take(EXAMPLES).cloned().collect::<Vec<_>>().join(", "),
+            help: GIVE_SYMBOLS,
             find: &find,
+            aliases: Some(aliases),
         };
         let Matched { ids, coverage } = Matched::by_symbol(genes, Repeats::First, &vocabulary)?;
         Ok(Self { genes: ids, coverage })

@@ -6,6 +6,7 @@ mod folder;
 mod gene_list;
 mod key_maximum;
 mod levels;
+mod load;
 
 pub use encoder::PerformerEncoder;
 pub use gene_list::GeneList;
@@ -14,3 +15,4 @@ pub use levels::Levels;
 
 pub(crate) use folder::Folder;
 pub(crate) use key_maximum::OPTION as KEY_MAXIMUM;
+pub(crate) use load::{Tables, load};

@@ -51,7 +51,11 @@ impl CellModel for ScBert {
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["to_q", "to_k", "to_v"]
+    }
+
+    fn files(&self, checkpoint: &Path, purpose: Purpose, _: &Options) -> Result<Vec<PathBuf>, ModelError> {
         Folder::open(checkpoint, NAME)?.read_for(purpose)
     }
 

@@ -7,24 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use super::NAME;
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::performer_lm::{Folder, GeneList, Levels};
-use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
+use crate::tokens::{
+    CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount, WhyEmpty,
+};
 
 /// Levels 0 to 5, and one for masked genes, which does not occur here.
 pub(super) const LEVELS: usize = 7;
 
 pub(super) const OPTIONS: &[ModelOption] = &[
+    GENE_ALIASES,
     ModelOption {
         name: "max_genes",
         ty: OptionType::Int(1, 1_000_000),
-        default: "all genes",
+        default: OptionDefault::Decided("all genes"),
         about: "only the first genes of the vocabulary, an arbitrary part; 8000 in a published benchmark",
     },
     ModelOption {
         name: "min_genes",
         ty: OptionType::Int(0, 1_000_000),
-        default: "0",
+        default: OptionDefault::Value("0"),
         about: "cells with fewer detected genes of the vocabulary get no tokens; the authors' preprocessing drops those below 200",
     },
 ];
@@ -32,6 +36,7 @@ pub(super) const OPTIONS: &[ModelOption] = &[
 #[derive(Deserialize, Serialize, Default)]
 #[serde(default)]
 struct Chosen {
+    gene_aliases: GeneAliases,
     max_genes: Option<usize>,
     min_genes: usize,
 }
@@ -52,7 +57,7 @@ impl Tokenizer {
     /// # Errors
     /// When there is no list of genes beside the weights, or it knows none of the genes.
     pub fn new(checkpoint: &Path, genes: &GeneIds, options: &Options) -> Result<Self, ModelError> {
-        let Chosen { max_genes, min_genes } = options.read()?;
+        let Chosen { gene_aliases, max_genes, min_genes } = options.read()?;
         let list = GeneList::read(&Folder::open(checkpoint, NAME)?.gene_list()?)?;
         let kept = max_genes.unwrap_or(list.genes.len()).min(list.genes.len());
         if kept == 0 {
@@ -62,11 +67,12 @@ impl Tokenizer {
             variant: format!("{} genes", list.genes.len()),
             vocabulary_size: LEVELS,
             context: kept + 1,
-            options: written_out(&Chosen { max_genes: Some(kept), min_genes }),
+            options: written_out(&Chosen { gene_aliases, max_genes: Some(kept), min_genes }),
             vocabulary: list.digest.clone(),
             has_values: false,
         };
-        Ok(Self { info, levels: Levels::new(genes, &list, NAME)?, genes: kept, min_genes })
+        let levels = Levels::new(genes, &list, NAME, gene_aliases)?;
+        Ok(Self { info, levels, genes: kept, min_genes })
     }
 }
 
@@ -92,5 +98,13 @@ impl CellTokenizer for Tokenizer {
             }
         }
         Ok(ids.into())
+    }
+
+    fn why_empty(&self, cell: &CellCounts<'_>) -> WhyEmpty {
+        if self.levels.of(cell).is_ok_and(|expressed| !expressed.is_empty()) {
+            let few = format!("express fewer than min_genes = {} genes of the vocabulary", self.min_genes);
+            return WhyEmpty::LeftOut(few);
+        }
+        cell.nothing_known()
     }
 }

@@ -3,22 +3,21 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use celldag_data::checkpoint::{CheckpointError, Weights};
+use celldag_data::checkpoint::{CheckpointError, Weights, unwrapped};
 use celldag_data::vocabulary::read_json;
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use crate::error::ModelError;
 use crate::model::Purpose;
-use crate::wrappers::unwrapped;
 
 const GENES: &str = "OS_scRNA_gene_index.19264.tsv";
 /// Where the authors' scripts want the weights, and where users put them.
 const WEIGHTS: [&str; 2] = ["models/models.ckpt", "models.ckpt"];
 const EXTENSIONS: [&str; 5] = ["bin", "ckpt", "pt", "pth", "safetensors"];
 const CONFIG: &str = "config.json";
-/// What saved dictionaries put around the names of a model: the published file, the authors' loader, and the model itself.
-const WRAPPERS: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
+/// What the authors' loader and the model itself put in front of names.
+const MODEL: &str = "model.";
 const DOWNLOAD: &str = "Give the folder `model` of the authors' repository, which has OS_scRNA_gene_index.19264.tsv, with \
     their models.ckpt in its folder `models`";
 
@@ -140,7 +139,8 @@ impl Checkpoint {
             Some(beside) => Config::of(&read_json(&beside)?, &beside)?,
             None => Config::of(&weights.data(&way)?, file)?,
         };
-        let weights = weights.rename(|name| name.strip_prefix(&prefix).map(plain))?;
+        let weights = if prefix.is_empty() { weights } else { weights.below(&prefix)? };
+        let weights = weights.state_dict()?.rename(|name| Some(plain(name)))?;
         Ok(Opened { weights, config, key })
     }
 }
@@ -148,7 +148,7 @@ impl Checkpoint {
 /// The name of a tensor or layer in the model itself.
 pub(super) fn plain(name: &str) -> String {
     let mut name = unwrapped(name);
-    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+    while let Some(rest) = name.strip_prefix(MODEL) {
         name = unwrapped(rest);
     }
     name
@@ -199,10 +199,8 @@ mod tests {
         for name in [
             "encoder.norm.weight",
             "model.encoder.norm.weight",
-            "state_dict.model.encoder.norm.weight",
-            "state_dict.module.model.encoder.norm.weight",
-            "model_state_dict.encoder.norm.weight",
-            "model_state_dict.model.module.encoder.norm.weight",
+            "module.model.encoder.norm.weight",
+            "model.module.encoder.norm.weight",
             "base_model.model.model.encoder.norm.weight",
         ] {
             assert_eq!(plain(name), "encoder.norm.weight", "{name}");

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
+use crate::sizes::{Size, check, head_width};
 
-/// The widest head that attention computes.
-const WIDEST_HEAD: usize = 128;
 /// What the published models are called.
 const KIND: &str = "mae_autobin";
 
@@ -83,26 +82,24 @@ impl Config {
         for (name, part, kind) in
             [("encoder", &self.encoder, "transformer"), ("decoder", &self.decoder, "performer")]
         {
-            if part.hidden_dim == 0 || part.heads == 0 {
-                return Err(format!("the {name} has a size of 0"));
-            }
+            check(&[
+                ("hidden_dim", part.hidden_dim, Size::Width),
+                ("heads", part.heads, Size::Heads),
+                ("depth", part.depth, Size::Layers),
+            ])
+            .map_err(|reason| format!("the {name}: {reason}"))?;
             if let Some(other) = part.module_type.as_deref().filter(|module| *module != kind) {
                 return Err(format!("the {name} is a `{other}`; published models have a `{kind}`"));
             }
         }
-        let Part { hidden_dim: width, heads, .. } = self.encoder;
-        if !width.is_multiple_of(heads) || width / heads > WIDEST_HEAD {
-            return Err(format!(
-                "{heads} attention heads cannot share the width {width} (1 to {WIDEST_HEAD} a head)"
-            ));
-        }
+        head_width(self.encoder.hidden_dim, self.encoder.heads)?;
         if let Some(other) = self.bin_type.as_deref().filter(|kind| *kind != "auto_bin") {
             return Err(format!("values are embedded by `{other}`; published models have `auto_bin`"));
         }
-        if self.bin_num == 0 || self.seq_len < 3 {
+        if self.seq_len < 3 {
             return Err("there is no room for a gene".to_owned());
         }
-        Ok(())
+        check(&[("bin_num", self.bin_num, Size::Width), ("seq_len", self.seq_len, Size::Positions)])
     }
 }
 

@@ -32,10 +32,10 @@ impl Decoder {
         let decoder = params.at("decoder");
         let layers = decoder.at("performer.net.layers");
         let shape = PerformerShape { hidden, ..PerformerShape::of(&layers.at(0))? };
-        let layer = |index| PerformerLayer::load(&layers.at(index), shape);
+        let layer = |_, params: &Params<'_>| PerformerLayer::load(params, shape);
         Ok(Self {
             embed: Linear::load(&params.at("decoder_embed"), inputs, hidden)?,
-            layers: (0..config.decoder.depth).map(layer).collect::<Result<_, _>>()?,
+            layers: layers.layers(config.decoder.depth, layer)?,
             norms: [
                 LayerNorm::load(&decoder.at("norm"), hidden, EPS)?,
                 LayerNorm::load(&params.at("norm"), hidden, EPS)?,

@@ -12,7 +12,7 @@ use crate::adapter::Adapters;
 use crate::blocks::{depth, rows_from_end};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::params::Params;
 use crate::tokens::CellTokens;
 
@@ -21,30 +21,32 @@ const DECODER: [&str; 4] = ["decoder.", "decoder_embed.", "norm.", "to_final."];
 /// Counts forward passes since random features were drawn, which only training looks at.
 const CALLS: [&str; 1] = ["decoder.performer.calls_since_last_redraw"];
 
+pub(super) const KEY: ModelOption = ModelOption {
+    name: "key",
+    ty: OptionType::Choice(&["cell", "rde", "gene"]),
+    default: OptionDefault::Decided("cell; gene for output = expression"),
+    about: "which model of the file: for cells, for cells with their read depth raised (with a target_depth above the cell's), or \
+            for genes",
+};
+
 pub(super) const OPTIONS: &[ModelOption] = &[
-    ModelOption {
-        name: "key",
-        ty: OptionType::Choice(&["cell", "rde", "gene"]),
-        default: "cell; gene for output = expression",
-        about: "which model of the file: for cells, for cells with their read depth raised (with a target_depth above the cell's), or \
-                for genes",
-    },
+    KEY,
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer and the final normalisation, -2: of the layer before, and so on",
     },
     ModelOption {
         name: "output",
         ty: OptionType::Choice(&["cell", "expression"]),
-        default: "cell",
+        default: OptionDefault::Value("cell"),
         about: "cell: a vector of the cell; expression: what the decoder predicts for every gene of the list, in its order",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["stmm", "max"]),
-        default: "stmm",
+        default: OptionDefault::Value("stmm"),
         about: "stmm: the states of S and of T, the maximum and the mean of the genes, side by side; max: the maximum of all tokens",
     },
 ];
@@ -113,7 +115,17 @@ impl Encoder {
         options: &Options,
         adapters: &Adapters,
     ) -> Result<Self, ModelError> {
-        let mut readout: Readout = options.read()?;
+        Self::with(options.read()?, checkpoint, device, options, adapters)
+    }
+
+    /// As [`Encoder::load`]; what is read is `readout`, whatever the options say.
+    pub(super) fn with(
+        mut readout: Readout,
+        checkpoint: &Checkpoint,
+        device: &Device,
+        options: &Options,
+        adapters: &Adapters,
+    ) -> Result<Self, ModelError> {
         let decodes = readout.output == Output::Expression;
         if decodes && (Readout { key: None, output: Output::Cell, ..readout }) != Readout::default() {
             let message = "output = expression is what the decoder makes of the last layer: `layer` and `pooling` do not apply";
@@ -136,7 +148,7 @@ impl Encoder {
         }
         let adapters = adapters.renamed(plain)?;
         let ignored: &[&str] = if decodes { &CALLS } else { &DECODER };
-        let (model, decoder, parameters) = weights.load(ignored, |weights| {
+        let (model, decoder, parameters) = options.load(&weights, ignored, |weights| {
             let params = Params::new(weights, device).adapted(&adapters);
             let model = TokenEncoder::load(&params, &config)?;
             let decoder = decodes.then(|| Decoder::load(&params, &config)).transpose()?;
@@ -215,7 +227,12 @@ impl Encoder {
         Ok(ops::slice_columns(&all, 0..positions - 2)?)
     }
 
-    fn decoder(&self) -> Result<&Decoder, ModelError> {
+    /// Which model of the file this is; none where the file holds one that it does not name.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.readout.key
+    }
+
+    pub(super) fn decoder(&self) -> Result<&Decoder, ModelError> {
         let message = "the decoder is not loaded; use output = expression";
         self.decoder.as_ref().ok_or_else(|| ModelError::Option(message.to_owned()))
     }

@@ -11,6 +11,7 @@ mod config;
 mod decoder;
 mod depth;
 mod embed;
+mod genes;
 mod model;
 mod tokenize;
 mod vocabulary;
@@ -25,12 +26,14 @@ pub use config::{Config, Part};
 pub use decoder::Decoder;
 pub use depth::TargetDepth;
 pub use embed::{Encoder, Output, Pooling, Readout};
+pub use genes::GeneDecoder;
 pub use model::TokenEncoder;
 pub use tokenize::{Input, Normalized, Tokenizer};
 pub use vocabulary::Vocabulary;
 
 use crate::encoder::CellEncoder;
 use crate::error::ModelError;
+use crate::gene_encoder::GeneEncoder;
 use crate::model::{CellModel, LoadEncoder, Purpose};
 use crate::option::{ModelOption, Options};
 use crate::tokens::CellTokenizer;
@@ -66,7 +69,11 @@ impl CellModel for ScFoundation {
         tokenize::reads_counts(options)
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["out_proj"]
+    }
+
+    fn files(&self, checkpoint: &Path, purpose: Purpose, _: &Options) -> Result<Vec<PathBuf>, ModelError> {
         Checkpoint::find(checkpoint)?.files(purpose)
     }
 
@@ -82,5 +89,13 @@ impl CellModel for ScFoundation {
     fn encoder(&self, load: LoadEncoder<'_>) -> Result<Box<dyn CellEncoder>, ModelError> {
         let found = Checkpoint::find(load.checkpoint)?;
         Ok(Box::new(Encoder::load(&found, load.device, load.options, load.adapters)?))
+    }
+
+    fn gene_options(&self) -> Option<&'static [ModelOption]> {
+        Some(genes::OPTIONS)
+    }
+
+    fn gene_encoder(&self, load: LoadEncoder<'_>) -> Result<Box<dyn GeneEncoder>, ModelError> {
+        Ok(Box::new(GeneDecoder::load(load)?))
     }
 }

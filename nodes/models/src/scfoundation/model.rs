@@ -5,9 +5,10 @@ use celldag_shaders::{Device, Ids, Segments, Tensor};
 
 use super::autobin::AutoBin;
 use super::config::Config;
-use crate::blocks::{LayerNorm, PackedNames, TransformerLayer, TransformerShape, sizes};
+use crate::blocks::{LayerNorm, PackedNames, TransformerLayer, TransformerShape, extents};
 use crate::error::ModelError;
 use crate::params::Params;
+use crate::sizes::{Size, check};
 use crate::tokens::CellTokens;
 
 /// Of all normalisations: torch's default, which no checkpoint records.
@@ -33,7 +34,8 @@ impl TokenEncoder {
     pub fn load(params: &Params<'_>, config: &Config) -> Result<Self, ModelError> {
         let (positions, hidden) = (config.seq_len, config.encoder.hidden_dim);
         let layers = params.at("encoder").at("transformer_encoder");
-        let [feedforward, _] = sizes(&layers.at(0).at("linear1"), "weight")?;
+        let [feedforward, _] = extents(&layers.at(0).at("linear1"), "weight")?;
+        check(&[("the feed-forward part", feedforward, Size::Width)]).map_err(ModelError::Shapes)?;
         let shape = TransformerShape {
             hidden,
             heads: config.encoder.heads,
@@ -41,14 +43,13 @@ impl TokenEncoder {
             activation: Activation::Relu,
             eps: EPS,
         };
-        let layer = |index| {
-            let layer = layers.at(index);
-            TransformerLayer::load(&layer, &layer.at("self_attn"), PackedNames::TORCH, shape)
+        let layer = |_, params: &Params<'_>| {
+            TransformerLayer::load(params, &params.at("self_attn"), PackedNames::TORCH, shape)
         };
         Ok(Self {
             values: AutoBin::load(&params.at("token_emb"), config)?,
             table: params.at("pos_emb").weight("weight", &[positions + 1, hidden])?,
-            layers: (0..config.encoder.depth).map(layer).collect::<Result<_, _>>()?,
+            layers: layers.layers(config.encoder.depth, layer)?,
             norm: LayerNorm::load(&params.at("encoder").at("norm"), hidden, EPS)?,
             positions,
             widest: feedforward.max(hidden).max(config.bin_num),

@@ -11,31 +11,35 @@ use super::checkpoint::Checkpoint;
 use super::depth::TargetDepth;
 use super::vocabulary::Vocabulary;
 use crate::error::ModelError;
-use crate::matching::{Matched, Repeats, Symbols};
-use crate::option::{ModelOption, OptionType, Options, written_out};
-use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases};
+use crate::matching::{GIVE_SYMBOLS, Matched, Repeats, Symbols};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
+use crate::tokens::{
+    CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount, WhyEmpty,
+};
 
 /// Counts of a cell are scaled to this total.
 const TARGET_SUM: f64 = 1e4;
 
 pub(super) const OPTIONS: &[ModelOption] = &[
+    GENE_ALIASES,
     ModelOption {
         name: "input",
         ty: OptionType::Choice(&["single-cell", "bulk"]),
-        default: "single-cell",
+        default: OptionDefault::Value("single-cell"),
         about: "bulk: rows are samples; counts are scaled to the median total of all samples, and T = S",
     },
     ModelOption {
         name: "pre_normalized",
         ty: OptionType::Choice(&["F", "T", "A"]),
-        default: "F",
+        default: OptionDefault::Value("F"),
         about: "F: raw counts; T: ln(1 + counts per 10^4), as the authors read it, without the depth of the cell; A: the same, and \
                 the last column holds the total of raw counts",
     },
     ModelOption {
         name: "target_depth",
         ty: OptionType::Text,
-        default: "t4",
+        default: OptionDefault::Decided("t4"),
         about: "depth that is asked for: t4, 10^4 counts; f2, twice those of the cell; a1, 10^1 times those of the cell. Not used \
                 for bulk",
     },
@@ -70,6 +74,7 @@ pub enum Normalized {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Chosen {
+    gene_aliases: GeneAliases,
     input: Input,
     pre_normalized: Normalized,
     target_depth: Option<String>,
@@ -77,6 +82,7 @@ struct Chosen {
 
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Settings {
+    gene_aliases: GeneAliases,
     input: Input,
     pre_normalized: Normalized,
     /// None: not used.
@@ -115,7 +121,7 @@ impl Tokenizer {
     /// # Errors
     /// When the list of genes cannot be read or has none of the genes, or an option cannot be used.
     pub fn new(checkpoint: &Checkpoint, genes: &GeneIds, options: &Options) -> Result<Self, ModelError> {
-        let Chosen { input, pre_normalized: normalized, target_depth } = options.read()?;
+        let Chosen { gene_aliases, input, pre_normalized: normalized, target_depth } = options.read()?;
         let depth = target_depth.as_deref().map_or_else(|| Ok(TargetDepth::default()), str::parse);
         let depth: TargetDepth = depth.map_err(ModelError::Option)?;
         if input == Input::Bulk && target_depth.is_some() {
@@ -130,18 +136,22 @@ impl Tokenizer {
             model: "scFoundation",
             genes: list.genes.len(),
             examples: list.genes.keys().take(3).cloned().collect::<Vec<_>>().join(", "),
+            help: GIVE_SYMBOLS,
             find: &|symbol| list.genes.get(symbol).copied(),
+            aliases: Some(gene_aliases),
         };
         let Matched { ids, coverage } = Matched::by_symbol(genes, Repeats::First, &symbols)?;
-        let last = genes.symbols.last().and_then(Option::as_deref);
+        let last = genes.symbols.len().checked_sub(1).and_then(|last| genes.written(last));
+        let is_gene = |name: &str| list.genes.contains_key(name) || ids.last().is_some_and(Option::is_some);
         if normalized == Normalized::WithTotal
-            && let Some(name) = last.filter(|name| list.genes.contains_key(*name))
+            && let Some(name) = last.filter(|name| is_gene(name))
         {
             return Err(ModelError::Option(format!(
                 "pre_normalized = A: the last column must hold the total of raw counts, but `{name}` is a gene"
             )));
         }
         let settings = Settings {
+            gene_aliases,
             input,
             pre_normalized: normalized,
             target_depth: (input == Input::SingleCell).then_some(depth),
@@ -271,6 +281,13 @@ impl CellTokenizer for Tokenizer {
             }
         }
         Ok(tokens)
+    }
+
+    fn why_empty(&self, cell: &CellCounts<'_>) -> WhyEmpty {
+        if self.found(cell).is_ok_and(|found| !found.is_empty()) {
+            return WhyEmpty::LeftOut("have so few counts that T or S is not above 0".to_owned());
+        }
+        cell.nothing_known()
     }
 
     fn surveys(&self) -> bool {

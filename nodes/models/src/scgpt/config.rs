@@ -8,11 +8,10 @@ use serde::Deserialize;
 
 use crate::blocks::TransformerShape;
 use crate::error::ModelError;
+use crate::sizes::{Size, check, head_width};
 
 /// Of all normalisations; torch's default, which scGPT never changes.
 pub(super) const EPS: f32 = 1e-5;
-/// The widest head that attention computes.
-const WIDEST_HEAD: usize = 128;
 
 /// Sizes of a scGPT, and how its values are binned. Copies of the file that lack a field get the value of the published
 /// models, but never for a size.
@@ -79,21 +78,15 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let sizes = [
-            ("embsize", self.embsize),
-            ("nheads", self.nheads),
-            ("d_hid", self.d_hid),
-            ("nlayers", self.nlayers),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("`{name}` is 0"));
-        }
-        let (width, heads) = (self.embsize, self.nheads);
-        if !width.is_multiple_of(heads) || width / heads > WIDEST_HEAD {
-            return Err(format!(
-                "{heads} attention heads cannot share the width {width} (1 to {WIDEST_HEAD} a head)"
-            ));
-        }
+        check(&[
+            ("embsize", self.embsize, Size::Width),
+            ("nheads", self.nheads, Size::Heads),
+            ("d_hid", self.d_hid, Size::Width),
+            ("nlayers", self.nlayers, Size::Layers),
+            ("n_bins", self.n_bins, Size::Rows),
+            ("max_seq_len", self.max_seq_len, Size::Positions),
+        ])?;
+        head_width(self.embsize, self.nheads)?;
         if self.n_bins < 3 {
             return Err(format!("{} bins leave no difference between expressed genes", self.n_bins));
         }

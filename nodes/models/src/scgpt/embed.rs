@@ -1,6 +1,6 @@
 //! Vectors of cells from a scGPT, read as its authors do.
 
-use celldag_data::checkpoint::Weights;
+use celldag_data::checkpoint::{Weights, unwrapped};
 use celldag_shaders::ops::{self, Pool};
 use celldag_shaders::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,9 @@ use crate::adapter::Adapters;
 use crate::blocks::{Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::params::Params;
 use crate::tokens::CellTokens;
-use crate::wrappers::unwrapped;
 
 /// Parts of published and fine-tuned files behind the encoder, which embeddings do not need: decoders of expression and of
 /// classes, the batch label that decoders are told, the discriminator of batch correction, and a flag of pretraining.
@@ -31,19 +30,19 @@ pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, -2: of the one before, and so on",
     },
     ModelOption {
         name: "normalize",
         ty: OptionType::Choice(&["none", "l2"]),
-        default: "l2",
+        default: OptionDefault::Value("l2"),
         about: "l2: every vector is divided by its length",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["cls", "mean", "mean_genes"]),
-        default: "cls",
+        default: OptionDefault::Value("cls"),
         about: "the <cls> token, the mean of all tokens, or the mean of the gene tokens",
     },
 ];
@@ -115,7 +114,7 @@ impl Encoder {
             });
         }
         let adapters = adapters.renamed(plain)?;
-        let (model, parameters) = weights.load(&IGNORED, |weights| {
+        let (model, parameters) = options.load(&weights, &IGNORED, |weights| {
             let params = Params::new(weights, device).adapted(&adapters);
             let model = TokenEncoder::load(&params, config, vocabulary.size)?;
             Ok::<_, ModelError>((model, params.taken()))

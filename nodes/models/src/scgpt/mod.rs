@@ -57,7 +57,11 @@ impl CellModel for Scgpt {
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["out_proj"]
+    }
+
+    fn files(&self, checkpoint: &Path, purpose: Purpose, _: &Options) -> Result<Vec<PathBuf>, ModelError> {
         Ok(Checkpoint::find(checkpoint)?.files(purpose))
     }
 

@@ -33,12 +33,11 @@ impl TokenEncoder {
     pub fn load(params: &Params<'_>, config: &Config, vocabulary: usize) -> Result<Self, ModelError> {
         let width = config.embsize;
         let values = params.at("value_encoder");
-        let layer = |index| {
-            let layer = params.at("transformer_encoder").at("layers").at(index);
+        let layer = |_, layer: &Params<'_>| {
             let attention = layer.at("self_attn");
             let torch = attention.contains(PackedNames::TORCH.weight);
             let names = if torch { PackedNames::TORCH } else { PackedNames::FLASH };
-            TransformerLayer::load(&layer, &attention, names, config.layer_shape())
+            TransformerLayer::load(layer, &attention, names, config.layer_shape())
         };
         Ok(Self {
             genes: params.at("encoder").at("embedding").weight("weight", &[vocabulary, width])?,
@@ -46,7 +45,7 @@ impl TokenEncoder {
             value1: Linear::load(&values.at("linear1"), 1, width)?,
             value2: Linear::load(&values.at("linear2"), width, width)?,
             value_norm: LayerNorm::load(&values.at("norm"), width, EPS)?,
-            layers: (0..config.nlayers).map(layer).collect::<Result<_, _>>()?,
+            layers: params.at("transformer_encoder").at("layers").layers(config.nlayers, layer)?,
             vocabulary,
         })
     }

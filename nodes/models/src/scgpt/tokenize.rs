@@ -13,35 +13,37 @@ use serde::{Deserialize, Serialize};
 use super::binning::{Binning, bins};
 use super::checkpoint::Checkpoint;
 use crate::error::ModelError;
-use crate::matching::{Matched, Repeats, Symbols};
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases};
+use crate::matching::{GIVE_SYMBOLS, Matched, Repeats, Symbols};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
 
 pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "binning",
         ty: OptionType::Choice(&["left", "random"]),
-        default: "left",
+        default: OptionDefault::Value("left"),
         about: "bin of a count that equals several edges: left, the highest, the same in every run; random, any of them, as \
                 the authors draw it",
     },
+    GENE_ALIASES,
     ModelOption {
         name: "max_length",
         ty: OptionType::Int(2, 1 << 20),
-        default: "max_seq_len of args.json (1200)",
+        default: OptionDefault::Decided("max_seq_len of args.json (1200)"),
         about: "most tokens of a cell, the special ones included",
     },
     ModelOption {
         name: "sampling",
         ty: OptionType::Choice(&["random", "first"]),
-        default: "random",
+        default: OptionDefault::Value("random"),
         about: "genes that stay when a cell has more than max_length: a random choice, or the first columns (these are binned \
                 without the others, as scDrugMap does it)",
     },
     ModelOption {
         name: "seed",
         ty: OptionType::Int(0, i64::MAX),
-        default: "0",
+        default: OptionDefault::Value("0"),
         about: "of random bins and random choices, together with the cell's name",
     },
 ];
@@ -62,6 +64,8 @@ pub enum Sampling {
 pub struct Settings {
     /// Bins of counts that equal several edges.
     pub binning: Binning,
+    /// Whether genes are looked up by other names.
+    pub gene_aliases: GeneAliases,
     /// Most tokens of a cell, `<cls>` included.
     pub max_length: usize,
     /// Which genes stay.
@@ -74,6 +78,7 @@ pub struct Settings {
 #[serde(default)]
 struct Chosen {
     binning: Binning,
+    gene_aliases: GeneAliases,
     max_length: Option<usize>,
     sampling: Sampling,
     seed: u64,
@@ -103,6 +108,7 @@ impl Tokenizer {
         let chosen: Chosen = options.read()?;
         let settings = Settings {
             binning: chosen.binning,
+            gene_aliases: chosen.gene_aliases,
             max_length: chosen.max_length.unwrap_or(config.max_seq_len),
             sampling: chosen.sampling,
             seed: chosen.seed,
@@ -117,7 +123,9 @@ impl Tokenizer {
             model: "scGPT",
             genes: vocabulary.genes.len(),
             examples: vocabulary.genes.keys().take(3).cloned().collect::<Vec<_>>().join(", "),
+            help: GIVE_SYMBOLS,
             find: &|symbol| vocabulary.genes.get(symbol).copied(),
+            aliases: Some(settings.gene_aliases),
         };
         let Matched { ids, coverage } = Matched::by_symbol(genes, Repeats::Keep, &symbols)?;
         Ok(Self {

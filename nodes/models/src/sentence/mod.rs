@@ -4,10 +4,12 @@
 mod names;
 mod options;
 mod tokenizer;
+mod vocabulary;
 
 pub use names::GeneNames;
 pub use options::{Form, SENTENCE_OPTIONS, SentenceDefaults, SentenceSettings};
 pub use tokenizer::SentenceTokenizer;
+pub(crate) use vocabulary::fitting;
 
 use crate::tokens::{CellCounts, UnusableCount};
 

@@ -3,26 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options};
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options};
 
 /// The options of the tokenizers that write sentences.
 pub const SENTENCE_OPTIONS: &[ModelOption] = &[
+    GENE_ALIASES,
     ModelOption {
         name: "max_genes",
         ty: OptionType::Int(1, 1_000_000),
-        default: "1024 for llama, as many as max_length holds for bert-text",
+        default: OptionDefault::Decided("1024 for llama, as many as max_length holds for bert-text"),
         about: "most genes of a sentence",
     },
     ModelOption {
         name: "max_length",
         ty: OptionType::Int(2, 1 << 20),
-        default: "4096 for llama, max_seq_length of sentence_bert_config.json for bert-text",
+        default: OptionDefault::Decided(
+            "4096 for llama, max_seq_length of sentence_bert_config.json for bert-text",
+        ),
         about: "most tokens of a cell, the special ones included; the end of longer sentences is cut off",
     },
     ModelOption {
         name: "sentence",
         ty: OptionType::Choice(&["ranked", "counts"]),
-        default: "ranked",
+        default: OptionDefault::Value("ranked"),
         about: "ranked: symbols of the expressed genes, highest count first; counts: all genes in the order of the file, each \
                 followed by its count, as the script of scDrugMap writes them",
     },
@@ -42,6 +46,8 @@ pub enum Form {
 /// How cells become sentences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SentenceSettings {
+    /// Whether genes without a symbol are looked up by their id.
+    pub gene_aliases: GeneAliases,
     /// Most genes of a sentence.
     pub max_genes: Option<usize>,
     /// Most tokens of a cell.
@@ -64,6 +70,7 @@ pub struct SentenceDefaults {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Chosen {
+    gene_aliases: GeneAliases,
     max_genes: Option<usize>,
     max_length: Option<usize>,
     sentence: Form,
@@ -75,7 +82,7 @@ impl SentenceSettings {
     /// # Errors
     /// [`ModelError::Option`] when the model cannot read cells that long.
     pub fn new(options: &Options, defaults: SentenceDefaults) -> Result<Self, ModelError> {
-        let Chosen { max_genes, max_length, sentence } = options.read()?;
+        let Chosen { gene_aliases, max_genes, max_length, sentence } = options.read()?;
         if let Some(asked) = max_length.filter(|&asked| asked > defaults.context) {
             return Err(ModelError::Option(format!(
                 "max_length {asked} is more than the model reads: it has {} positions",
@@ -87,6 +94,6 @@ impl SentenceSettings {
         }
         let usual = defaults.max_genes.filter(|_| sentence == Form::Ranked);
         let max_length = max_length.unwrap_or(defaults.max_length).min(defaults.context);
-        Ok(Self { max_genes: max_genes.or(usual), max_length, sentence })
+        Ok(Self { gene_aliases, max_genes: max_genes.or(usual), max_length, sentence })
     }
 }

@@ -71,3 +71,19 @@ fn what_cannot_be_written_is_explained() {
     let error = tokenizer(&ids, &serde_json::json!({})).unwrap_err();
     assert!(matches!(error, ModelError::NoGenes { .. }), "{error}");
 }
+
+#[test]
+fn ids_are_written_as_symbols_when_other_names_are_asked_for() {
+    let hgnc = serde_json::json!({"gene_aliases": "hgnc"});
+    // TP53 and KMT2A by their ids, one that nobody knows, and one whose symbol another column has.
+    let ids = ["ENSG00000141510", "ENSG00000118058", "ENSG99999999999"];
+    let named = tokenizer(&ids, &hgnc).unwrap();
+    assert_eq!(named.sentence(&cell(&[0, 1], &[2.0, 3.0])).unwrap(), "KMT2A TP53");
+    let coverage = named.coverage();
+    assert_eq!((coverage.matched, coverage.by_alias, coverage.by_id, coverage.by_symbol), (3, 2, 1, 0));
+    let mixed = ["TP53", "ENSG00000141510", "A"];
+    let kept = tokenizer(&mixed, &hgnc).unwrap();
+    assert_eq!(kept.sentence(&cell(&[0, 1], &[2.0, 3.0])).unwrap(), "ENSG00000141510 TP53");
+    let error = tokenizer(&ids, &serde_json::json!({})).unwrap_err().to_string();
+    assert!(error.contains("gene_aliases = hgnc, 2 of the 3"), "{error}");
+}

@@ -35,7 +35,7 @@ impl SentenceTokenizer {
     ) -> Result<Self, ModelError> {
         let vocabulary = tokenizer.vocabulary();
         let tokenizer = tokenizer.with_limit(settings.max_length)?;
-        let genes = GeneNames::new(genes, model)?;
+        let genes = GeneNames::new(genes, model, settings.gene_aliases)?;
         // What cannot be cut shows here, not in the middle of a file.
         for word in genes.words.iter().flatten() {
             tokenizer.ids(word)?;

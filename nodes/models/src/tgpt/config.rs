@@ -7,9 +7,7 @@ use celldag_shaders::ops::{Activation, Attention};
 use serde::Deserialize;
 
 use crate::error::ModelError;
-
-/// The widest head that attention computes.
-const WIDEST_HEAD: usize = 128;
+use crate::sizes::{Size, check, check_eps, head_width};
 
 /// Sizes of a tGPT.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -76,24 +74,18 @@ impl Config {
         if self.add_cross_attention {
             return Err("a decoder that looks at an encoder is no tGPT".to_owned());
         }
-        let sizes = [
-            ("vocab_size", self.vocab_size),
-            ("n_embd", self.n_embd),
-            ("n_layer", self.n_layer),
-            ("n_head", self.n_head),
-            ("n_inner", self.inner()),
-        ];
-        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
-            return Err(format!("`{name}` is 0"));
-        }
+        check(&[
+            ("vocab_size", self.vocab_size, Size::Rows),
+            ("n_embd", self.n_embd, Size::Width),
+            ("n_layer", self.n_layer, Size::Layers),
+            ("n_head", self.n_head, Size::Heads),
+            ("n_inner", self.inner(), Size::Width),
+            ("n_positions", self.n_positions, Size::Positions),
+        ])?;
+        head_width(self.n_embd, self.n_head)?;
+        check_eps("layer_norm_epsilon", self.layer_norm_epsilon)?;
         if self.n_positions < 3 {
             return Err(format!("a context of {} tokens holds no cell", self.n_positions));
-        }
-        let (width, heads) = (self.n_embd, self.n_head);
-        if !width.is_multiple_of(heads) || width / heads > WIDEST_HEAD {
-            return Err(format!(
-                "{heads} attention heads cannot share the width {width} (1 to {WIDEST_HEAD} a head)"
-            ));
         }
         self.activation().map(drop)
     }
@@ -101,7 +93,7 @@ impl Config {
     /// Width of the feed-forward part.
     #[must_use]
     pub fn inner(&self) -> usize {
-        self.n_inner.unwrap_or(4 * self.n_embd)
+        self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
     }
 
     /// Activation of the feed-forward part.

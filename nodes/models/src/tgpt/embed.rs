@@ -11,32 +11,34 @@ use crate::adapter::Adapters;
 use crate::blocks::depth;
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::params::Params;
+use crate::published::Published;
 use crate::tokens::CellTokens;
-use crate::wrappers::unwrapped;
 
+/// What names begin with in a file of one with a head.
+const TRANSFORMER: &str = "transformer";
 /// What files hold that embeddings do not need: the head of the language model, which is the table of words again, the
 /// classifier of fine-tuned models, and the causal mask that transformers saved until 2022.
-const IGNORED: [&str; 5] = ["lm_head.", "score.", "classifier.", "h.*.attn.bias", "h.*.attn.masked_bias"];
+const UNREAD: [&str; 5] = ["lm_head.", "score.", "classifier.", "h.*.attn.bias", "h.*.attn.masked_bias"];
 
 pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, normalised, -2: of the one before, and so on",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["mean", "mean_all"]),
-        default: "mean",
+        default: OptionDefault::Value("mean"),
         about: "mean of the gene tokens, or of all tokens, special ones and padding of the tokens file included",
     },
     ModelOption {
         name: "token_types",
         ty: OptionType::Bool,
-        default: "true",
+        default: OptionDefault::Value("true"),
         about: "adds the vector of the token 0 at every position, as in training; false for embeddings like scDrugMap's",
     },
 ];
@@ -97,14 +99,9 @@ impl Encoder {
         let Checkpoint { config, vocabulary, weights_file, .. } = checkpoint;
         let readout: Readout = options.read()?;
         depth(readout.layer, config.n_layer)?;
-        let weights = Weights::open(&[weights_file])?.rename(|name| Some(plain(name)))?;
-        let adapters = adapters.renamed(plain)?;
-        let (model, parameters) = weights.load(&IGNORED, |weights| {
-            let params = Params::new(weights, device).adapted(&adapters);
-            let model = Decoder::load(&params, weights, config, readout.token_types)?;
-            Ok::<_, ModelError>((model, params.taken()))
-        })?;
-        adapters.finish()?;
+        let published = Published::new(Weights::open(&[weights_file])?, adapters, TRANSFORMER)?;
+        let load = |params: &Params<'_>| Decoder::load(params, config, readout.token_types);
+        let (model, parameters) = published.load(device, options, &UNREAD, load)?;
         let info = EncoderInfo {
             variant: config.variant(),
             vocabulary: vocabulary.digest.clone(),
@@ -134,12 +131,6 @@ impl Encoder {
         let length = cell.ids.iter().rposition(|&id| id != self.pad).map_or(0, |last| last + 1);
         CellTokens::of_ids(cell.ids[..length].to_vec())
     }
-}
-
-/// The name of a tensor or layer in transformers' `GPT2Model`.
-fn plain(name: &str) -> String {
-    let name = unwrapped(name);
-    name.strip_prefix("transformer.").map_or_else(|| name.clone(), str::to_owned)
 }
 
 impl CellEncoder for Encoder {

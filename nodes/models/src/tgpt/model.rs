@@ -1,6 +1,5 @@
 //! GPT-2 (Radford et al. 2019) without its language-model head. One definition for every backend.
 
-use celldag_data::checkpoint::Weights;
 use celldag_shaders::ops::{self, Activation, Attention};
 use celldag_shaders::{Ids, Segments, Tensor, segment};
 
@@ -73,29 +72,24 @@ impl Decoder {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape, or the device fails.
-    pub fn load(
-        params: &Params<'_>,
-        weights: &Weights,
-        config: &Config,
-        token_types: bool,
-    ) -> Result<Self, ModelError> {
+    pub fn load(params: &Params<'_>, config: &Config, token_types: bool) -> Result<Self, ModelError> {
         let (width, context) = (config.n_embd, config.n_positions);
         let words = params.at("wte");
         let mut positions = params.at("wpe").values("weight", &[context, width])?;
         // A table of another shape is reported by the call that takes it.
         if token_types && words.shape("weight").is_some_and(|shape| shape == [config.vocab_size, width]) {
-            let of_type = weights.rows(&words.name("weight"), 0..1)?;
+            let of_type = words.rows("weight", 0..1)?;
             for row in positions.chunks_exact_mut(width) {
                 for (value, of_type) in row.iter_mut().zip(&of_type) {
                     *value += of_type;
                 }
             }
         }
-        let block = |index| Block::load(&params.at("h").at(index), config, index);
+        let block = |index, params: &Params<'_>| Block::load(params, config, index);
         Ok(Self {
             words: words.weight("weight", &[config.vocab_size, width])?,
             positions: params.device().upload(&[context, width], &positions)?,
-            blocks: (0..config.n_layer).map(block).collect::<Result<_, _>>()?,
+            blocks: params.at("h").layers(config.n_layer, block)?,
             norm: LayerNorm::load(&params.at("ln_f"), width, config.layer_norm_epsilon)?,
             context,
             vocabulary: config.vocab_size,

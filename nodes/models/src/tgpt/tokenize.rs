@@ -7,25 +7,30 @@ use celldag_data::GeneIds;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
+use super::vocabulary::Vocabulary;
 use crate::error::ModelError;
-use crate::matching::{Matched, Repeats, Symbols};
-use crate::option::{ModelOption, OptionType, Options, written_out};
-use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
+use crate::gene_aliases::{GENE_ALIASES, GeneAliases};
+use crate::matching::{GIVE_SYMBOLS, Matched, Repeats, Symbols};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
+use crate::tokens::{
+    CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount, WhyEmpty,
+};
 
 /// Tokens of a cell in the training of the published model.
 const TRAINED_LENGTH: usize = 64;
 
 pub(super) const OPTIONS: &[ModelOption] = &[
+    GENE_ALIASES,
     ModelOption {
         name: "max_length",
         ty: OptionType::Int(3, 1 << 20),
-        default: "64",
+        default: OptionDefault::Value("64"),
         about: "most tokens of a cell, the special ones included",
     },
     ModelOption {
         name: "padding",
         ty: OptionType::Bool,
-        default: "false",
+        default: OptionDefault::Value("false"),
         about: "fill short cells up to max_length with <pad>; only matters for pooling=mean_all, where scDrugMap counts the \
                 padding",
     },
@@ -35,6 +40,8 @@ pub(super) const OPTIONS: &[ModelOption] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Settings {
+    /// Whether genes are looked up by other names.
+    pub gene_aliases: GeneAliases,
     /// Most tokens of a cell, special ones included.
     pub max_length: usize,
     /// Whether short cells are filled up.
@@ -43,7 +50,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_length: TRAINED_LENGTH, padding: false }
+        Self { gene_aliases: GeneAliases::None, max_length: TRAINED_LENGTH, padding: false }
     }
 }
 
@@ -81,13 +88,15 @@ impl Tokenizer {
             model: "tGPT",
             genes: vocabulary.genes,
             examples: examples.take(3).cloned().collect::<Vec<_>>().join(", "),
+            help: GIVE_SYMBOLS,
             find: &|symbol| match vocabulary.of_symbol(symbol)[..] {
                 [token] if token != vocabulary.unknown => Some(token),
                 _ => None,
             },
+            aliases: Some(settings.gene_aliases),
         };
-        let Matched { coverage, .. } = Matched::by_symbol(genes, Repeats::Keep, &symbols)?;
-        let words = (0..genes.symbols.len()).map(|gene| vocabulary.of_symbol(&genes.name(gene))).collect();
+        let Matched { ids, coverage } = Matched::by_symbol(genes, Repeats::Keep, &symbols)?;
+        let words = ids.iter().enumerate().map(|(gene, id)| words(vocabulary, genes, gene, *id)).collect();
         Ok(Self {
             coverage,
             settings,
@@ -105,6 +114,16 @@ impl Tokenizer {
                 options: written_out(&settings),
             },
         })
+    }
+}
+
+/// What stands for a column in a sentence: the token that was found, else the words of its name, known or not. A column
+/// without a name is no gene of the vocabulary, which has words such as `0` and `gene`.
+fn words(vocabulary: &Vocabulary, genes: &GeneIds, gene: usize, found: Option<u32>) -> Vec<u32> {
+    match (found, genes.written(gene)) {
+        (Some(token), _) => vec![token],
+        (None, Some(name)) => vocabulary.of_symbol(name),
+        (None, None) => vec![vocabulary.unknown],
     }
 }
 
@@ -132,5 +151,21 @@ impl CellTokenizer for Tokenizer {
             ids.resize(length, self.pad);
         }
         Ok(ids.into())
+    }
+
+    fn why_empty(&self, cell: &CellCounts<'_>) -> WhyEmpty {
+        let known = |column: u32| {
+            self.words
+                .get(column as usize)
+                .is_some_and(|words| words.iter().any(|&word| word != self.unknown))
+        };
+        let expressed = cell.columns.iter().zip(cell.counts).filter(|(_, count)| **count > 0.0);
+        if expressed.map(|(&column, _)| column).any(known) {
+            let length = self.settings.max_length;
+            return WhyEmpty::LeftOut(format!(
+                "have no known gene among their highest (max_length = {length})"
+            ));
+        }
+        cell.nothing_known()
     }
 }

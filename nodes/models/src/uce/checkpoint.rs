@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use celldag_data::checkpoint::{BARE_TENSOR, CheckpointError, Weights};
 use celldag_data::vocabulary::read_columns;
 
+use super::sampling::{CHROM_TOKEN_OFFSET, SPECIES, Sampling, VERSION};
 use crate::error::ModelError;
 use crate::model::Purpose;
-use crate::wrappers::unwrapped;
+use crate::option::Options;
 
 /// The table of all genes of all species; its number of rows is where the rows of chromosomes begin.
 const ALL_TOKENS: &str = "all_tokens.torch";
@@ -21,7 +22,7 @@ const DEFAULT_MODEL: &str = "4layer_model";
 const EXTENSIONS: [&str; 5] = ["torch", "pt", "pth", "safetensors", "bin"];
 
 /// Species of the paper and what the files of their protein embeddings begin with.
-const SPECIES: [(&str, &str); 8] = [
+const PUBLISHED: [(&str, &str); 8] = [
     ("frog", "Xenopus_tropicalis."),
     ("human", "Homo_sapiens."),
     ("macaca_fascicularis", "Macaca_fascicularis."),
@@ -45,8 +46,7 @@ pub struct Checkpoint {
     pub chromosomes: PathBuf,
     /// Rows of the token table at which species begin: `species_offsets.pkl`.
     pub offsets: PathBuf,
-    /// Species → protein embeddings by gene symbol.
-    pub species: Vec<(String, PathBuf)>,
+    /// The list of added species, if there is one.
     new_species: Option<PathBuf>,
 }
 
@@ -75,34 +75,31 @@ impl Checkpoint {
         };
         let weights = files_in(&folder)?.into_iter().filter(is_weights).collect();
         let new_species = Some(folder.join(NEW_SPECIES)).filter(|file| file.is_file());
-        let mut species = published_species(&folder)?;
-        if let Some(list) = &new_species {
-            species.extend(added_species(&folder, list)?);
-        }
-        Ok(Self { folder, weights, all_tokens, chromosomes, offsets, species, new_species })
+        Ok(Self { folder, weights, all_tokens, chromosomes, offsets, new_species })
     }
 
-    /// The files that may be read for a purpose, sorted. Which species and which of several models is read is only known
-    /// with the options, so all of them count.
+    /// Exactly the files that are read for a purpose with these options, sorted.
     ///
     /// # Errors
-    /// When there are no weights for embedding.
-    pub fn files(&self, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
+    /// When weights or protein embeddings are missing.
+    pub fn files(&self, purpose: Purpose, options: &Options) -> Result<Vec<PathBuf>, ModelError> {
         let mut files = vec![self.chromosomes.clone(), self.offsets.clone()];
-        files.extend(self.all_tokens.clone());
-        if purpose == Purpose::Tokenize {
-            if self.species.is_empty() {
-                let what = "there is no folder protein_embeddings with *.pt files";
-                return Err(layout(&self.folder, what, DOWNLOAD));
+        let weights = || self.weights_file(options.text(VERSION.name)).map(Path::to_path_buf);
+        match purpose {
+            Purpose::Tokenize => {
+                let species = options.text(SPECIES.name);
+                let human = Sampling::default().species;
+                files.extend(self.new_species.clone());
+                files.push(self.proteins(if species.is_empty() { &human } else { species })?);
+                // Where chromosomes begin is said, or read from the table of tokens.
+                if !options.names().any(|name| name == CHROM_TOKEN_OFFSET.name) {
+                    files.push(self.all_tokens.clone().map_or_else(weights, Ok)?);
+                }
             }
-            files.extend(self.new_species.clone());
-            files.extend(self.species.iter().map(|(_, file)| file.clone()));
-        }
-        if purpose == Purpose::Embed || self.all_tokens.is_none() {
-            if self.weights.is_empty() {
-                self.weights_file("")?;
+            Purpose::Embed => {
+                files.extend(self.all_tokens.clone());
+                files.push(weights()?);
             }
-            files.extend(self.weights.iter().cloned());
         }
         files.sort();
         files.dedup();
@@ -139,8 +136,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::weights_file`], or when the file cannot be read.
     pub fn open(&self, version: &str) -> Result<Weights, ModelError> {
-        let weights = Weights::open(&[self.weights_file(version)?])?;
-        Ok(weights.rename(|name| Some(unwrapped(name)))?)
+        Ok(Weights::open(&[self.weights_file(version)?])?.state_dict()?)
     }
 
     /// `all_tokens.torch`, open, and its number of rows.
@@ -162,18 +158,48 @@ impl Checkpoint {
     /// The protein embeddings of a species.
     ///
     /// # Errors
-    /// When there are none.
-    pub fn proteins(&self, species: &str) -> Result<&Path, ModelError> {
+    /// When there are none, or not where the list of added species says.
+    pub fn proteins(&self, species: &str) -> Result<PathBuf, ModelError> {
+        let published = published_species(&self.folder)?;
+        let added = self.new_species.as_deref().map(|list| read_columns(list, &["species", "path"]));
+        let added: Vec<(String, String)> = match added.transpose()?.as_deref() {
+            Some([names, paths]) => names.iter().cloned().zip(paths.iter().cloned()).collect(),
+            _ => Vec::new(),
+        };
         // A species that a user added replaces a published one of the same name.
-        if let Some((_, file)) = self.species.iter().rev().find(|(name, _)| name == species) {
-            return Ok(file);
+        if let (Some(list), Some((_, path))) =
+            (&self.new_species, added.iter().rev().find(|(name, _)| name == species))
+        {
+            return self.added(list, species, path);
         }
-        let names: Vec<&str> = self.species.iter().map(|(name, _)| name.as_str()).collect();
-        let have = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        if let Some((_, file)) = published.iter().find(|(name, _)| name == species) {
+            return Ok(file.clone());
+        }
+        let names = published.iter().map(|(name, _)| name).chain(added.iter().map(|(name, _)| name));
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        if names.is_empty() {
+            let what = "there is no folder protein_embeddings with *.pt files";
+            return Err(layout(&self.folder, what, DOWNLOAD));
+        }
         Err(ModelError::Option(format!(
-            "{}: there are no protein embeddings of the species `{species}`; there are those of {have}",
-            self.folder.display()
+            "{}: there are no protein embeddings of the species `{species}`; there are those of {}",
+            self.folder.display(),
+            names.join(", ")
         )))
+    }
+
+    /// The authors' list gives paths as they were where it was written: what is not there is looked for by its name.
+    fn added(&self, list: &Path, species: &str, path: &str) -> Result<PathBuf, ModelError> {
+        let name = Path::new(path).file_name().unwrap_or_default();
+        let proteins = self.folder.join(PROTEINS);
+        let places = [self.folder.join(path), proteins.join(name), self.folder.join(name)];
+        let found = places.into_iter().find(|place| place.is_file()).ok_or_else(|| ModelError::Config {
+            path: list.to_path_buf(),
+            reason: format!(
+                "the protein embeddings of `{species}` are not at {path}, nor in {PROTEINS} by that name"
+            ),
+        })?;
+        Ok(fs_err::canonicalize(found).map_err(CheckpointError::from)?)
     }
 }
 
@@ -203,30 +229,10 @@ fn published_species(folder: &Path) -> Result<Vec<(String, PathBuf)>, ModelError
         name.starts_with(prefix) && name.ends_with(".pt")
     };
     let mut out = Vec::new();
-    for (species, prefix) in SPECIES {
+    for (species, prefix) in PUBLISHED {
         if let Some(file) = files.iter().find(|file| named(file, prefix)) {
             out.push((species.to_owned(), file.clone()));
         }
-    }
-    Ok(out)
-}
-
-/// The authors' list gives paths as they were where it was written: what is not there is looked for by its name.
-fn added_species(folder: &Path, list: &Path) -> Result<Vec<(String, PathBuf)>, ModelError> {
-    let columns = read_columns(list, &["species", "path"])?;
-    let mut out = Vec::new();
-    for (species, path) in columns[0].iter().zip(&columns[1]) {
-        let name = Path::new(path).file_name().unwrap_or_default();
-        let places = [folder.join(path), folder.join(PROTEINS).join(name), folder.join(name)];
-        let found = places.into_iter().find(|place| place.is_file());
-        let found = found.ok_or_else(|| ModelError::Config {
-            path: list.to_path_buf(),
-            reason: format!(
-                "the protein embeddings of `{species}` are not at {path}, nor in {PROTEINS} by that name"
-            ),
-        })?;
-        let found = fs_err::canonicalize(found).map_err(CheckpointError::from)?;
-        out.push((species.clone(), found));
     }
     Ok(out)
 }

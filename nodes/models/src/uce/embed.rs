@@ -14,7 +14,7 @@ use crate::adapter::Adapters;
 use crate::blocks::{LayerNorm, Linear, Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
-use crate::option::{ModelOption, OptionType, Options, written_out};
+use crate::option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 use crate::params::Params;
 use crate::tokens::CellTokens;
 
@@ -27,19 +27,19 @@ pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
         name: "layer",
         ty: OptionType::Int(-99, -1),
-        default: "-1",
+        default: OptionDefault::Value("-1"),
         about: "-1: output of the last layer, -2: of the one before, and so on; the decoder was trained on the last",
     },
     ModelOption {
         name: "pooling",
         ty: OptionType::Choice(&["cls", "mean"]),
-        default: "cls",
+        default: OptionDefault::Value("cls"),
         about: "the decoded <cls> token, or the mean of all other decoded tokens",
     },
     ModelOption {
         name: "normalize",
         ty: OptionType::Choice(&["l2", "none"]),
-        default: "l2",
+        default: OptionDefault::Value("l2"),
         about: "whether embeddings have length 1",
     },
     VERSION,
@@ -116,7 +116,7 @@ impl Encoder {
             Shape::of(&root).map_err(|reason| ModelError::Config { path: file.to_path_buf(), reason })?;
         depth(readout.layer, shape.layers)?;
         let encoder = root.at("encoder");
-        let (model, linear, norm) = weights.load(&IGNORED, |weights| -> Result<_, ModelError> {
+        let (model, linear, norm) = options.load(&weights, &IGNORED, |weights| {
             weights.skip(TABLE);
             let linear = Linear::load(&encoder.at(0), shape.inputs, shape.hidden)?;
             let norm = LayerNorm::load(&encoder.at(2), shape.hidden, EPS)?;

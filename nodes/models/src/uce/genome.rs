@@ -44,9 +44,9 @@ impl Genome {
                 known.join(", ")
             ))
         })?;
-        let refuse = |reason: String| ModelError::Config { path: proteins.to_path_buf(), reason };
+        let refuse = |reason: String| ModelError::Config { path: proteins.clone(), reason };
         let mut tokens: BTreeMap<String, u32> = BTreeMap::new();
-        for symbol in Weights::open(&[proteins])?.names_in_order() {
+        for symbol in Weights::open(std::slice::from_ref(&proteins))?.names_in_order() {
             let next = u32::try_from(tokens.len()).ok().and_then(|n| offset.checked_add(n));
             let next = next.filter(|&token| (token as usize) < vocabulary.chromosome_offset);
             let next = next.ok_or_else(|| {

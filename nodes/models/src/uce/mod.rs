@@ -63,8 +63,17 @@ impl CellModel for Uce {
         }
     }
 
-    fn files(&self, checkpoint: &Path, purpose: Purpose) -> Result<Vec<PathBuf>, ModelError> {
-        Checkpoint::find(checkpoint)?.files(purpose)
+    fn lora_targets(&self) -> &'static [&'static str] {
+        &["out_proj"]
+    }
+
+    fn files(
+        &self,
+        checkpoint: &Path,
+        purpose: Purpose,
+        options: &Options,
+    ) -> Result<Vec<PathBuf>, ModelError> {
+        Checkpoint::find(checkpoint)?.files(purpose, options)
     }
 
     fn tokenizer(

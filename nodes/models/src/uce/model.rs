@@ -6,6 +6,7 @@ use celldag_shaders::{Ids, Result, Segments, Tensor};
 use crate::blocks::{LayerNorm, Linear, PackedNames, TransformerLayer, TransformerShape};
 use crate::error::ModelError;
 use crate::params::Params;
+use crate::sizes::{Size, check, head_width};
 
 /// Attention heads: the authors' code has them by number, whatever the width.
 const HEADS: usize = 20;
@@ -58,9 +59,16 @@ impl Shape {
         };
         let layer = |n: &usize| params.contains(&format!("transformer_encoder.layers.{n}.linear1.weight"));
         let layers = (0..).take_while(layer).count();
-        if !hidden.is_multiple_of(HEADS) {
-            return Err(format!("the width {hidden} is not divided by the {HEADS} heads of every UCE"));
-        }
+        check(&[
+            ("the width of the token table", inputs, Size::Width),
+            ("the width", hidden, Size::Width),
+            ("the feed-forward part", feedforward, Size::Width),
+            ("the number of layers", layers, Size::Layers),
+            ("the number of positions", positions, Size::Positions),
+            ("the width of the decoder", decoder, Size::Width),
+            ("the length of an embedding", outputs, Size::Width),
+        ])?;
+        head_width(hidden, HEADS)?;
         Ok(Self { inputs, hidden, feedforward, layers, positions, decoder, outputs })
     }
 }

@@ -15,13 +15,18 @@ use super::genome::{Genome, Locus};
 use super::sampling::{Rng, Sampling};
 use super::vocabulary::{CHROMOSOME_END, CLS, Vocabulary};
 use crate::error::ModelError;
+use crate::gene_aliases::GeneAliases;
 use crate::matching::{Matched, Repeats, Symbols};
 use crate::option::{Options, written_out};
-use crate::tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount};
+use crate::tokens::{
+    CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount, WhyEmpty,
+};
 
 /// The authors' filter: genes of at least so many cells, then cells of at least so many of these genes.
 const MIN_CELLS: u32 = 10;
 const MIN_GENES: usize = 25;
+/// The species that there is a table of other names of.
+const HUMAN: &str = "human";
 
 /// Makes sentences of the cells of one matrix.
 #[derive(Clone, Debug)]
@@ -56,6 +61,13 @@ impl Tokenizer {
             let message = format!("seed = {} is too large for numpy's generator (below 2^32)", sampling.seed);
             return Err(ModelError::Option(message));
         }
+        let human = sampling.species == HUMAN;
+        if sampling.gene_aliases == GeneAliases::Hgnc && !human {
+            return Err(ModelError::Option(format!(
+                "gene_aliases = hgnc knows human genes only, and the species is {}",
+                sampling.species
+            )));
+        }
         let vocabulary = Vocabulary::read(checkpoint, sampling.chrom_token_offset, &sampling.version)?;
         let loci = Genome::read(checkpoint, &vocabulary, &sampling.species)?.loci;
         let examples: Vec<&str> = loci.keys().map(String::as_str).take(3).collect();
@@ -63,20 +75,15 @@ impl Tokenizer {
             model: &format!("UCE for the species {}", sampling.species),
             genes: loci.len(),
             examples: examples.join(", "),
+            help: &format!(
+                "Give gene symbols as var_names or in var[\"gene_symbol\"], and the species they are of with the option \
+                 `species` (it is {})",
+                sampling.species
+            ),
             find: &|name| Some(loci.get(&name.to_uppercase())?.token),
+            aliases: human.then_some(sampling.gene_aliases),
         };
-        let matched = Matched::by_symbol(genes, Repeats::Keep, &symbols);
-        let Matched { ids, coverage } = matched.map_err(|error| match error {
-            ModelError::NoGenes { genes, model, examples, vocabulary, .. } => {
-                let help = format!(
-                    "Give gene symbols as var_names or in var[\"gene_symbol\"], and the species they are of with the option \
-                     `species` (it is {})",
-                    sampling.species
-                );
-                ModelError::NoGenes { genes, model, examples, vocabulary, help }
-            }
-            other => other,
-        })?;
+        let Matched { ids, coverage } = Matched::by_symbol(genes, Repeats::Keep, &symbols)?;
         let by_token: BTreeMap<u32, Locus> = loci.values().map(|locus| (locus.token, *locus)).collect();
         let info = TokenizerInfo {
             variant: sampling.species.clone(),
@@ -216,6 +223,25 @@ impl CellTokenizer for Tokenizer {
             Rng::Cell => self.sentence(&drawable, &mut CellDraws::new(self.sampling.seed, cell.name)),
             Rng::Numpy => drawable,
         })
+    }
+
+    fn why_empty(&self, cell: &CellCounts<'_>) -> WhyEmpty {
+        let expressed = cell.expressed().unwrap_or_default();
+        let kept = expressed.iter().filter(|&&(column, _)| self.keeps(column)).count();
+        let known = |column: usize| self.loci.get(column).is_some_and(Option::is_some);
+        if self.sampling.filter && !expressed.is_empty() && kept < MIN_GENES {
+            return WhyEmpty::LeftOut(format!(
+                "have fewer than {MIN_GENES} genes that are seen in {MIN_CELLS} cells or more (filter)"
+            ));
+        }
+        if expressed.iter().any(|&(column, count)| self.keeps(column) && known(column) && count >= 1.0) {
+            let longest = self.sampling.pad_length;
+            return WhyEmpty::LeftOut(format!("have sentences longer than pad_length = {longest}"));
+        }
+        if expressed.iter().any(|&(column, _)| known(column)) {
+            return WhyEmpty::LeftOut("have no count of a known gene left that is 1 or more".to_owned());
+        }
+        cell.nothing_known()
     }
 
     fn in_order(&mut self, tokens: CellTokens) -> CellTokens {

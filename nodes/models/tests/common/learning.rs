@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use celldag_models::{Adapters, Batch, CellEncoder, CellTokens, Lora, Slot};
-use celldag_shaders::ops::{self, Activation, Adam, Parameter};
-use celldag_shaders::{Device, Tape, Tensor};
+use celldag_models::training::{
+    FineTuning, LabelledTokens, LossKind, Network, Objective, Optimizer, TunedLayer, TuningSettings,
+};
+use celldag_models::{Adapters, Batch, CellEncoder, CellTokens, InputDropout, Lora, Slot};
+use celldag_shaders::ops::Adam;
+use celldag_shaders::{Device, Tensor};
 
 use super::{Golden, assert_close};
 
@@ -13,11 +16,10 @@ const PREFIX: &str = "base_model.model.";
 /// Rank and alpha of all runs are 8.
 const SCALE: f32 = 1.0;
 
-/// One trained tensor: its name in the fixture, and its place in the model.
+/// One trained tensor: its name in the fixture, and its initial values.
 struct Trained {
     name: String,
-    parameter: Parameter,
-    slot: Slot,
+    initial: Tensor,
 }
 
 /// The trained tensors of a fixture: adapters, then `fc1`, `fc2`, `fc3` with weight and bias each.
@@ -30,6 +32,7 @@ pub(crate) struct Learning<'a> {
     device: &'a Device,
     all: Vec<Trained>,
     adapters: BTreeMap<String, Lora>,
+    dropout: InputDropout,
 }
 
 impl<'a> Learning<'a> {
@@ -45,8 +48,8 @@ impl<'a> Learning<'a> {
         neighbourhoods: &[usize],
     ) -> Self {
         let neighbourhoods = neighbourhoods.to_vec();
-        let (all, adapters) = (Vec::new(), BTreeMap::new());
-        let mut learning = Self { run, neighbourhoods, golden, device, all, adapters };
+        let (all, adapters, dropout) = (Vec::new(), BTreeMap::new(), InputDropout::default());
+        let mut learning = Self { run, neighbourhoods, golden, device, all, adapters, dropout };
         let wrapped = format!("{run}.init.{PREFIX}");
         // Where peft itself does nothing, the run has the layers' own names.
         let has_prefix = golden.expected.names().iter().any(|name| name.starts_with(&wrapped));
@@ -57,7 +60,8 @@ impl<'a> Learning<'a> {
         for path in layers {
             let a = learning.add(format!("{prefix}{path}.lora_A.weight"));
             let b = learning.add(format!("{prefix}{path}.lora_B.weight"));
-            learning.adapters.insert(path, Lora { a, b, scale: SCALE });
+            let lora = Lora::new(a, b, SCALE).with_dropout(learning.dropout.of_layer(&path));
+            learning.adapters.insert(path, lora);
         }
         for layer in ["fc1", "fc2", "fc3"] {
             learning.add(format!("head.{layer}.weight"));
@@ -70,9 +74,8 @@ impl<'a> Learning<'a> {
         let array = format!("{}.init.{name}", self.run);
         let shape = &self.golden.expected.info(&array).unwrap().shape;
         let values = self.device.upload(shape, &self.golden.f32s(&array)).unwrap();
-        let slot = Slot::new(values.clone());
-        self.all.push(Trained { name, slot: slot.clone(), parameter: Parameter::new(values).unwrap() });
-        slot
+        self.all.push(Trained { name, initial: values.clone() });
+        Slot::new(values)
     }
 
     /// The initial adapters, under the names of peft without its prefix.
@@ -89,7 +92,7 @@ impl<'a> Learning<'a> {
 
     /// Trains the adapters of `encoder`, which must have been loaded with [`Learning::adapters`], for up to five steps.
     pub(crate) fn agrees(
-        mut self,
+        self,
         encoder: &dyn CellEncoder,
         cells: &[CellTokens],
         steps: usize,
@@ -98,71 +101,74 @@ impl<'a> Learning<'a> {
         let backend = self.device.info().backend;
         let what = |array: &str| format!("{array} on {backend}, recompute {recompute}");
         let name = |array: &str| format!("{}.{array}", self.run);
-        let labels: Vec<f32> = if self.golden.expected.info("ft.labels").is_some() {
-            self.golden.i32s("ft.labels").iter().map(|&label| label as f32).collect()
-        } else {
-            self.golden.i64s("ft.label").iter().map(|&label| label as f32).collect()
-        };
-        let labels = self.device.upload(&[labels.len(), 1], &labels).unwrap();
-        let settings = Adam { lr: 1e-3, ..Adam::default() };
-        for (step, &want) in self.golden.f32s(&name("loss")).iter().take(steps).enumerate() {
-            let tape = Tape::with_recompute(recompute);
-            let watched: Vec<Tensor> =
-                self.all.iter().map(|trained| tape.watch(trained.parameter.value())).collect();
-            for (trained, watched) in self.all.iter().zip(&watched) {
-                trained.slot.set(watched.clone());
-            }
-            let (embeddings, logits) = self.forward(encoder, cells);
-            let loss = ops::bce_with_logits(&logits, &labels, None).unwrap();
-            assert_close(
-                &[loss.mean().unwrap()],
-                &[want],
-                1e-5,
-                &what(&format!("loss before update {step}")),
-            );
-            if step == 0 {
-                let want = self.golden.f32s(&name("emb_step1"));
-                assert_close(&embeddings.read().unwrap(), &want, 2e-5, &what(&name("emb_step1")));
-            }
-            let gradients = tape.gradients(&logits, &loss.gradient).unwrap();
-            for (trained, watched) in self.all.iter_mut().zip(&watched) {
-                let gradient = gradients.of(watched).unwrap();
-                if step == 0 {
-                    let array = name(&format!("grad1.{}", trained.name));
-                    assert_close(&gradient.read().unwrap(), &self.golden.f32s(&array), 1e-6, &what(&array));
-                }
-                ops::adam(&mut trained.parameter, gradient, &settings).unwrap();
-            }
+        let alone = vec![1; cells.len()];
+        let neighbourhoods = if self.neighbourhoods.is_empty() { &alone } else { &self.neighbourhoods };
+        let keys: Vec<u32> = (0..cells.len()).map(|cell| u32::try_from(cell).unwrap()).collect();
+        let labels = self.labels();
+        let batch = LabelledTokens { tokens: cells, keys: &keys, class: &labels, neighbourhoods };
+        let embed = || encoder.embed(Batch { cells, neighbourhoods }).unwrap();
+        let mut tuning = self.tuning(recompute);
+        assert_close(&embed(), &self.golden.f32s(&name("emb_step1")), 2e-5, &what(&name("emb_step1")));
+        let (_, gradients) = tuning.gradients(encoder, batch).unwrap();
+        assert_eq!(gradients.len(), self.all.len());
+        for (trained, gradient) in self.all.iter().zip(&gradients) {
+            let array = name(&format!("grad1.{}", trained.name));
+            assert_close(&gradient.read().unwrap(), &self.golden.f32s(&array), 1e-6, &what(&array));
         }
+        for (step, &want) in self.golden.f32s(&name("loss")).iter().take(steps).enumerate() {
+            let loss = tuning.learn(encoder, batch, 1.0).unwrap().loss as f32;
+            assert_close(&[loss], &[want], 1e-5, &what(&format!("loss before update {step}")));
+        }
+        assert_eq!(tuning.recomputed(), recompute);
         if steps < 5 {
             return;
         }
-        for trained in &self.all {
-            trained.slot.set(trained.parameter.value().clone());
+        let (layers, head) = tuning.snapshot();
+        let values = layers.iter().flatten().chain(head.iter().flat_map(|(weight, bias)| [weight, bias]));
+        for (trained, values) in self.all.iter().zip(values) {
             let array = name(&format!("after5.{}", trained.name));
-            let got = trained.parameter.value().read().unwrap();
-            assert_close(&got, &self.golden.f32s(&array), 2e-4, &what(&array));
+            assert_close(&values.read().unwrap(), &self.golden.f32s(&array), 2e-4, &what(&array));
         }
-        let (_, logits) = self.forward(encoder, cells);
-        let probabilities = ops::activate(&logits, Activation::Sigmoid).unwrap().read().unwrap();
-        assert_close(
-            &probabilities,
-            &self.golden.f32s(&name("prob_after5")),
-            1e-5,
-            &what(&name("prob_after5")),
-        );
+        let logits = tuning.head().logits(self.device, &embed()).unwrap();
+        let scores: Vec<f32> = logits.iter().map(|l| tuning.objective().scores(l)[1] as f32).collect();
+        let array = name("prob_after5");
+        assert_close(&scores, &self.golden.f32s(&array), 1e-5, &what(&array));
     }
 
-    /// Embeddings and logits of the batch.
-    fn forward(&self, encoder: &dyn CellEncoder, cells: &[CellTokens]) -> (Tensor, Tensor) {
-        let alone = vec![1; cells.len()];
-        let neighbourhoods = if self.neighbourhoods.is_empty() { &alone } else { &self.neighbourhoods };
-        let embeddings = encoder.pooled(Batch { cells, neighbourhoods }).unwrap();
-        let mut x = embeddings.clone();
-        for (number, pair) in self.all[self.all.len() - 6..].chunks_exact(2).enumerate() {
-            let activation = if number < 2 { Activation::Relu } else { Activation::None };
-            x = ops::linear(&x, &pair[0].slot.get(), Some(&pair[1].slot.get()), activation).unwrap();
+    /// The run's optimiser is Adam with torch's defaults.
+    fn tuning(&self, recompute: bool) -> FineTuning {
+        let layers: Vec<TunedLayer> = self
+            .adapters
+            .iter()
+            .map(|(layer, lora)| TunedLayer::new(layer.clone(), lora.clone()).unwrap())
+            .collect();
+        let head = &self.all[2 * layers.len()..];
+        let read = |trained: &Trained| trained.initial.read().unwrap();
+        let values: Vec<_> = head.chunks_exact(2).map(|pair| (read(&pair[0]), read(&pair[1]))).collect();
+        let inputs = head[0].initial.shape()[1];
+        let widths: Vec<usize> =
+            [inputs].into_iter().chain(values.iter().map(|(_, bias)| bias.len())).collect();
+        let head = Network::from_values(self.device, &widths, &values).unwrap();
+        let optimizer = Optimizer::Adam(Adam { lr: 1e-3, ..Adam::default() });
+        let settings = TuningSettings {
+            optimizer,
+            clip: None,
+            parts: 1,
+            dropout: 0.0,
+            seed: 0,
+            memory: None,
+            recompute,
+        };
+        let objective = Objective::new(LossKind::Bce, 2);
+        FineTuning::new(self.device, (layers, self.dropout.clone()), head, objective, settings)
+    }
+
+    fn labels(&self) -> Vec<usize> {
+        let class = |label: i64| usize::try_from(label).unwrap();
+        if self.golden.expected.info("ft.labels").is_some() {
+            self.golden.i32s("ft.labels").into_iter().map(|label| class(label.into())).collect()
+        } else {
+            self.golden.i64s("ft.label").into_iter().map(class).collect()
         }
-        (embeddings, x)
     }
 }

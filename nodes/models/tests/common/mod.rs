@@ -8,9 +8,13 @@
     reason = "a test says what it skips and stops at what fails"
 )]
 
+pub(crate) mod drugs;
 pub(crate) mod learning;
 pub(crate) mod performer;
 pub(crate) mod saved;
+pub(crate) mod small_bert;
+pub(crate) mod specimen;
+pub(crate) mod uce;
 
 use std::path::{Path, PathBuf};
 

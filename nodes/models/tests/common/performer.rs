@@ -39,7 +39,7 @@ fn start(golden: &Golden, device: &Device) -> (Adapters, Vec<Trained>) {
     for path in layers {
         let a = trained(golden, device, format!("{path}.lora_A.weight"));
         let b = trained(golden, device, format!("{path}.lora_B.weight"));
-        adapters.insert(path, Lora { a: a.slot.clone(), b: b.slot.clone(), scale: SCALE });
+        adapters.insert(path, Lora::new(a.slot.clone(), b.slot.clone(), SCALE));
         all.extend([a, b]);
     }
     for layer in ["fc1", "fc2", "fc3"] {

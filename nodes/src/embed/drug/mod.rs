@@ -7,6 +7,7 @@ mod output;
 mod params;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
@@ -81,6 +82,7 @@ impl Kind for EmbedDrug {
             ]
             .into_iter()
             .chain(options::computing())
+            .chain([options::allow_unused()])
             .chain(params::of_models().iter().cloned())
             .collect(),
             uses_device: true,
@@ -89,9 +91,18 @@ impl Kind for EmbedDrug {
     }
 
     fn check(&self, values: &Params) -> Vec<(String, String)> {
-        let model = values.get("model").and_then(Value::as_str).and_then(drug_model);
-        model
+        named(values)
             .map_or_else(Vec::new, |model| params::given(values).unknown_among(model.name(), model.options()))
+    }
+
+    fn resolve(&self, values: &mut Params) {
+        if let Some(model) = named(values) {
+            options::write_out(values, model.options());
+        }
+    }
+
+    fn parts(&self, values: &Params) -> BTreeMap<String, u32> {
+        named(values).map(|model| (model.name().to_owned(), model.epoch())).into_iter().collect()
     }
 
     fn input_files(
@@ -112,6 +123,10 @@ impl Kind for EmbedDrug {
         let chosen: Chosen = step.read_params()?;
         Ok(run(step, model(&chosen.model)?, &chosen)?)
     }
+}
+
+fn named(values: &Params) -> Option<&'static dyn DrugModel> {
+    values.get("model").and_then(Value::as_str).and_then(drug_model)
 }
 
 fn model(name: &str) -> Result<&'static dyn DrugModel, NodeError> {

@@ -28,6 +28,7 @@ struct Problem<'a> {
     features: usize,
     outputs: usize,
     c: f64,
+    weight: Option<&'a [f64]>,
 }
 
 impl LogisticRegression {
@@ -37,10 +38,27 @@ impl LogisticRegression {
     /// When `x` does not have `features` columns, or a class is not below `classes`.
     #[must_use]
     pub fn fit(x: &[f64], features: usize, y: &[usize], classes: usize, c: f64) -> Self {
+        Self::fit_weighted(x, features, y, classes, c, None)
+    }
+
+    /// The same with a weight for each class, by which the losses of its rows are multiplied.
+    ///
+    /// # Panics
+    /// As [`LogisticRegression::fit`], or when weights are given but not one a class.
+    #[must_use]
+    pub fn fit_weighted(
+        x: &[f64],
+        features: usize,
+        y: &[usize],
+        classes: usize,
+        c: f64,
+        weight: Option<&[f64]>,
+    ) -> Self {
+        assert!(weight.is_none_or(|w| w.len() == classes), "one weight a class");
         assert_eq!(x.len(), features * y.len(), "one row of features a label");
         assert!(y.iter().all(|&class| class < classes), "labels are class indices");
         let outputs = if classes == 2 { 1 } else { classes };
-        let problem = Problem { x, y, features, outputs, c };
+        let problem = Problem { x, y, features, outputs, c, weight };
         let (weights, converged) = minimise(&problem, vec![0.0; outputs * (features + 1)]);
         Self { features, classes, weights, converged }
     }
@@ -86,7 +104,10 @@ impl Problem<'_> {
             for (s, w) in slope.iter_mut().zip(w.chunks(width)) {
                 *s = logit(w, row);
             }
-            loss += self.row_loss(&mut slope, class);
+            let own_loss = self.row_loss(&mut slope, class);
+            let weight = self.weight.map_or(1.0, |w| w[class]);
+            loss += weight * own_loss;
+            slope.iter_mut().for_each(|s| *s *= weight);
             for (g, &s) in gradient.chunks_mut(width).zip(&slope) {
                 g.iter_mut().zip(row).for_each(|(g, x)| *g += s * x);
                 g[self.features] += s;
@@ -261,6 +282,22 @@ mod tests {
         for class in 0..3 {
             let mean: f64 = x.chunks(2).map(|r| model.probabilities(r)[class]).sum::<f64>() / 30.0;
             assert!((mean - 1.0 / 3.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_weight_counts_like_copies_of_the_cell() {
+        let x = [-2.0, -1.0, -0.5, 0.3, 0.8, 1.5];
+        let y = [0, 0, 1, 0, 1, 1];
+        let (mut copied_x, mut copied_y) = (x.to_vec(), y.to_vec());
+        for (x, y) in x.iter().zip(y).filter(|(_, y)| *y == 1) {
+            copied_x.extend([*x, *x]);
+            copied_y.extend([y, y]);
+        }
+        let weighted = LogisticRegression::fit_weighted(&x, 1, &y, 2, 0.7, Some(&[1.0, 3.0]));
+        let copied = LogisticRegression::fit(&copied_x, 1, &copied_y, 2, 0.7);
+        for (a, b) in weighted.weights(0).iter().zip(copied.weights(0)) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
         }
     }
 }

@@ -6,7 +6,9 @@
 mod components;
 mod logistic;
 mod pca_logistic;
+mod responses;
 
 pub use components::{Components, leading_components};
 pub use logistic::LogisticRegression;
 pub use pca_logistic::{BaselineError, PcaLogistic};
+pub use responses::{FittedResponses, Response, ResponseModel};

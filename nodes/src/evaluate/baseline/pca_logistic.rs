@@ -88,6 +88,21 @@ impl PcaLogistic {
         Ok(scores.chunks(components.count.max(1)).map(|row| model.probabilities(row)).collect())
     }
 
+    /// Scores of the rows on their own leading components, row after row, and how many there are: what a zero-shot
+    /// embedding is compared with.
+    ///
+    /// # Errors
+    /// When nothing varies.
+    pub fn components(&self, rows: &[usize]) -> Result<(usize, Vec<f64>), BaselineError> {
+        let keep = self.genes(rows)?;
+        let rows = SparseRows::subset(&self.log, rows);
+        let rows = rows.genes(&keep);
+        let dense = Scaling::fit(&rows, true, Some(CLIP))?.dense(&rows)?;
+        let components =
+            leading_components(dense.data(), rows.n_cols(), COMPONENTS).ok_or(BaselineError::Components)?;
+        Ok((components.count, components.scores(dense.data())))
+    }
+
     /// Genes seen in enough training cells that are highly variable among them.
     fn genes(&self, train: &[usize]) -> Result<Vec<bool>, BaselineError> {
         let rows = SparseRows::subset(&self.log, train);

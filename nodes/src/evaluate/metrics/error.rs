@@ -42,6 +42,16 @@ pub enum MetricError {
         /// What was there.
         value: f64,
     },
+    /// Groups that no comparison of groups can be made of.
+    #[error(
+        "comparing groups needs at least two groups and fewer groups than cells; there are {found} groups among {cells} cells"
+    )]
+    Groups {
+        /// Number of groups.
+        found: usize,
+        /// Number of cells.
+        cells: usize,
+    },
     /// All weights are zero.
     #[error("all weights are zero")]
     NoWeight,

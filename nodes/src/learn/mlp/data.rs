@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use celldag_data::CellsFile;
-use celldag_engine::NodeError;
+use celldag_engine::{NodeError, Step};
 use serde_json::Value;
 
 use crate::learn::failure;
@@ -75,6 +75,37 @@ impl Embedding {
             other => other.unwrap_or(Value::Null),
         };
         Ok(Self { provenance, ..Self::new(key, file.obs().index.clone(), dim, values) })
+    }
+
+    /// Reads the port `embedding`, and behind it the cells of the port `external` when a file stands there.
+    ///
+    /// # Errors
+    /// As [`Embedding::read`]; a data error when the two do not fit.
+    pub fn of_step(step: &Step<'_>, key: Option<&str>) -> Result<Self, NodeError> {
+        let own = Self::read(&step.input("embedding")?.path, key)?;
+        match step.optional_input("external") {
+            Some(input) => own.join(Self::read(&input.path, key)?),
+            None => Ok(own),
+        }
+    }
+
+    /// The cells of both, which must be vectors of one model and differ in their names.
+    fn join(mut self, other: Self) -> Result<Self, NodeError> {
+        if (&self.key, self.dim) != (&other.key, other.dim) {
+            return Err(NodeError::data(format!(
+                "the embeddings on `embedding` and `external` are not of one model: obsm/{} with {} dimensions and \
+                 obsm/{} with {}",
+                self.key, self.dim, other.key, other.dim
+            ))
+            .help("embed both files with the same model, checkpoint and options"));
+        }
+        if let Some(id) = other.ids.iter().find(|id| self.index.contains_key(*id)) {
+            return Err(NodeError::data(format!("cell `{id}` is on both ports, `embedding` and `external`"))
+                .help("give cells names that say their study"));
+        }
+        self.ids.extend(other.ids);
+        self.values.extend(other.values);
+        Ok(Self { provenance: self.provenance, ..Self::new(self.key, self.ids, self.dim, self.values) })
     }
 
     /// Row of a cell.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use celldag_engine::NodeError;
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -122,4 +123,57 @@ pub fn write_heads(
     };
     let text = serde_json::to_string_pretty(&info).map_err(io)?;
     fs_err::write(folder.join("head.json"), text + "\n").map_err(io)
+}
+
+/// Reads the folder that [`write_heads`] wrote.
+///
+/// # Errors
+/// A data error when a file is missing, damaged, or not what `head.json` says.
+pub fn read_heads(folder: &Path) -> Result<(HeadInfo, Vec<FoldHead>), NodeError> {
+    let path = folder.join("head.json");
+    let wrong = |why: String| {
+        NodeError::data(format!("{}: {why}", path.display()))
+            .help("give the output `head` of `mlp-head` or `linear-head`")
+    };
+    let text = fs_err::read_to_string(&path).map_err(|e| NodeError::data(e.to_string()))?;
+    let info: HeadInfo = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    if info.format != FORMAT {
+        return Err(wrong(format!("its format is `{}`, this celldag reads `{FORMAT}`", info.format)));
+    }
+    let widths = &info.architecture.widths;
+    if info.classes.len() < 2 || widths.len() < 2 || widths.contains(&0) || info.folds.is_empty() {
+        return Err(wrong("it needs two classes, an input, an output and a fold at least".to_owned()));
+    }
+    let bytes = fs_err::read(folder.join("head.safetensors")).map_err(|e| NodeError::data(e.to_string()))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|e| NodeError::data(format!("{}: {e}", folder.join("head.safetensors").display())))?;
+    let values = |name: &str, shape: &[usize]| -> Result<Vec<f32>, NodeError> {
+        let view = tensors.tensor(name).map_err(|e| wrong(format!("tensor `{name}`: {e}")))?;
+        if view.dtype() != Dtype::F32 || view.shape() != shape {
+            let found = format!("{:?} {:?}", view.dtype(), view.shape());
+            return Err(wrong(format!("tensor `{name}` is {found}; F32 {shape:?} is needed")));
+        }
+        Ok(bytemuck::pod_collect_to_vec(view.data()))
+    };
+    let mut heads = Vec::with_capacity(info.folds.len());
+    for fold in &info.folds {
+        let name = &fold.name;
+        let layer = |(at, pair): (usize, &[usize])| -> Result<_, NodeError> {
+            let weight = values(&format!("{name}.layer{at}.weight"), &[pair[1], pair[0]])?;
+            Ok((weight, values(&format!("{name}.layer{at}.bias"), &[pair[1]])?))
+        };
+        let standardizer = |what: &str| values(&format!("{name}.standardize.{what}"), &widths[..1]);
+        heads.push(FoldHead {
+            repeat: fold.repeat,
+            fold: fold.fold,
+            best_epoch: fold.best_epoch,
+            layers: widths.windows(2).enumerate().map(layer).collect::<Result<_, _>>()?,
+            standardizer: if fold.standardized {
+                Some(Standardizer { mean: standardizer("mean")?, sd: standardizer("sd")? })
+            } else {
+                None
+            },
+        });
+    }
+    Ok((info, heads))
 }

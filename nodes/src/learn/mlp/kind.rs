@@ -1,12 +1,10 @@
 //! The kind `mlp-head` itself: parameters, files, one training a fold.
 
-use celldag_engine::{
-    InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
-};
+use celldag_engine::{Kind, KindSpec, NodeError, Param, ParamType, Params, Step};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::artifacts::{EMBEDDING, HEAD, HISTORY, PREDICTIONS, SPLIT};
+use crate::learn::ports;
 
 /// Trains a perceptron per fold.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,32 +34,10 @@ impl Kind for MlpHead {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "mlp-head",
-            epoch: 1,
+            epoch: 2,
             about: "trains a multilayer perceptron on frozen embeddings per fold and scores the test cells",
-            inputs: vec![
-                InPort { name: "embedding", ty: EMBEDDING, many: Multiplicity::One, about: "one vector a cell in obsm" },
-                InPort { name: "split", ty: SPLIT, many: Multiplicity::One, about: "output of `split`" },
-            ],
-            outputs: vec![
-                OutPort {
-                    name: "predictions",
-                    ty: PREDICTIONS,
-                    file: "predictions.csv",
-                    about: "test cells only: cell_id, dataset, group, repeat, fold, label, positive, score, prediction",
-                },
-                OutPort {
-                    name: "head",
-                    ty: HEAD,
-                    file: "head/",
-                    about: "head.safetensors (weights of every fold) and head.json (classes, architecture)",
-                },
-                OutPort {
-                    name: "history",
-                    ty: HISTORY,
-                    file: "history.json",
-                    about: "training and validation loss of every epoch",
-                },
-            ],
+            inputs: ports::inputs_of_frozen(),
+            outputs: ports::outputs("training and validation loss of every epoch"),
             params: vec![
                 Param::int("fold", "train this fold only; default: all").range(0, 100_000).optional(),
                 Param::text("key", "array of obsm to use; default: the only one there is").optional(),

@@ -6,8 +6,6 @@
 mod data;
 mod head_file;
 mod kind;
-mod network;
-mod objective;
 mod run;
 mod size;
 mod standardize;
@@ -15,10 +13,12 @@ mod standardize;
 mod tests;
 mod train;
 
+pub use celldag_models::training::{
+    EpochRecord, Gradients, LossKind, Network, Objective, Optimizer, Trained, shuffled_epochs,
+};
 pub use data::{Embedding, FeatureRows, LabelledRows, TrainingData};
-pub use head_file::{FoldHead, HeadArchitecture, HeadInfo, write_heads};
+pub use head_file::{FoldHead, HeadArchitecture, HeadInfo, read_heads, write_heads};
 pub use kind::MlpHead;
-pub use network::{Gradients, Network};
-pub use objective::{LossKind, Objective};
+pub(super) use size::{available_memory, check as check_size};
 pub use standardize::Standardizer;
-pub use train::{EpochRecord, Optimizer, TrainError, TrainSettings, Trained, shuffled_epochs, train};
+pub use train::{TrainError, TrainSettings, train};

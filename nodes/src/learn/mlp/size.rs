@@ -16,7 +16,7 @@ fn parameters(widths: &[usize]) -> u128 {
 ///
 /// # Errors
 /// A device error that names the size.
-pub(super) fn check(widths: &[usize], moments: u128, on_host: bool) -> Result<(), NodeError> {
+pub(in crate::learn) fn check(widths: &[usize], moments: u128, on_host: bool) -> Result<(), NodeError> {
     let count = parameters(widths);
     let bytes = count * 4 * if on_host { 4 + moments } else { 1 };
     let available = available_memory();
@@ -37,7 +37,7 @@ pub(super) fn check(widths: &[usize], moments: u128, on_host: bool) -> Result<()
 }
 
 /// Memory that the system can still give, where it says so (Linux).
-fn available_memory() -> Option<u128> {
+pub(in crate::learn) fn available_memory() -> Option<u128> {
     let text = fs_err::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let kib: u128 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -1,3 +1,4 @@
+use celldag_models::training::Divergence;
 use celldag_shaders::Device;
 use celldag_shaders::ops::{Adam, Sgd};
 
@@ -54,7 +55,7 @@ fn every_objective_learns_two_clouds() {
                 .expect("training");
             let best = trained.history[trained.best_epoch - 1].validation_loss.expect("validation");
             assert!(trained.history.iter().all(|e| e.validation_loss.expect("validation") >= best));
-            let logits = network.logits(&device, &test).expect("logits");
+            let logits = network.logits(&device, &test.values).expect("logits");
             let right = logits
                 .iter()
                 .zip(&truth)
@@ -104,8 +105,8 @@ fn a_loss_that_is_no_number_stops_before_the_weights_are_spoiled() {
     let objective = Objective::new(LossKind::Bce, 2);
     let error =
         train(&device, &mut network, &data, &objective, &settings, order, |_| true).expect_err("diverges");
-    let TrainError::Diverged { epoch: 1, batch, .. } = error else { panic!("{error}") };
-    assert!(batch > 1 && error.to_string().contains(&format!("batch {batch}")), "{error}");
+    let TrainError::Diverged(Divergence { epoch: 1, batch, .. }) = &error else { panic!("{error}") };
+    assert!(*batch > 1 && error.to_string().contains(&format!("batch {batch}")), "{error}");
 }
 
 #[test]

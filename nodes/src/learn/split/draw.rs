@@ -16,7 +16,7 @@ pub(super) fn draw(seed: u64, purpose: &str, repeat: u32, name: &str) -> u64 {
 }
 
 /// Positions of `names` in random order.
-pub(super) fn shuffled<S: AsRef<str>>(names: &[S], seed: u64, purpose: &str, repeat: u32) -> Vec<usize> {
+pub(crate) fn shuffled<S: AsRef<str>>(names: &[S], seed: u64, purpose: &str, repeat: u32) -> Vec<usize> {
     let mut keyed: Vec<(u64, &str, usize)> = names
         .iter()
         .enumerate()

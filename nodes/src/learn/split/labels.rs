@@ -31,6 +31,20 @@ pub struct LabelledCells {
     pub excluded: usize,
 }
 
+impl LabelledCells {
+    /// Keeps the cells whose flag is set, in their order; the classes stay as they are.
+    pub fn retain(&mut self, keep: &[bool]) {
+        fn filter<T>(list: &mut Vec<T>, keep: &[bool]) {
+            let mut flags = keep.iter();
+            list.retain(|_| *flags.next().unwrap_or(&true));
+        }
+        filter(&mut self.rows, keep);
+        filter(&mut self.ids, keep);
+        filter(&mut self.class, keep);
+        filter(&mut self.group, keep);
+    }
+}
+
 /// What to read from a table of cells.
 #[derive(Clone, Debug)]
 pub struct LabelRequest<'a> {

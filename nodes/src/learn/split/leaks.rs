@@ -31,6 +31,19 @@ impl Fingerprints {
             })
         }));
     }
+
+    /// Sets of two and more cells with identical counts.
+    #[must_use]
+    pub fn twins(&self, cells: &LabelledCells) -> BTreeMap<[u8; 16], Vec<usize>> {
+        let mut twins: BTreeMap<[u8; 16], Vec<usize>> = BTreeMap::new();
+        for (cell, &row) in cells.rows.iter().enumerate() {
+            if let Some(print) = self.0.get(row).copied().flatten() {
+                twins.entry(print).or_default().push(cell);
+            }
+        }
+        twins.retain(|_, members| members.len() > 1);
+        twins
+    }
 }
 
 /// The same counts on both sides of a fold: at most one finding, with an example.
@@ -40,13 +53,7 @@ pub fn same_cell_on_both_sides(
     cells: &LabelledCells,
     folds: &[FoldRoles],
 ) -> Option<String> {
-    let mut twins: BTreeMap<[u8; 16], Vec<usize>> = BTreeMap::new();
-    for (cell, &row) in cells.rows.iter().enumerate() {
-        if let Some(print) = prints.0.get(row).copied().flatten() {
-            twins.entry(print).or_default().push(cell);
-        }
-    }
-    twins.retain(|_, members| members.len() > 1);
+    let twins = prints.twins(cells);
     let mut leaking: BTreeSet<usize> = BTreeSet::new();
     let mut example = None;
     for fold in folds {
@@ -64,7 +71,7 @@ pub fn same_cell_on_both_sides(
     Some(format!(
         "the same cell is on both sides: {} test cells have a twin with identical counts among the training or validation \
          cells of their fold (for example `{test}` tests and `{other}` does not in repeat {}, fold {}). A model that \
-         memorises is rewarded. Drop the copies, or give twins one group and divide by group.",
+         memorises is rewarded. Drop the copies with `copies: drop`, or give twins one group and divide by group.",
         leaking.len(),
         fold.repeat,
         fold.fold

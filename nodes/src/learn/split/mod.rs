@@ -3,8 +3,11 @@
 //! Draws depend on (seed, cell name) only, so that neither the order of the cells nor the number of threads matters.
 
 mod assign;
+mod copies;
 mod draw;
 mod from_file;
+mod held_out;
+mod joined;
 mod kind;
 mod labels;
 mod leaks;
@@ -16,10 +19,15 @@ mod table;
 mod tests;
 
 pub use assign::{Scheme, TestFolds, assign};
+pub use copies::{Dropped, drop_copies};
 pub use from_file::{Assignment, read_assignment};
+pub use held_out::{external, few_shots, named_groups};
+pub use joined::JoinedCells;
 pub use kind::Split;
 pub use labels::{Classes, LabelRequest, LabelledCells, read_labels};
 pub use leaks::{Fingerprints, missing_classes, same_cell_on_both_sides};
 pub use origins::{OriginLeaks, groups_on_both_sides, label_fixed_by_group};
 pub use roles::{FoldRoles, roles};
 pub use table::{FoldCounts, Role, SplitInfo, SplitRow, SplitTable};
+
+pub(crate) use draw::shuffled;

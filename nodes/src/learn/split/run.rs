@@ -2,22 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use celldag_data::{CellsFile, CountsSource};
 use celldag_engine::{NodeError, Step};
 
 use super::kind::Options;
 use super::{
-    Assignment, Fingerprints, FoldCounts, FoldRoles, LabelRequest, LabelledCells, Role, Scheme, SplitInfo,
-    SplitRow, SplitTable, assign, groups_on_both_sides, label_fixed_by_group, missing_classes,
-    read_assignment, read_labels, roles, same_cell_on_both_sides,
+    Assignment, Fingerprints, FoldCounts, FoldRoles, JoinedCells, LabelRequest, LabelledCells, Role, Scheme,
+    SplitInfo, SplitRow, SplitTable, assign, drop_copies, external, few_shots, groups_on_both_sides,
+    label_fixed_by_group, missing_classes, named_groups, read_assignment, read_labels, roles,
+    same_cell_on_both_sides,
 };
-use crate::learn::failure::data;
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
-    let file = CellsFile::open(&step.input("cells")?.path).map_err(data)?;
+    needs_external(step, options)?;
+    let joined = JoinedCells::open(step)?;
     let mut warnings = Vec::new();
     let mut cells = read_labels(
-        file.obs(),
+        joined.obs(),
         &LabelRequest {
             label: &options.label,
             positive: options.positive.as_deref(),
@@ -29,18 +29,29 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         warnings.push(format!("{} cells have no `{}` and are left out", cells.missing, options.label));
     }
     let assignment = assignment(step, options)?;
-    let unnamed = assignment.as_ref().map_or(Ok(0), |a| keep_named(&mut cells, a, &mut warnings))?;
-    let folds = divide(options, &cells, assignment.as_ref())?;
+    let mut left_out = cells.missing + cells.excluded;
+    left_out += assignment.as_ref().map_or(Ok(0), |a| keep_named(&mut cells, a, &mut warnings))?;
+    let prints = joined.fingerprints(step)?;
+    if !joined.same_genes() {
+        warnings.push(
+            "copies of a cell cannot be looked for between `cells` and `external`, because their genes differ"
+                .to_owned(),
+        );
+    }
+    if options.copies == "drop" {
+        left_out += without_copies(&mut cells, &prints, joined.external(), &mut warnings);
+    }
+    let folds = divide(options, &cells, assignment.as_ref(), joined.external())?;
     if options.validation_fraction > 0.0 {
         warn_of_no_validation(&folds, &mut warnings);
     }
-    let leaks = leaks(step, &file, &cells, &folds, options, &mut warnings)?;
+    let leaks = leaks(&joined, &prints, &cells, &folds, options, &mut warnings);
     if options.strict && !leaks.is_empty() {
         return Err(NodeError::data(format!("the split leaks or lacks classes:\n- {}", leaks.join("\n- ")))
             .help("divide by group, remove copies, use fewer folds, or set `strict: false` to go on with warnings"));
     }
     warnings.extend(leaks);
-    let info = describe(options, &cells, &folds, &warnings, cells.missing + cells.excluded + unnamed);
+    let info = describe(options, &cells, &folds, &warnings, left_out);
     table(&cells, &folds).write(step.output("split")?)?;
     let text = serde_json::to_string_pretty(&info).map_err(|e| NodeError::failed(e.to_string()))?;
     fs_err::write(step.output("info")?, text + "\n").map_err(|e| NodeError::failed(e.to_string()))?;
@@ -53,6 +64,44 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     step.fact("classes", cells.classes.names.clone());
     step.fact("positive", cells.classes.positive.clone());
     Ok(())
+}
+
+/// The port `external` and `kind: external` go together.
+fn needs_external(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
+    match (options.kind == "external", step.optional_input("external").is_some()) {
+        (true, false) => Err(NodeError::parameter("`kind: external` needs cells on the port `external`")
+            .help("write `in: {cells: ..., external: other_study.h5ad}`")),
+        (false, true) => Err(NodeError::parameter(format!(
+            "cells stand on the port `external`, but `kind: {}` does not read them",
+            options.kind
+        ))
+        .help("set `kind: external`, or remove the input")),
+        _ => Ok(()),
+    }
+}
+
+/// Drops copies and says how many. Returns how many cells were left out.
+fn without_copies(
+    cells: &mut LabelledCells,
+    prints: &Fingerprints,
+    external: Option<usize>,
+    warnings: &mut Vec<String>,
+) -> usize {
+    let dropped = drop_copies(cells, prints, external);
+    if dropped.copies > 0 {
+        warnings.push(format!(
+            "{} cells are copies of others (identical counts) and are left out, so that no copy can be on both sides",
+            dropped.copies
+        ));
+    }
+    if dropped.contradictions > 0 {
+        warnings.push(format!(
+            "{} cells have identical counts but different labels; all of them are left out, because nothing says which \
+             label is right",
+            dropped.contradictions
+        ));
+    }
+    dropped.copies + dropped.contradictions
 }
 
 fn assignment(step: &Step<'_>, options: &Options) -> Result<Option<Assignment>, NodeError> {
@@ -96,14 +145,7 @@ fn keep_named(
             file.cells() - kept
         ));
     }
-    fn filter<T>(list: &mut Vec<T>, keep: &[bool]) {
-        let mut flags = keep.iter();
-        list.retain(|_| *flags.next().unwrap_or(&true));
-    }
-    filter(&mut cells.rows, &keep);
-    filter(&mut cells.ids, &keep);
-    filter(&mut cells.class, &keep);
-    filter(&mut cells.group, &keep);
+    cells.retain(&keep);
     Ok(dropped)
 }
 
@@ -111,6 +153,7 @@ fn divide(
     options: &Options,
     cells: &LabelledCells,
     file: Option<&Assignment>,
+    first_external: Option<usize>,
 ) -> Result<Vec<FoldRoles>, NodeError> {
     if let Some(file) = file {
         if let Some(folds) = file.roles(cells) {
@@ -132,11 +175,21 @@ fn divide(
         "leave-group-out" => Scheme::LeaveGroupOut,
         _ => Scheme::StratifiedKFold,
     };
+    let has_group = !cells.group.is_empty();
+    let by_group = scheme.by_group(has_group) || (first_external.is_some() && has_group);
     let mut all = Vec::new();
     for repeat in 0..options.repeats {
-        let test = assign(scheme, cells, options.folds, options.test_fraction, options.seed, repeat)?;
-        let by_group = scheme.by_group(!cells.group.is_empty());
+        let test = match first_external {
+            Some(first) => external(cells, first),
+            None if !options.test_groups.is_empty() => {
+                named_groups(cells, &options.test_groups, scheme == Scheme::Holdout)?
+            }
+            None => assign(scheme, cells, options.folds, options.test_fraction, options.seed, repeat)?,
+        };
         all.extend(roles(cells, &test, options.validation_fraction, by_group, options.seed, repeat)?);
+    }
+    if options.few_shot_fraction > 0.0 {
+        few_shots(cells, &mut all, options.few_shot_fraction, options.seed);
     }
     Ok(all)
 }
@@ -164,31 +217,32 @@ fn warn_of_no_validation(folds: &[FoldRoles], warnings: &mut Vec<String>) {
 
 /// Everything that strict mode refuses; what only the user can judge goes to the warnings.
 fn leaks(
-    step: &Step<'_>,
-    file: &CellsFile,
+    joined: &JoinedCells,
+    prints: &Fingerprints,
     cells: &LabelledCells,
     folds: &[FoldRoles],
     options: &Options,
     warnings: &mut Vec<String>,
-) -> Result<Vec<String>, NodeError> {
+) -> Vec<String> {
     let group = options.group.as_deref();
-    let mut found: Vec<String> =
-        group.and_then(|name| groups_on_both_sides(cells, folds, name, &options.kind)).into_iter().collect();
-    let origins = label_fixed_by_group(file.obs(), cells, folds, &options.label, group);
+    let mut found = Vec::new();
+    if options.few_shot_fraction > 0.0 {
+        // Asked for: the held-out group is on both sides, and the reader must know what that measures.
+        warnings.push(format!(
+            "few-shot: {:.1} % of the cells of each held-out `{}` train (`few_shot_fraction`). The test measures \
+             adaptation to a group of which some cells are labelled, not transfer to a new one.",
+            100.0 * options.few_shot_fraction,
+            group.unwrap_or_default()
+        ));
+    } else {
+        found.extend(group.and_then(|name| groups_on_both_sides(cells, folds, name, &options.kind)));
+    }
+    let origins = label_fixed_by_group(joined.obs(), cells, folds, &options.label, group);
     found.extend(origins.leaks);
     warnings.extend(origins.doubts);
-    let matrix = file.counts_matrix(&CountsSource::Auto).or_else(|_| file.matrix("X")).map_err(data)?;
-    let mut prints = Fingerprints::default();
-    step.progress.total(file.n_cells() as u64, "cells");
-    for chunk in file.rows(&matrix, 2048) {
-        step.check_cancelled()?;
-        let (_, block) = chunk.map_err(data)?;
-        prints.push(&block);
-        step.progress.advance(block.rows() as u64);
-    }
-    found.extend(same_cell_on_both_sides(&prints, cells, folds));
+    found.extend(same_cell_on_both_sides(prints, cells, folds));
     found.extend(missing_classes(cells, folds));
-    Ok(found)
+    found
 }
 
 fn table(cells: &LabelledCells, folds: &[FoldRoles]) -> SplitTable {
@@ -248,6 +302,7 @@ fn describe(
         groups: cells.group.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
         cells: cells.ids.len(),
         left_out,
+        few_shot_fraction: Some(options.few_shot_fraction).filter(|&f| f > 0.0),
         warnings: warnings.to_vec(),
         counts: counts.collect(),
     }

@@ -1,6 +1,6 @@
 //! The split artifact: which cell trains, validates and tests in which fold, as a plain table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use celldag_engine::NodeError;
@@ -74,6 +74,19 @@ impl SplitTable {
             .map_err(at)?;
         if rows.is_empty() {
             return Err(NodeError::data(format!("{}: the split has no rows", path.display())));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = rows.iter().find(|row| !seen.insert((row.repeat, row.fold, &row.cell_id))) {
+            return Err(NodeError::data(format!(
+                "{}: cell {} is twice in repeat {}, fold {}",
+                path.display(),
+                twice.cell_id,
+                twice.repeat,
+                twice.fold
+            ))
+            .help(
+                "a cell has one role in a fold: one that trains and is tested makes every figure worthless",
+            ));
         }
         let table = Self { rows };
         table.classes(path)?;
@@ -158,6 +171,9 @@ pub struct SplitInfo {
     pub cells: usize,
     /// Cells left out (missing or excluded label, not in the file of folds).
     pub left_out: usize,
+    /// Share of the cells of a held-out group that train (few-shot learning).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub few_shot_fraction: Option<f64>,
     /// Leaks and other things to know.
     pub warnings: Vec<String>,
     /// Numbers of cells per fold.

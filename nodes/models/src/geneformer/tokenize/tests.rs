@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::blocks::BertConfig;
 use crate::geneformer::checkpoint::Dictionaries;
-use crate::geneformer::config::Config;
 
 /// A checkpoint of genes `A`, `B`, ... with medians 1, 2, 4 ..., its dictionaries as JSON in `folder`.
 struct Small {
@@ -21,7 +21,7 @@ fn small(genes: &[&str], framed: bool, context: usize) -> Small {
         genes.iter().enumerate().map(|(i, &g)| (g, f64::from(1_u32 << i))).collect();
     let file = folder.path().join("gene_median_dictionary.json");
     fs_err::write(&file, serde_json::to_string(&medians).unwrap()).unwrap();
-    let config: Config = serde_json::from_value(serde_json::json!({
+    let config: BertConfig = serde_json::from_value(serde_json::json!({
         "vocab_size": tokens.len(), "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1,
         "intermediate_size": 4, "max_position_embeddings": context, "hidden_act": "relu",
     }))
@@ -52,7 +52,7 @@ impl Small {
     }
 
     fn tokenizer(&self, ids: &[&str]) -> Tokenizer {
-        Tokenizer::new(&self.checkpoint, &by_id(ids)).unwrap()
+        Tokenizer::new(&self.checkpoint, &by_id(ids), &Options::default()).unwrap()
     }
 }
 
@@ -134,11 +134,14 @@ fn symbols_are_only_used_when_there_are_no_ids() {
     let mut genes = by_id(&["", ""]);
     genes.symbols = vec![Some("myc".to_owned()), Some("TP53".to_owned())];
     genes.source = IdSource::None;
-    let tokenizer = Tokenizer::new(&small.checkpoint, &genes).unwrap();
+    let tokenizer = Tokenizer::new(&small.checkpoint, &genes, &Options::default()).unwrap();
     assert!(tokenizer.coverage().by_symbol > 0);
     assert_eq!(ids(&tokenizer, &[0, 1], &[1.0, 1.0]).unwrap(), [2, 3]);
     genes.source = IdSource::Column;
-    assert!(matches!(Tokenizer::new(&small.checkpoint, &genes), Err(ModelError::NoGenes { genes: 2, .. })));
+    assert!(matches!(
+        Tokenizer::new(&small.checkpoint, &genes, &Options::default()),
+        Err(ModelError::NoGenes { genes: 2, .. })
+    ));
 }
 
 #[test]
@@ -155,12 +158,15 @@ fn values_that_are_no_counts_are_refused() {
 fn dictionaries_must_belong_together() {
     let mut without_median = small(&["A"], false, 8);
     without_median.checkpoint.tokens.insert("B".to_owned(), 3);
-    let error = Tokenizer::new(&without_median.checkpoint, &by_id(&["A"])).unwrap_err().to_string();
+    let error = Tokenizer::new(&without_median.checkpoint, &by_id(&["A"]), &Options::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("no median of `B`"), "{error}");
     for (name, id, expected) in [("B", 2, "same id"), ("B", 9, "id 9"), ("<cls>", 3, "only one of")] {
         let mut broken = small(&["A"], false, 8);
         broken.checkpoint.tokens.insert(name.to_owned(), id);
-        let error = Tokenizer::new(&broken.checkpoint, &by_id(&["A"])).unwrap_err().to_string();
+        let error =
+            Tokenizer::new(&broken.checkpoint, &by_id(&["A"]), &Options::default()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -77,6 +77,16 @@ impl Objective {
         self.kind
     }
 
+    /// What the loss of a batch is divided by: its cells, or the sum of their weights. The gradient of a batch is the sum
+    /// over its parts, each with its share of this.
+    #[must_use]
+    pub fn divisor(&self, labels: &[usize]) -> f64 {
+        match &self.class_weight {
+            Some(weight) => labels.iter().map(|&label| weight[label]).sum(),
+            None => labels.len() as f64,
+        }
+    }
+
     /// Loss of each row and the gradient of the batch loss at the logits. With class weights the batch loss is the
     /// weighted mean, as torch's `cross_entropy(weight=...)`.
     ///
@@ -106,7 +116,7 @@ impl Objective {
             return Ok((rows.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64, loss.gradient));
         };
         // Rows are weighted on the host: a batch is small, and no kernel scales rows.
-        let total: f64 = labels.iter().map(|&l| weight[l]).sum();
+        let total = self.divisor(labels);
         let value = rows.iter().zip(labels).map(|(&v, &l)| f64::from(v) * weight[l]).sum::<f64>() / total;
         let mut gradient = loss.gradient.read()?;
         for (row, &label) in gradient.chunks_mut(self.classes).zip(labels) {

@@ -5,6 +5,9 @@ use celldag_shaders::{Device, Result, Tape, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// Rows of a forward pass without gradients; does not change results.
+const FORWARD_ROWS: usize = 1024;
+
 /// Weights `[outputs, inputs]` and bias `[outputs]` of each layer.
 #[derive(Debug)]
 pub struct Network {
@@ -22,18 +25,10 @@ impl Network {
     /// The device's errors.
     pub fn new(device: &Device, widths: &[usize], seed: [u8; 32]) -> Result<Self> {
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let mut draw = |count: usize, inputs: usize| -> Vec<f32> {
-            let bound = 1.0 / (inputs.max(1) as f64).sqrt();
-            // 53 random bits: the same numbers on every platform.
-            (0..count)
-                .map(|_| ((rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0) * bound)
-                .map(|v| v as f32)
-                .collect()
-        };
         let mut values = Vec::new();
         for pair in widths.windows(2) {
-            let weight = draw(pair[0] * pair[1], pair[0]);
-            values.push((weight, draw(pair[1], pair[0])));
+            let weight = uniform(&mut rng, pair[0] * pair[1], pair[0]);
+            values.push((weight, uniform(&mut rng, pair[1], pair[0])));
         }
         Self::from_values(device, widths, &values)
     }
@@ -58,6 +53,36 @@ impl Network {
         pass(x, self.layers.iter().map(|(weight, bias)| (weight.value(), bias.value())))
     }
 
+    /// Weights and bias of each layer as something that `tape` differentiates by.
+    #[must_use]
+    pub fn watched(&self, tape: &Tape) -> Vec<(Tensor, Tensor)> {
+        let watch = |parameter: &Parameter| tape.watch(parameter.value());
+        self.layers.iter().map(|(weight, bias)| (watch(weight), watch(bias))).collect()
+    }
+
+    /// Logits `[rows, outputs]` by layers that [`Network::watched`] gave.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; the device's errors.
+    pub fn forward_watched(x: &Tensor, watched: &[(Tensor, Tensor)]) -> Result<Tensor> {
+        pass(x, watched.iter().map(|(weight, bias)| (weight, bias)))
+    }
+
+    /// Logits of cells, one row each, of their vectors behind each other.
+    ///
+    /// # Errors
+    /// A number of values that is no multiple of the inputs; the device's errors.
+    pub fn logits(&self, device: &Device, vectors: &[f32]) -> Result<Vec<Vec<f32>>> {
+        let inputs = self.layers.first().map_or(1, |(weight, _)| weight.value().shape()[1]).max(1);
+        let mut out = Vec::with_capacity(vectors.len() / inputs);
+        for chunk in vectors.chunks(FORWARD_ROWS * inputs) {
+            let rows = chunk.len() / inputs;
+            let logits = self.forward(&device.upload(&[rows, inputs], chunk)?)?.read()?;
+            out.extend(logits.chunks(logits.len() / rows).map(<[f32]>::to_vec));
+        }
+        Ok(out)
+    }
+
     /// Gradients of a loss; `slope` gives the loss value of a batch and its gradient at the logits.
     ///
     /// # Errors
@@ -68,9 +93,8 @@ impl Network {
         slope: impl FnOnce(&Tensor) -> Result<(T, Tensor)>,
     ) -> Result<(T, Gradients)> {
         let tape = Tape::new();
-        let watch = |parameter: &Parameter| tape.watch(parameter.value());
-        let watched: Vec<_> = self.layers.iter().map(|(weight, bias)| (watch(weight), watch(bias))).collect();
-        let logits = pass(x, watched.iter().map(|(weight, bias)| (weight, bias)))?;
+        let watched = self.watched(&tape);
+        let logits = Self::forward_watched(x, &watched)?;
         let (value, gradient) = slope(&logits)?;
         let found = tape.gradients(&logits, &gradient)?;
         let of = |tensor: &Tensor| match found.of(tensor) {
@@ -133,4 +157,13 @@ fn pass<'a>(x: &Tensor, layers: impl ExactSizeIterator<Item = (&'a Tensor, &'a T
         x = linear(&x, weight, Some(bias), activation)?;
     }
     Ok(x)
+}
+
+/// Numbers uniform within ±1/√inputs, as torch starts the weights and biases of a linear layer.
+pub fn uniform(rng: &mut impl Rng, count: usize, inputs: usize) -> Vec<f32> {
+    let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+    // 53 random bits: the same numbers on every platform.
+    let draws =
+        (0..count).map(|_| ((rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0) * bound);
+    draws.map(|value| value as f32).collect()
 }

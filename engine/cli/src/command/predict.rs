@@ -1,0 +1,129 @@
+//! `celldag predict`: new cells with the trained heads of a run, as a pipeline that repeats what made their vectors.
+
+mod training;
+
+use std::path::{Path, PathBuf};
+
+use celldag_engine::{LoadOptions, Pipeline, Source, record};
+use serde_json::{Map, Value, json};
+
+use self::training::Training;
+use super::shared::{Execution, check, execute, open_existing_store};
+use crate::args::PredictArgs;
+use crate::failure::Failure;
+use crate::kinds::registry;
+use crate::output::Output;
+
+pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
+    for path in std::iter::once(&args.cells).chain(&args.checkpoint) {
+        if !path.exists() {
+            let message = format!("{} does not exist", path.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message).into());
+        }
+    }
+    let store = open_existing_store(&args.store)?;
+    let record = record::load(&store, &args.run)?;
+    let training = Training::find(&record, args.head.as_deref())?;
+    let mut heads = Vec::new();
+    for artifact in &training.heads {
+        heads.push(text(&store.fetch(artifact)?)?);
+    }
+    let checkpoint = match &args.checkpoint {
+        Some(folder) => folder.clone(),
+        None => recorded_checkpoint(&record.header.file, &training.embed_node)?,
+    };
+    if training.filters {
+        output.say("cells and genes are not filtered as `qc` did in the run: every cell gets a prediction");
+    }
+    let pipeline = pipeline(args, &training, &heads, &checkpoint)?;
+    let pipeline =
+        check(&PathBuf::from("celldag-predict.yaml"), Some(&pipeline), &LoadOptions::default(), output)?;
+    // The store holds the heads: it is the one to work in.
+    drop(store);
+    execute(pipeline, &Execution::whole(&args.compute, &args.store), output)
+}
+
+/// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.
+fn pipeline(
+    args: &PredictArgs,
+    training: &Training,
+    heads: &[String],
+    checkpoint: &Path,
+) -> Result<String, Failure> {
+    let (cells, checkpoint) = (text(&args.cells)?, text(checkpoint)?);
+    let mut nodes = Map::new();
+    let mut counts = json!(cells);
+    if let Some(normalize) = &training.normalize {
+        nodes.insert(
+            "normalize".to_owned(),
+            json!({ "uses": "normalize", "in": { "cells": cells }, "with": normalize }),
+        );
+        counts = json!("normalize.cells");
+    }
+    let mut with = Map::new();
+    with.insert("checkpoint".to_owned(), training.checkpoint.clone().into());
+    if let Some(genes) = training.genes {
+        with.insert("training_genes".to_owned(), genes.into());
+    }
+    nodes.insert(
+        "tokens".to_owned(),
+        json!({
+            "uses": "tokenize", "in": { "cells": counts, "checkpoint": checkpoint }, "with": training.tokenize,
+        }),
+    );
+    nodes.insert(
+        "embedding".to_owned(),
+        json!({
+            "uses": "embed",
+            "in": { "tokens": "tokens.tokens", "checkpoint": checkpoint },
+            "with": training.embed,
+        }),
+    );
+    nodes.insert(
+        "predict".to_owned(),
+        json!({
+            "uses": "predict", "in": { "embedding": "embedding.embedding", "head": heads }, "with": with,
+        }),
+    );
+    Ok(json!({
+        "celldag": 1,
+        "name": "predict",
+        "nodes": nodes,
+        "outputs": { text(&args.output)?: "predict.predictions" },
+    })
+    .to_string())
+}
+
+/// Where the pipeline of the run has its checkpoint now. A run records contents and no paths; whether this is still the
+/// same checkpoint is checked by its content.
+fn recorded_checkpoint(file: &Path, node: &str) -> Result<PathBuf, Failure> {
+    let path = |pipeline: &Pipeline| {
+        let job = pipeline.jobs.iter().find(|job| job.node == node)?;
+        job.inputs.iter().find(|input| input.port == "checkpoint").and_then(|input| match &input.source {
+            Source::Path(path) => Some(path.clone()),
+            Source::Job { .. } => None,
+        })
+    };
+    let loaded = celldag_engine::load(file, None, &registry(), &LoadOptions::default()).ok();
+    loaded.as_ref().and_then(path).filter(|path| path.exists()).ok_or_else(|| Failure::Usage {
+        message: format!("where the checkpoint of the node `{node}` is now is not known"),
+        help: Some(
+            "name its folder with --checkpoint DIR; it must have the content that it had in the run"
+                .to_owned(),
+        ),
+    })
+}
+
+/// An absolute path as text.
+fn text(path: &Path) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path)?;
+    absolute.to_str().map(str::to_owned).ok_or_else(|| {
+        Failure::usage(format!("{}: the path is not UTF-8, which a pipeline cannot hold", absolute.display()))
+    })
+}
+
+/// The parameters of a recorded action that are not absent.
+fn given<'a>(params: impl IntoIterator<Item = (&'a String, &'a Value)>) -> Value {
+    let given = params.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Object(given.map(|(name, value)| (name.clone(), value.clone())).collect())
+}

@@ -1,0 +1,194 @@
+//! How the heads of a run were made: from the head back to the cells, by the content that went from node to node.
+
+use std::collections::BTreeMap;
+
+use celldag_cache::Artifact;
+use celldag_engine::{Action, JobRecord, RunRecord};
+use serde_json::Value;
+
+use super::given;
+use crate::failure::Failure;
+
+/// Kinds whose heads need nothing but vectors of the checkpoint as it was published.
+const HEADS_ON_FROZEN_VECTORS: [&str; 2] = ["mlp-head", "linear-head"];
+
+/// What has to be repeated for new cells, and what it is repeated for.
+pub(super) struct Training {
+    /// Folders of heads, one for each job of the training.
+    pub(super) heads: Vec<Artifact>,
+    /// Parameters of `normalize`, if cells were normalised before they were tokenized.
+    pub(super) normalize: Option<Value>,
+    /// Parameters of `tokenize`.
+    pub(super) tokenize: Value,
+    /// Parameters of `embed`.
+    pub(super) embed: Value,
+    /// Name of the node that embedded.
+    pub(super) embed_node: String,
+    /// Digest of the checkpoint.
+    pub(super) checkpoint: String,
+    /// Genes of the vocabulary that the training cells had.
+    pub(super) genes: Option<u64>,
+    /// Whether cells or genes were left out before the training.
+    pub(super) filters: bool,
+}
+
+/// A job with its action.
+type Known<'a> = (&'a JobRecord, Action);
+
+impl Training {
+    /// Looks for the heads in a run; `wanted` is a node or a job where there is more than one training.
+    pub(super) fn find(run: &RunRecord, wanted: Option<&str>) -> Result<Self, Failure> {
+        let jobs: Vec<Known<'_>> = run.jobs.iter().filter_map(|job| Some((job, job.action()?))).collect();
+        let heads = heads(run, &jobs, wanted)?;
+        let (first, action) = heads[0];
+        if !HEADS_ON_FROZEN_VECTORS.contains(&first.kind.as_str()) {
+            return Err(Failure::Usage {
+                message: format!(
+                    "the heads of `{}` were trained by `{}` together with more than a head, which this command cannot repeat",
+                    first.node, first.kind
+                ),
+                help: Some(format!("it can for {}", HEADS_ON_FROZEN_VECTORS.join(" and "))),
+            });
+        }
+        let embed = producer(&jobs, action, first, "embedding", "embed")?;
+        if let Some(port) =
+            embed.1.inputs.keys().find(|port| !["tokens", "checkpoint"].contains(&port.as_str()))
+        {
+            return Err(Failure::Usage {
+                message: format!(
+                    "`{}` of the run also read `{port}`, which this command cannot give it again",
+                    embed.0.id
+                ),
+                help: Some("embed the new cells as the run did, and use `celldag step predict`".to_owned()),
+            });
+        }
+        let tokenize = producer(&jobs, &embed.1, embed.0, "tokens", "tokenize")?;
+        let (normalize, filters) = before(&jobs, tokenize)?;
+        let checkpoint = digest(&embed.1, "checkpoint").unwrap_or_default().to_owned();
+        Ok(Self {
+            heads: heads.iter().flat_map(|(job, action)| of_type(job, action, "head")).cloned().collect(),
+            normalize,
+            tokenize: given(&tokenize.1.params),
+            embed: given(&embed.1.params),
+            embed_node: embed.0.node.clone(),
+            checkpoint,
+            genes: tokenize.0.summary.facts.get("vocabulary_genes_in_file").and_then(Value::as_u64),
+            filters,
+        })
+    }
+}
+
+/// The jobs of one training that wrote heads: those of a node that differ in their fold only.
+fn heads<'a>(
+    run: &RunRecord,
+    jobs: &'a [Known<'a>],
+    wanted: Option<&str>,
+) -> Result<Vec<(&'a JobRecord, &'a Action)>, Failure> {
+    let mut trainings: BTreeMap<String, Vec<(&JobRecord, &Action)>> = BTreeMap::new();
+    for (job, action) in jobs.iter().filter(|(job, action)| of_type(job, action, "head").next().is_some()) {
+        if wanted.is_some_and(|wanted| wanted != job.node && wanted != job.id) {
+            continue;
+        }
+        let axes: Vec<String> = job
+            .coordinates
+            .iter()
+            .filter(|(axis, _)| !["fold", "repeat"].contains(&axis.as_str()))
+            .map(|(axis, value)| format!("{axis}={value}"))
+            .collect();
+        trainings.entry(format!("{} {}", job.node, axes.join(","))).or_default().push((job, action));
+    }
+    let names = || {
+        let jobs = jobs.iter().filter(|(job, action)| of_type(job, action, "head").next().is_some());
+        jobs.map(|(job, _)| job.id.clone()).collect::<Vec<_>>().join(", ")
+    };
+    let count = trainings.len();
+    match trainings.into_values().next() {
+        Some(only) if count == 1 => Ok(only),
+        Some(_) => Err(Failure::Usage {
+            message: format!("run {} trained heads more than once", run.id()),
+            help: Some(format!("choose with --head: a node, or one job of: {}", names())),
+        }),
+        None => Err(Failure::Usage {
+            message: match wanted {
+                Some(wanted) => format!("run {} has no head of `{wanted}`", run.id()),
+                None => format!("run {} has no trained head", run.id()),
+            },
+            help: Some(match names() {
+                none if none.is_empty() => {
+                    "name a run with `mlp-head` or `linear-head`; `celldag runs` lists them".to_owned()
+                }
+                some => format!("heads were trained by: {some}"),
+            }),
+        }),
+    }
+}
+
+/// What was done to the cells before they were tokenized: the parameters of `normalize`, and whether something filtered.
+fn before(jobs: &[Known<'_>], tokenize: &Known<'_>) -> Result<(Option<Value>, bool), Failure> {
+    let (mut normalize, mut filters) = (None, false);
+    let mut at = tokenize;
+    while let Some(above) = digest(&at.1, "cells").and_then(|cells| maker(jobs, cells)) {
+        match above.0.kind.as_str() {
+            "qc" => filters = true,
+            "normalize" if normalize.is_none() => {
+                let mut with = given(&above.1.params);
+                // The median of the training cells, not that of the new ones.
+                if let Some(sum) = above.0.summary.facts.get("target_sum") {
+                    with["target_sum"] = sum.clone();
+                }
+                normalize = Some(with);
+            }
+            other => {
+                return Err(Failure::Usage {
+                    message: format!(
+                        "the cells of the run went through `{other}` (node `{}`) before they were tokenized, which this \
+                         command cannot repeat",
+                        above.0.node
+                    ),
+                    help: Some(
+                        "do the same to the new cells with `celldag step`, and predict with `celldag step predict`"
+                            .to_owned(),
+                    ),
+                });
+            }
+        }
+        at = above;
+    }
+    Ok((normalize, filters))
+}
+
+/// The job of kind `kind` whose output stood on a port.
+fn producer<'a>(
+    jobs: &'a [Known<'a>],
+    action: &Action,
+    job: &JobRecord,
+    port: &str,
+    kind: &str,
+) -> Result<&'a Known<'a>, Failure> {
+    let made = digest(action, port).and_then(|digest| maker(jobs, digest));
+    made.filter(|(maker, _)| maker.kind == kind).ok_or_else(|| Failure::Usage {
+        message: format!(
+            "`{}` of the run got its {port} from {}, not from a node `{kind}`; this command can only repeat `tokenize` and \
+             `embed`",
+            job.id,
+            made.map_or_else(|| "a file".to_owned(), |(maker, _)| format!("a node `{}`", maker.kind))
+        ),
+        help: Some("make the vectors of the new cells in the same way, and use `celldag step predict`".to_owned()),
+    })
+}
+
+/// The job that wrote this content.
+fn maker<'a>(jobs: &'a [Known<'a>], digest: &str) -> Option<&'a Known<'a>> {
+    jobs.iter().find(|(job, _)| job.outputs.values().any(|artifact| artifact.digest.to_string() == digest))
+}
+
+/// Digest of the single artifact on a port.
+fn digest<'a>(action: &'a Action, port: &str) -> Option<&'a str> {
+    action.inputs.get(port)?.first().map(|input| input.digest.as_str())
+}
+
+/// Outputs of a job that have this type.
+fn of_type<'a>(job: &'a JobRecord, action: &'a Action, ty: &'a str) -> impl Iterator<Item = &'a Artifact> {
+    let fits = move |port: &str| action.outputs.get(port).is_some_and(|output| output.ty == ty);
+    job.outputs.iter().filter(move |(port, _)| fits(port)).map(|(_, artifact)| artifact)
+}

@@ -1,0 +1,193 @@
+//! Fine-tuning in parts, with noise and in little memory, from a folder of peft. That its numbers are those of PyTorch and
+//! peft is tested model by model (`common::learning`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a test says what it skips and stops at what fails"
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use celldag_models::training::{
+    FineTuning, LabelledTokens, LossKind, Network, Objective, Optimizer, TunedLayer, TuningSettings,
+};
+use celldag_models::{
+    Adapters, Batch, CellEncoder, CellTokens, InputDropout, LoadEncoder, Lora, PeftAdapter, Slot, cell_model,
+    chosen_layers,
+};
+use celldag_shaders::ops::Adam;
+use celldag_shaders::{Device, Tensor};
+use common::{Golden, assert_close, devices, options};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "geneformer-v1";
+
+fn mean(layer: i32) -> Value {
+    json!({"layer": layer, "pooling": "mean"})
+}
+
+/// What a run starts from, as a model that was loaded with its adapters.
+struct Start {
+    encoder: Box<dyn CellEncoder>,
+    tuning: FineTuning,
+    cells: Vec<CellTokens>,
+    labels: Vec<usize>,
+    names: Vec<String>,
+}
+
+fn adam(lr: f64) -> Optimizer {
+    Optimizer::Adam(Adam { lr, ..Adam::default() })
+}
+
+fn settings(parts: usize) -> TuningSettings {
+    TuningSettings {
+        optimizer: adam(1e-3),
+        clip: None,
+        parts,
+        dropout: 0.0,
+        seed: 0,
+        memory: None,
+        recompute: false,
+    }
+}
+
+impl Start {
+    fn new(golden: &Golden, readout: &Value, device: &Device, settings: TuningSettings) -> Self {
+        let peft = PeftAdapter::read(&golden.folder.join("adapter")).unwrap();
+        let dropout = InputDropout::default();
+        let mut layers = BTreeMap::new();
+        for (name, layer) in &peft.layers {
+            let slot = |shape: [usize; 2], values: &[f32]| Slot::new(device.upload(&shape, values).unwrap());
+            let (a, b) =
+                (slot([layer.rank, layer.inputs], &layer.a), slot([layer.outputs, layer.rank], &layer.b));
+            layers.insert(name.clone(), Lora::new(a, b, layer.scale).with_dropout(dropout.of_layer(name)));
+        }
+        let adapters = Adapters::new(layers.clone());
+        let options = options(readout.clone());
+        let checkpoint = golden.checkpoint();
+        let load = LoadEncoder { checkpoint: &checkpoint, device, options: &options, adapters: &adapters };
+        let encoder = cell_model("geneformer").unwrap().encoder(load).unwrap();
+        let names = layers.keys().cloned().collect();
+        let layers = layers.into_iter().map(|(name, lora)| TunedLayer::new(name, lora).unwrap());
+        let (mut widths, mut values) = (vec![encoder.info().dim], Vec::new());
+        for layer in ["fc1", "fc2", "fc3"] {
+            let bias = golden.f32s(&format!("ft.init.head.{layer}.bias"));
+            widths.push(bias.len());
+            values.push((golden.f32s(&format!("ft.init.head.{layer}.weight")), bias));
+        }
+        let head = Network::from_values(device, &widths, &values).unwrap();
+        let objective = Objective::new(LossKind::Bce, 2);
+        let tuning = FineTuning::new(device, (layers.collect(), dropout), head, objective, settings);
+        let all = golden.tokens();
+        let cells = golden.i32s("ft.cell_index");
+        let cells = cells.iter().map(|&cell| all[usize::try_from(cell).unwrap()].clone()).collect();
+        let labels = golden.i64s("ft.label").iter().map(|&label| usize::try_from(label).unwrap()).collect();
+        Self { encoder, tuning, cells, labels, names }
+    }
+}
+
+/// Numbers of the cells, and that each is alone.
+fn alone(cells: usize) -> (Vec<u32>, Vec<usize>) {
+    ((0..cells).map(|cell| u32::try_from(cell).unwrap()).collect(), vec![1; cells])
+}
+
+#[test]
+fn a_folder_of_peft_is_where_the_reference_run_starts() {
+    let Some(golden) = Golden::open(FIXTURE) else { return };
+    let device = Device::cpu(2).unwrap();
+    let mut start = Start::new(&golden, &mean(-1), &device, settings(1));
+    let (keys, alone) = alone(start.cells.len());
+    let (tokens, class) = (start.cells.clone(), start.labels.clone());
+    for &want in &golden.f32s("ft.loss") {
+        let batch = LabelledTokens { tokens: &tokens, keys: &keys, class: &class, neighbourhoods: &alone };
+        let learned = start.tuning.learn(start.encoder.as_ref(), batch, 1.0).unwrap();
+        assert_close(&[learned.loss as f32], &[want], 1e-5, "loss");
+    }
+}
+
+/// All values of gradients, one after the other.
+fn flat(gradients: &[Tensor]) -> Vec<f32> {
+    gradients.iter().flat_map(|gradient| gradient.read().unwrap()).collect()
+}
+
+#[test]
+fn a_batch_in_parts_has_the_gradient_of_the_whole() {
+    let Some(golden) = Golden::open(FIXTURE) else { return };
+    let device = Device::cpu(2).unwrap();
+    let gradients = |settings: TuningSettings, device: &Device| {
+        let mut start = Start::new(&golden, &mean(-1), device, settings);
+        let (keys, alone) = alone(start.cells.len());
+        let batch = LabelledTokens {
+            tokens: &start.cells,
+            keys: &keys,
+            class: &start.labels,
+            neighbourhoods: &alone,
+        };
+        let (loss, gradients) = start.tuning.gradients(start.encoder.as_ref(), batch).unwrap();
+        (loss, flat(&gradients), start.tuning)
+    };
+    let noisy = |parts| TuningSettings { dropout: 0.3, seed: 5, ..settings(parts) };
+    let (loss, whole, tuning) = gradients(noisy(1), &device);
+    assert!(!tuning.recomputed() && tuning.peak() > 0);
+    for parts in [2, 3, 8, 100] {
+        // Also the noise is that of the whole batch.
+        let (in_parts, gradient, _) = gradients(noisy(parts), &device);
+        assert!((in_parts - loss).abs() < 1e-6, "{parts} parts: {in_parts}, not {loss}");
+        assert_close(&gradient, &whole, 1e-6, &format!("{parts} parts"));
+    }
+    let (other, _, _) = gradients(TuningSettings { seed: 6, ..noisy(1) }, &device);
+    assert!((other - loss).abs() > 1e-6, "another seed is other noise");
+
+    // Little memory: layers are computed twice, to the same bits; with less, the batch is cut.
+    let peak = tuning.peak();
+    let limited = |memory: u64| gradients(TuningSettings { memory: Some(memory), ..noisy(1) }, &device);
+    let (again, gradient, tuning) = limited(peak - 1);
+    assert!(tuning.recomputed() && tuning.halved() == 0);
+    assert_eq!((again, gradient), (loss, whole.clone()), "recomputation changes no bit");
+    let twice = tuning.peak();
+    assert!(twice < peak, "{twice} < {peak}");
+    let (again, gradient, tuning) = limited(twice - 1);
+    assert!(tuning.halved() > 0);
+    assert!((again - loss).abs() < 1e-6);
+    assert_close(&gradient, &whole, 1e-6, "halved");
+
+    // Threads change nothing.
+    assert_eq!(gradients(noisy(1), &Device::cpu(1).unwrap()).1, whole);
+}
+
+#[test]
+fn adapters_behind_the_layer_that_is_read_are_left_out() {
+    let Some(golden) = Golden::open(FIXTURE) else { return };
+    let device = Device::cpu(2).unwrap();
+    let mut start = Start::new(&golden, &mean(-2), &device, settings(1));
+    let (_, alone) = alone(start.cells.len());
+    let batch = Batch { cells: &start.cells, neighbourhoods: &alone };
+    let left = start.tuning.drop_unreached(start.encoder.as_ref(), batch).unwrap();
+    let last: Vec<&String> = start.names.iter().filter(|name| name.contains("layer.2.")).collect();
+    assert_eq!(left.iter().collect::<Vec<_>>(), last);
+    assert_eq!(start.tuning.adapters().unwrap().len(), start.names.len() - last.len());
+}
+
+#[test]
+fn every_model_shows_the_layers_of_its_targets_without_memory() {
+    let fixtures = ["cellplm", "geneformer-v2", "scbert", "scfoundation", "scgpt", "tgpt", "uce"];
+    for fixture in fixtures {
+        let Some(golden) = Golden::open(fixture) else { return };
+        let model = cell_model(fixture.split('-').next().unwrap()).unwrap();
+        let version = if fixture == "cellplm" { json!({"version": "20230926_85M"}) } else { json!({}) };
+        for device in devices() {
+            let (options, seen, checkpoint) =
+                (options(version.clone()), Adapters::default(), golden.checkpoint());
+            let load =
+                LoadEncoder { checkpoint: &checkpoint, device: &device, options: &options, adapters: &seen };
+            device.rehearse(|| model.encoder(load).map(drop)).unwrap();
+            let targets: Vec<String> = model.lora_targets().iter().map(|&target| target.to_owned()).collect();
+            let chosen = chosen_layers(&seen.layers_seen(), &targets).unwrap();
+            assert!(chosen.len() > 1, "{fixture}: {chosen:?}");
+        }
+    }
+}

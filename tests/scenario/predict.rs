@@ -1,0 +1,185 @@
+//! `celldag predict`: new cells with the heads of the quickstart.
+
+use std::collections::BTreeMap;
+
+use crate::sandbox::{Sandbox, borrowed, quickstart, quickstart_data, repository};
+
+/// Cell → (column → value).
+fn table(text: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().expect("header").split(',').collect();
+    lines
+        .map(|line| {
+            let row: BTreeMap<String, String> = header
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(line.split(',').map(str::to_owned))
+                .collect();
+            (row["cell_id"].clone(), row)
+        })
+        .collect()
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
+}
+
+/// A sandbox in which the quickstart has run.
+fn trained() -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    let args = quickstart(&sandbox);
+    sandbox.computed(&borrowed(&args));
+    let [_, checkpoint] = quickstart_data();
+    (sandbox, checkpoint.trim_start_matches("checkpoint=").to_owned())
+}
+
+#[test]
+fn new_cells_get_what_the_heads_of_all_folds_say() {
+    let (sandbox, checkpoint) = trained();
+    let [cells, _] = quickstart_data();
+    let filtered = [
+        "step",
+        "qc",
+        "--in",
+        &cells,
+        "--with",
+        "min_genes=100",
+        "--with",
+        "min_cells=3",
+        "--out",
+        "cells=new.h5ad",
+    ];
+    sandbox.ok(&filtered);
+    let predict = [
+        "predict",
+        "new.h5ad",
+        "--run",
+        "last",
+        "--checkpoint",
+        &checkpoint,
+        "--device",
+        "cpu",
+        "-o",
+        "new.csv",
+    ];
+    // The newest run is now that of `qc`.
+    let wrong = sandbox.run(&predict);
+    assert_eq!(wrong.code, 2, "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("no trained head"), "{}", wrong.stderr);
+    let runs = sandbox.ok(&["runs", "--json"]).stdout;
+    let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
+    let run = runs
+        .as_array()
+        .expect("runs")
+        .iter()
+        .find(|run| run["pipeline"] == "quickstart")
+        .expect("the quickstart");
+    let id = run["id"].as_str().expect("id").to_owned();
+    let predict = [
+        "predict",
+        "new.h5ad",
+        "--run",
+        &id,
+        "--checkpoint",
+        &checkpoint,
+        "--device",
+        "cpu",
+        "-o",
+        "new.csv",
+    ];
+    sandbox.ok(&predict);
+
+    let text = fs_err::read_to_string(sandbox.join("new.csv")).expect("predictions");
+    assert!(text.starts_with("cell_id,score,prediction,score["), "{}", &text[..80]);
+    let new = table(&text);
+    // Each cell was tested in one fold: the head of that fold must say the same again.
+    let old =
+        fs_err::read_to_string(sandbox.join("results/quickstart/predictions.csv")).expect("predictions");
+    let old = table(&old);
+    assert_eq!(new.len(), old.len());
+    let positive = old.values().next().expect("a cell")["positive"].clone();
+    for (cell, tested) in &old {
+        let row = &new[cell];
+        let again = number(&row[&format!("fold[{}]", tested["fold"])]);
+        assert!((again - number(&tested["score"])).abs() < 1e-6, "{cell}: {again} and {tested:?}");
+        let mean = (0..5).map(|fold| number(&row[&format!("fold[{fold}]")])).sum::<f64>() / 5.0;
+        let score = number(&row["score"]);
+        assert!(
+            (mean - score).abs() < 1e-9 && score == number(&row[&format!("score[{positive}]")]),
+            "{cell}"
+        );
+        assert_eq!(row["prediction"] == positive, score >= 0.5, "{cell}");
+    }
+    let again = sandbox.ok(&[&predict[..], &["--json"]].concat());
+    assert!(again.events("finished").is_empty(), "everything is cached");
+}
+
+#[test]
+fn other_genes_are_warned_about_and_no_cell_is_lost() {
+    let (sandbox, checkpoint) = trained();
+    let genes =
+        ["ENSG00000019582", "ENSG00000204287", "ENSG00000156508", "ENSG00000205542", "ENSG00000166710"];
+    sandbox.write(
+        "few.csv",
+        &format!("barcode,{}\nx,50,40,9,3,1\nnothing,0,0,0,0,0\ny,0,1,9,30,11\n", genes.join(",")),
+    );
+    let run = sandbox.ok(&[
+        "predict",
+        "few.csv",
+        "--run",
+        "last",
+        "--checkpoint",
+        &checkpoint,
+        "--device",
+        "cpu",
+        "-o",
+        "few.out.csv",
+    ]);
+    assert!(
+        run.stderr.contains("genes of the model's vocabulary, those of the training had"),
+        "{}",
+        run.stderr
+    );
+    let text = fs_err::read_to_string(sandbox.join("few.out.csv")).expect("predictions");
+    let cells: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').next().expect("cell")).collect();
+    assert_eq!(cells, ["x", "nothing", "y"]);
+    let rows = table(&text);
+    assert!(rows["nothing"]["score"].is_empty() && rows["nothing"]["prediction"].is_empty(), "{text}");
+    assert!((0.0..=1.0).contains(&number(&rows["x"]["score"])));
+}
+
+#[test]
+fn another_checkpoint_or_head_is_refused() {
+    let (sandbox, checkpoint) = trained();
+    let cells = repository().join("pipelines/data/pbmc68k_700.h5ad").display().to_string();
+    let predict = |more: &[&str]| {
+        sandbox.run(
+            &[&["predict", &cells, "--run", "last", "--device", "cpu", "-o", "out.csv"][..], more].concat(),
+        )
+    };
+    // The pipeline was given another checkpoint by --set: where it is, the run does not say.
+    let unknown = predict(&[]);
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("--checkpoint"), "{}", unknown.stderr);
+
+    let none = predict(&["--checkpoint", &checkpoint, "--head", "embedding"]);
+    assert_eq!(none.code, 2, "{}", none.stderr);
+    assert!(none.stderr.contains("trained by: head"), "{}", none.stderr);
+
+    let other = sandbox.join("other");
+    fs_err::create_dir(&other).expect("folder");
+    for entry in fs_err::read_dir(&checkpoint).expect("checkpoint") {
+        let entry = entry.expect("entry");
+        let mut bytes = fs_err::read(entry.path()).expect("file");
+        if entry.file_name() == "model.safetensors" {
+            // Another last weight.
+            let last = bytes.len() - 2;
+            bytes[last] ^= 1;
+        }
+        fs_err::write(other.join(entry.file_name()), bytes).expect("file");
+    }
+    let changed = predict(&["--checkpoint", &other.display().to_string()]);
+    assert_eq!(changed.code, 3, "{}", changed.stderr);
+    assert!(changed.stderr.contains("another checkpoint"), "{}", changed.stderr);
+    assert!(!sandbox.join("out.csv").exists());
+}
