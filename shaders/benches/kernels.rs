@@ -96,7 +96,7 @@ impl Column {
                 }
             }
             // The CPU backend has one set: said once.
-            Set::Direct | Set::Attention("block-32" | "direct-4") if native => {
+            Set::Direct | Set::Attention("direct-4") if native => {
                 return Cell::Text("the same".to_owned());
             }
             _ => &self.device,

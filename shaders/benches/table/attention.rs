@@ -22,14 +22,6 @@ pub(super) fn rows() -> Vec<Row> {
             make: forward,
         },
         Row {
-            files: &["attention_block"],
-            computes: "the same by blocks of 32 queries and 32 keys: fewer registers and reads of workgroup memory",
-            moves: "the same, k and v once for every 32 queries",
-            intensity: "the same",
-            set: Set::Attention("block-32"),
-            make: forward,
-        },
-        Row {
             files: &["attention_direct"],
             computes: "the same without workgroup memory, for software drivers",
             moves: "the same",
