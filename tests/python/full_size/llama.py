@@ -59,7 +59,11 @@ def make_tokenizer(layers: int, out: pathlib.Path, data: Vocabularies) -> None:
     tokenizer.add_special_tokens([begin, "<|end_of_text|>"])
     row = tokenizer.token_to_id(begin)
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{begin} $A", special_tokens=[(begin, row)])
-    tokenizer.save(str(out / "tokenizer.json"))
+    # As many entries as the weights have rows: the others stand for words that no cell sentence holds.
+    saved = json.loads(tokenizer.to_str())
+    for entry in range(tokenizer.get_vocab_size(), VOCABULARY):
+        saved["model"]["vocab"][f"<unused {entry}>"] = entry
+    write_json(out / "tokenizer.json", saved)
     write_json(out / "config.json", CONFIG | {"num_hidden_layers": layers, "bos_token_id": row, "eos_token_id": row + 1})
 
 
