@@ -3,7 +3,7 @@
 CELLDAG := target/release/celldag
 FIXTURES ?= ../shared
 
-.PHONY: help setup build demo test check ci bench bench-models docs install minilm
+.PHONY: help setup build demo test check ci bench bench-models bench-lora docs install minilm
 
 help:
 	@echo "make demo    build, run the quickstart on the cells in pipelines/, show metrics and where the outputs are"
@@ -12,6 +12,7 @@ help:
 	@echo "make ci      test + check + docs, as continuous integration runs it"
 	@echo "make bench   speed and memory, as ratios to PyTorch measured in the same run (installs PyTorch into target/)"
 	@echo "make bench-models  every model at full size beside PyTorch: random weights, real cells"
+	@echo "make bench-lora  LoRA steps at full size beside PyTorch and peft"
 	@echo "make docs    API documentation, and the book if mdbook is installed"
 	@echo "make install put the celldag binary into cargo's bin folder"
 
@@ -46,6 +47,9 @@ bench: build
 
 bench-models: build
 	@sh nodes/models/benches/full_size.sh
+
+bench-lora: build
+	@sh nodes/models/benches/lora.sh
 
 install: setup
 	cargo install --locked --path engine/cli

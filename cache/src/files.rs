@@ -27,9 +27,16 @@ pub(crate) fn sync_file(path: &Path) -> Result<()> {
 
 /// Writes a new file at `tmp` (on the same file system as its destination), ready to be renamed.
 pub(crate) fn write_new(tmp: &Path, bytes: &[u8], sync: bool) -> Result<()> {
+    write_parts(tmp, &[bytes], sync)
+}
+
+/// As [`write_new`], with content that lies in several places.
+pub(crate) fn write_parts(tmp: &Path, parts: &[&[u8]], sync: bool) -> Result<()> {
     let write = || -> io::Result<()> {
         let mut file = fs_err::OpenOptions::new().write(true).create_new(true).open(tmp)?;
-        file.write_all(bytes)?;
+        for bytes in parts {
+            file.write_all(bytes)?;
+        }
         if sync { file.sync_all() } else { Ok(()) }
     };
     write().at("write", tmp)

@@ -93,6 +93,10 @@ pub struct GcReport {
     pub locks: u64,
     /// Old failures.
     pub failures: u64,
+    /// Saved states of unfinished work that nobody went on with, or whose result is there.
+    pub partials: u64,
+    /// Bytes of these states.
+    pub partial_bytes: u64,
     /// Bytes saved in the list of known digests.
     pub memo_bytes: u64,
     /// Results that stay.
@@ -105,7 +109,7 @@ impl GcReport {
     /// Bytes freed on disk.
     #[must_use]
     pub fn freed_bytes(&self) -> u64 {
-        self.blob_bytes + self.workspace_bytes + self.quarantined_bytes + self.memo_bytes
+        self.blob_bytes + self.workspace_bytes + self.quarantined_bytes + self.partial_bytes + self.memo_bytes
     }
 }
 
@@ -121,6 +125,8 @@ impl Store {
         let mut catalog = Catalog::read(self)?;
         catalog.protect(self, policy)?;
         catalog.evict(policy, &mut report);
+        // Before records go: what belongs to a complete result is of no use, whatever becomes of the result.
+        self.sweep_partials(policy, &mut report)?;
         self.sweep_records(&catalog, policy)?;
         self.sweep_blobs(&catalog, policy, &mut report)?;
         self.sweep_trees(&catalog, policy, &mut report)?;

@@ -15,6 +15,7 @@
 //! | `locks/<key>` | kernel locks of work in progress; they die with their process |
 //! | `memo/<host>.log` | (path, size, mtime, ctime, inode) → digest |
 //! | `failed/kk/<key>.json` | the last failure of an action |
+//! | `partial/<key>/<name>` | what unfinished work saved of itself, each with a checksum |
 //! | `runs/<id>/` | owned by the engine; `used.json` lists the keys that a run used |
 //! | `pins/<name>.json` | keys that garbage collection must keep |
 //! | `quarantine/` | damaged bytes, kept for a while |
@@ -35,6 +36,7 @@ mod lock;
 mod lookup;
 mod materialize;
 mod memo;
+mod partial;
 mod pin;
 mod placed;
 mod publish;
@@ -58,6 +60,7 @@ pub use lock::KeyLock;
 pub use lookup::{Absence, Lookup, MissReason};
 pub use materialize::Materialized;
 pub use memo::Memo;
+pub use partial::{Partial, Saved};
 pub use publish::{PublishState, Published};
 pub use record::{Artifact, Record, RecordMeta};
 pub use sandbox::Sandbox;

@@ -27,6 +27,18 @@ pub struct KeyLock {
     file: Option<File>,
 }
 
+impl KeyLock {
+    /// Name of the lock file, which is the key for the locks of [`Store::lock`].
+    pub(crate) fn name(&self) -> &str {
+        files::name_of(&self.path)
+    }
+
+    /// Whether this is more than a promise: the file system has locks.
+    pub(crate) fn excludes_others(&self) -> bool {
+        self.file.is_some()
+    }
+}
+
 impl Store {
     /// Waits for the right to compute `key`. `on_wait` is called once, when somebody else holds it; look the key up
     /// again after a wait. Returns `None` when `cancelled` says so.

@@ -25,6 +25,10 @@ pub struct Stats {
     pub blob_bytes: u64,
     /// Remembered failures.
     pub failures: u64,
+    /// Pieces of unfinished work that saved how far they are.
+    pub partials: u64,
+    /// Bytes of what they saved.
+    pub partial_bytes: u64,
     /// Recorded runs.
     pub runs: u64,
     /// Pins.
@@ -62,6 +66,8 @@ impl Store {
         }
         let count = |name: &str| files::list(&self.dir(name)).map(|list| list.len() as u64);
         stats.failures = files::list_sharded(&self.dir("failed"))?.len() as u64;
+        stats.partials = self.partials()?.len() as u64;
+        stats.partial_bytes = size_below(&self.dir("partial"));
         stats.runs = count("runs")?;
         stats.pins = self.pins()?.len() as u64;
         stats.quarantined = count("quarantine")?;

@@ -20,8 +20,8 @@ use crate::stamp::Stamp;
 const FORMAT: u32 = 1;
 
 /// Names at the top of a store.
-const FOLDERS: [&str; 10] =
-    ["ac", "cas", "tmp", "locks", "memo", "failed", "runs", "pins", "quarantine", "trees"];
+const FOLDERS: [&str; 11] =
+    ["ac", "cas", "tmp", "locks", "memo", "failed", "partial", "runs", "pins", "quarantine", "trees"];
 
 /// How much a power failure may destroy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

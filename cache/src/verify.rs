@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::digest::{Digest, Key};
 use crate::error::{Result, StoreError};
 use crate::files;
+use crate::lock::try_lock;
+use crate::partial;
 use crate::record::Record;
 use crate::store::{Blob, Store};
 
@@ -37,6 +39,10 @@ pub struct VerifyReport {
     pub damaged_blobs: Vec<(Digest, Option<PathBuf>)>,
     /// Keys of results that lost bytes in this check: their work is done again when somebody needs the bytes.
     pub invalidated: Vec<Key>,
+    /// Good saved states of unfinished work.
+    pub partials: u64,
+    /// Saved states that are not what was saved. They are in quarantine: their work begins without them.
+    pub damaged_partials: Vec<PathBuf>,
     /// Files that do not belong here; they were left alone.
     pub foreign: Vec<PathBuf>,
 }
@@ -45,7 +51,7 @@ impl VerifyReport {
     /// Whether nothing was damaged.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.damaged_records.is_empty() && self.damaged_blobs.is_empty()
+        self.damaged_records.is_empty() && self.damaged_blobs.is_empty() && self.damaged_partials.is_empty()
     }
 }
 
@@ -71,6 +77,7 @@ impl Store {
                 _ => report.partial += 1,
             }
         }
+        self.verify_partials(&mut report)?;
         // Rebuilt from blobs that are good now, when somebody needs them.
         for dir in files::list(&self.dir("trees"))? {
             if let Ok(digest) = files::name_of(&dir).parse::<Digest>() {
@@ -101,6 +108,25 @@ impl Store {
     fn reject_record(&self, path: PathBuf, why: String, report: &mut VerifyReport) {
         self.quarantine(&path);
         report.damaged_records.push((path, why));
+    }
+
+    fn verify_partials(&self, report: &mut VerifyReport) -> Result<()> {
+        for (key, dir) in self.partials()? {
+            // Whoever works on it reads what it needs with its checksum, and replaces the rest.
+            let held = try_lock(&self.dir("locks").join(key.to_string()));
+            if matches!(held, Ok(None)) {
+                continue;
+            }
+            for path in files::list(&dir)? {
+                if partial::is_intact(&path)? {
+                    report.partials += 1;
+                } else {
+                    self.quarantine(&path);
+                    report.damaged_partials.push(path);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn verify_blobs(

@@ -3,12 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use celldag_cache::{Durability, Key, Options, Store};
 use serde_json::{Map, Value};
 
+use crate::error::store_failure;
 use crate::kind::Kind;
 use crate::param::Params;
-use crate::step::{Cancel, Input, NodeError, Progress, Step, Summary};
+use crate::resume::{Resume, forget};
+use crate::step::{Cancel, FailureCause, Input, NodeError, Progress, Step, Summary};
+
+/// Port, label and path of each input.
+type Inputs<'a> = &'a [(&'a str, &'a str, &'a Path)];
+/// What a kind said, and where its outputs are.
+type Ended = Result<(Summary, BTreeMap<String, PathBuf>), NodeError>;
 
 /// Drops everything it is told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +27,22 @@ pub struct Silent;
 impl Progress for Silent {
     fn total(&self, _units: u64, _what: &'static str) {}
     fn advance(&self, _units: u64) {}
+}
+
+/// Asks the step to stop when it has done so many units.
+struct StopAfter {
+    units: u64,
+    done: AtomicU64,
+    cancel: Cancel,
+}
+
+impl Progress for StopAfter {
+    fn total(&self, _units: u64, _what: &'static str) {}
+    fn advance(&self, units: u64) {
+        if self.done.fetch_add(units, Ordering::Relaxed) + units >= self.units {
+            self.cancel.cancel();
+        }
+    }
 }
 
 /// Runs `kind` on `inputs` (port, label, path) with `with` over the defaults; outputs are written below `folder`.
@@ -31,6 +57,58 @@ pub fn run_alone(
     folder: &Path,
     device: &str,
 ) -> Result<(Summary, BTreeMap<String, PathBuf>), NodeError> {
+    run_step(kind, with, inputs, (folder, device), (&Silent, &Cancel::new()), None)
+}
+
+/// As [`run_alone`], for kinds that save how far they are ([`Step::resume`]), which they do here whenever they ask
+/// whether it is time. The states lie in the folder `store`, which belongs to one action: they are there for the next call
+/// unless this one succeeds or fails for good. With `stop_after`, the step is asked to stop when its progress has
+/// advanced by that many units, those that it only goes on from included.
+///
+/// # Errors
+/// As [`run_alone`]; [`FailureCause::Cancelled`] from a step that stopped; when `store` cannot be used.
+pub fn run_alone_resumable(
+    kind: &dyn Kind,
+    with: Map<String, Value>,
+    inputs: &[(&str, &str, &Path)],
+    (folder, device): (&Path, &str),
+    store: &Path,
+    stop_after: Option<u64>,
+) -> Result<(Summary, BTreeMap<String, PathBuf>), NodeError> {
+    let store =
+        Store::open(store, Options { durability: Durability::Relaxed }).map_err(|e| store_failure(&e))?;
+    let key = Key::of_action(kind.spec().name.as_bytes());
+    let lock = store.lock(&key, &mut || {}, &|| false).map_err(|e| store_failure(&e))?;
+    let lock = lock.ok_or_else(|| NodeError::failed("the lock of the saved states was not given"))?;
+    let partial = store.partial(&lock);
+    let failed = Mutex::new(None);
+    let tell = |message| *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(message);
+    let resume = partial.as_ref().map(|partial| Resume::new(partial, Duration::ZERO, &|| true, &tell));
+    let cancel = Cancel::new();
+    let units = stop_after.unwrap_or(u64::MAX);
+    let progress = StopAfter { units, done: AtomicU64::new(0), cancel: cancel.clone() };
+    let ended = run_step(kind, with, inputs, (folder, device), (&progress, &cancel), resume.as_ref());
+    let for_good = |e: &NodeError| matches!(e.cause, FailureCause::Data | FailureCause::Parameter);
+    match &ended {
+        Ok(_) => forget(partial.as_ref()),
+        Err(e) if for_good(e) => resume.iter().for_each(Resume::give_up),
+        Err(_) => {}
+    }
+    let failed = failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    match failed {
+        Some(message) => Err(NodeError::failed(message)),
+        None => ended,
+    }
+}
+
+fn run_step(
+    kind: &dyn Kind,
+    with: Map<String, Value>,
+    inputs: Inputs<'_>,
+    (folder, device): (&Path, &str),
+    (progress, cancel): (&dyn Progress, &Cancel),
+    resume: Option<&Resume<'_>>,
+) -> Ended {
     let spec = kind.spec();
     let mut resolved = with;
     for param in &spec.params {
@@ -72,9 +150,10 @@ pub fn run_alone(
         scratch: &scratch,
         lineage: &Value::Null,
         offline: false,
-        cancel: &Cancel::new(),
-        progress: &Silent,
+        cancel,
+        progress,
         summary: &summary,
+        resume,
     })?;
     let summary = summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok((summary, outputs))

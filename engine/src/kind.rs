@@ -104,6 +104,9 @@ pub trait Kind: Send + Sync {
 
     /// Does the work: reads [`Step`] inputs, writes every declared output.
     ///
+    /// A kind that works for longer than a minute saves how far it is ([`Step::resume`]) and goes on from there in the next
+    /// attempt. Its outputs, facts and warnings must then be, byte for byte, those of an attempt that nobody stopped.
+    ///
     /// # Errors
     /// A [`NodeError`] whose cause decides the exit code.
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError>;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::param::Params;
+use crate::resume::Resume;
 
 /// Why a node failed; decides the exit code (DESIGN 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +155,8 @@ pub struct Step<'a> {
     pub progress: &'a dyn Progress,
     /// Collected by [`Step::fact`], [`Step::warn`] and [`Step::execution`].
     pub summary: &'a Mutex<Summary>,
+    /// Where a long step saves how far it is; read by [`Step::resume`].
+    pub resume: Option<&'a Resume<'a>>,
 }
 
 impl Step<'_> {
@@ -196,7 +199,14 @@ impl Step<'_> {
             .ok_or_else(|| NodeError::failed(format!("output port `{port}` is not declared")))
     }
 
-    /// Stops here when the user asked to stop.
+    /// Where this step saves how far it is, and finds what an earlier attempt saved. `None` where nothing can be kept; the
+    /// step then does all its work at once.
+    #[must_use]
+    pub fn resume(&self) -> Option<&Resume<'_>> {
+        self.resume
+    }
+
+    /// Stops here when the user asked to stop, or time is up. A step that can resume saves its state before.
     ///
     /// # Errors
     /// [`FailureCause::Cancelled`].

@@ -1,17 +1,18 @@
-//! Logistic regression on principal components gives the published baseline figures on the same folds of real cells.
+//! The classifiers on principal components give the published baseline figures on the same folds of real cells.
 #![allow(clippy::print_stdout, reason = "shows the figures beside the reference")]
 
 mod common;
 
 use celldag_data::{CellsFile, CountsSource};
-use celldag_nodes::evaluate::baseline::PcaLogistic;
+use celldag_nodes::evaluate::baseline::{Classifier, LogCells};
 use celldag_nodes::evaluate::metrics::{Confusion, ZeroDivision};
 use celldag_nodes::evaluate::{ScoredCell, ScoredModel, measure};
 use rayon::prelude::*;
 use serde_json::Value;
 
-/// Means must agree to this, as the reference asks.
+/// Means must agree to this, as the reference asks: drawn classifiers less closely.
 const MEAN: f64 = 0.01;
+const MEAN_DRAWN: f64 = 0.02;
 /// Figures over all cells of the lung lines: the reference stops its optimiser at a gradient of 1e-4, which moves the
 /// AUROC of leave-one-line-out by 0.012. Run to convergence (tol 1e-9) scikit-learn 1.9.1 gives [`CONVERGED`].
 const MERGED: f64 = 0.015;
@@ -30,6 +31,7 @@ fn indices(value: &Value) -> Vec<usize> {
 
 /// Scores of all test cells when every fold is fitted on the others.
 fn cross_validate(
+    classifier: Classifier,
     cells: &str,
     names: &[String],
     class: &[usize],
@@ -40,14 +42,16 @@ fn cross_validate(
     let loaded = file.read_counts(&CountsSource::Auto).expect("counts");
     let row = |name: &String| loaded.obs.index.iter().position(|id| id == name).expect("cell of the folds");
     let rows: Vec<usize> = names.iter().map(row).collect();
-    let baseline = PcaLogistic::new(loaded.x).expect("counts");
+    let log = LogCells::new(loaded.x).expect("counts");
     let folds = fold.iter().max().expect("folds") + 1;
     let one = |f: usize| {
         let (test, train): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&i| fold[i] == f);
         let pick = |of: &[usize]| of.iter().map(|&i| rows[i]).collect::<Vec<_>>();
         let labels: Vec<usize> = train.iter().map(|&i| class[i]).collect();
-        let scores = baseline.predict(&pick(&train), &labels, classes, &pick(&test)).expect("fit");
+        let (x, y) = log.fold(&pick(&train), &pick(&test)).expect("components");
+        let scores = classifier.predict(&x, &labels, classes, &y, 0).expect("fit");
         let scored = move |(i, scores): (usize, Vec<f64>)| ScoredCell {
+            dataset: String::new(),
             id: names[i].clone(),
             group: String::new(),
             fold: (0, f as u32),
@@ -73,7 +77,7 @@ fn f1_by_fold(model: &ScoredModel) -> Vec<Option<f64>> {
 }
 
 /// Compares one metric by fold and in the mean.
-fn compare(what: &str, found: &[Option<f64>], expected: &[Option<f64>]) {
+fn compare(what: &str, found: &[Option<f64>], expected: &[Option<f64>], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: folds");
     for (fold, (f, e)) in found.iter().zip(expected).enumerate() {
         match (f, e) {
@@ -85,7 +89,7 @@ fn compare(what: &str, found: &[Option<f64>], expected: &[Option<f64>]) {
     let mean = |v: &[Option<f64>]| v.iter().map(|x| x.unwrap_or(0.0)).sum::<f64>() / v.len() as f64;
     let (f, e) = (mean(found), mean(expected));
     println!("{what}: {f:.4} (reference {e:.4})");
-    assert!((f - e).abs() <= MEAN, "{what}: mean {f} instead of {e}");
+    assert!((f - e).abs() <= tolerance, "{what}: mean {f} instead of {e}");
 }
 
 fn numbers(value: &Value) -> Vec<Option<f64>> {
@@ -93,30 +97,47 @@ fn numbers(value: &Value) -> Vec<Option<f64>> {
 }
 
 /// Sets whose folds are one list: metrics are stored by name.
-fn check_simple(set: &str, cells: &str, metrics: &[(&str, &str)]) {
+fn check_simple(set: &str, cells: &str, which: (Classifier, &str), metrics: &[(&str, &str)]) {
+    let (classifier, reference_name) = which;
     let Some(folds) = common::json(&format!("data/folds/{set}_folds.json")) else { return };
     let reference = common::json(&format!("data/folds/{set}_baseline.json")).expect("beside the folds");
-    let reference = &reference["models"]["logistic_regression"];
+    let reference = &reference["models"][reference_name];
+    assert!(reference.is_object(), "{set}: no {reference_name}");
     let classes = strings(&folds["classes"]).len();
     let names = strings(&folds["cell"]);
-    let model = cross_validate(cells, &names, &indices(&folds["label"]), classes, &indices(&folds["fold"]));
+    let (label, fold) = (indices(&folds["label"]), indices(&folds["fold"]));
+    let model = cross_validate(classifier, cells, &names, &label, classes, &fold);
+    let tolerance = if classifier == Classifier::Logistic { MEAN } else { MEAN_DRAWN };
     let measured = measure(&model, classes, 10).expect("scores");
     for (ours, theirs) in metrics {
-        compare(&format!("{set}: {ours}"), &measured.values(ours), &numbers(&reference[theirs]["folds"]));
+        let expected = numbers(&reference[theirs]["folds"]);
+        compare(&format!("{set}, {reference_name}: {ours}"), &measured.values(ours), &expected, tolerance);
     }
 }
 
+const LOGISTIC: (Classifier, &str) = (Classifier::Logistic, "logistic_regression");
+const FOREST: (Classifier, &str) = (Classifier::Forest, "random_forest_200");
+const PERCEPTRON: (Classifier, &str) = (Classifier::Perceptron, "mlp_512x512_20ep_lr1e-3");
+
 #[test]
 fn kang_thinned_to_a_tenth() {
-    let metrics = [("f1", "f1"), ("auroc", "auroc"), ("average_precision", "ap"), ("mcc", "mcc")];
-    check_simple("kang_thin10", "data/folds/kang_thin10.h5ad", &metrics[..2]);
+    for which in [LOGISTIC, FOREST, PERCEPTRON] {
+        check_simple(
+            "kang_thin10",
+            "data/folds/kang_thin10.h5ad",
+            which,
+            &[("f1", "f1"), ("auroc", "auroc")],
+        );
+    }
 }
 
 #[test]
 fn five_types_of_blood_cells() {
     let metrics =
         [("macro_f1", "macro_f1"), ("auroc_ovr_macro", "auroc_ovr_macro"), ("accuracy", "accuracy")];
-    check_simple("pbmc4k", "data/pbmc4k_annotated/pbmc4k_annotated.h5ad", &metrics);
+    for which in [LOGISTIC, FOREST] {
+        check_simple("pbmc4k", "data/pbmc4k_annotated/pbmc4k_annotated.h5ad", which, &metrics);
+    }
 }
 
 #[test]
@@ -126,15 +147,15 @@ fn five_lung_cancer_lines_by_three_splits() {
     let (names, class) = (strings(&folds["cell"]), indices(&folds["y"]));
     for (split, assignment) in folds["folds"].as_object().expect("folds") {
         let cells = "data/lung5_mixology/lung5_mixology.h5ad";
-        let model = cross_validate(cells, &names, &class, 2, &indices(assignment));
+        let model = cross_validate(Classifier::Logistic, cells, &names, &class, 2, &indices(assignment));
         let measured = measure(&model, 2, 10).expect("scores");
         let expected = &reference["splits"][split]["logistic_regression"];
         let by_fold = |metric: &str| -> Vec<Option<f64>> {
             expected["folds"].as_array().expect("folds").iter().map(|f| f[metric].as_f64()).collect()
         };
-        compare(&format!("lung5, {split}: f1"), &f1_by_fold(&model), &by_fold("f1"));
+        compare(&format!("lung5, {split}: f1"), &f1_by_fold(&model), &by_fold("f1"), MEAN);
         if expected["n_folds_auroc_defined"] != 0 {
-            compare(&format!("lung5, {split}: auroc"), &measured.values("auroc"), &by_fold("auroc"));
+            compare(&format!("lung5, {split}: auroc"), &measured.values("auroc"), &by_fold("auroc"), MEAN);
         } else {
             assert!(measured.values("auroc").iter().all(Option::is_none), "one class a fold");
         }

@@ -322,7 +322,7 @@ fn five_cell_types_without_a_positive_class() {
     let accuracy = document.metrics["toy"]["merged"]["accuracy"].as_f64().expect("number");
     assert!(accuracy > 0.8, "{accuracy}");
     assert!(
-        summary.warnings.iter().any(|w| w.contains("no logistic regression baseline")),
+        summary.warnings.iter().any(|w| w.contains("no baseline “logistic-regression”")),
         "{:?}",
         summary.warnings
     );

@@ -4,117 +4,18 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use celldag_data::CellsFile;
+use celldag_data::Table;
 use celldag_engine::alone::run_alone;
-use celldag_engine::{FailureCause, NodeError, Summary};
+use celldag_engine::{FailureCause, Kind, Params};
 use celldag_models::PeftAdapter;
-use celldag_nodes::embed::{Embed, Tokenize};
+use celldag_nodes::embed::{TokensFile, TokensWriter};
 use celldag_nodes::learn::lora::LoraTrain;
 use celldag_nodes::learn::predictions::Predictions;
-use celldag_nodes::learn::split::{Role, SplitRow, SplitTable};
-use serde_json::{Map, Value, json};
-
-type Ran = Result<(Summary, BTreeMap<String, PathBuf>), NodeError>;
-
-fn with(value: Value) -> Map<String, Value> {
-    let Value::Object(map) = value else { panic!("parameters are an object") };
-    map
-}
-
-fn pipelines() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines")
-}
-
-/// A folder with tokens and a split of real cells.
-struct Bench {
-    root: tempfile::TempDir,
-    tokens: PathBuf,
-    rows: Vec<SplitRow>,
-}
-
-impl Bench {
-    /// The first 70 cells: 40 train, 10 validate, 20 are tested.
-    fn new() -> Self {
-        let root = tempfile::tempdir().expect("folder");
-        let cells = pipelines().join("data/pbmc68k_700.h5ad");
-        let checkpoint = pipelines().join("models/geneformer-mini");
-        let inputs = [("cells", "", cells.as_path()), ("checkpoint", "", checkpoint.as_path())];
-        let folder = root.path().join("tokens");
-        fs_err::create_dir_all(&folder).expect("folder");
-        let params = with(json!({"model": "geneformer"}));
-        let (_, done) = run_alone(&Tokenize, params, &inputs, &folder, "cpu").expect("tokens");
-        let obs = CellsFile::open(&cells).expect("cells").obs().clone();
-        let labels = obs.column("myeloid").expect("labels");
-        let row = |cell: usize| {
-            let class = usize::from(labels.as_text(cell).expect("label") == "1");
-            SplitRow {
-                cell_id: obs.index[cell].clone(),
-                repeat: 0,
-                fold: 0,
-                role: match cell % 7 {
-                    0 | 1 => Role::Test,
-                    2 => Role::Validation,
-                    _ => Role::Train,
-                },
-                label: ["other", "myeloid"][class].to_owned(),
-                class,
-                group: String::new(),
-            }
-        };
-        Self { tokens: done["tokens"].clone(), rows: (0..70).map(row).collect(), root }
-    }
-
-    fn train(&self, name: &str, rows: &[SplitRow], params: Value) -> Ran {
-        let folder = self.root.path().join(name);
-        fs_err::create_dir_all(&folder).expect("folder");
-        let split = folder.join("split.csv");
-        SplitTable { rows: rows.to_vec() }.write(&split).expect("split");
-        let checkpoint = pipelines().join("models/geneformer-mini");
-        let inputs = [
-            ("tokens", "", self.tokens.as_path()),
-            ("checkpoint", "", checkpoint.as_path()),
-            ("split", "", split.as_path()),
-        ];
-        run_alone(&LoraTrain, with(params), &inputs, &folder, "cpu")
-    }
-
-    fn embed(&self, name: &str, adapter: Option<&Path>, params: Value) -> Ran {
-        let folder = self.root.path().join(name);
-        fs_err::create_dir_all(&folder).expect("folder");
-        let checkpoint = pipelines().join("models/geneformer-mini");
-        let mut inputs =
-            vec![("tokens", "", self.tokens.as_path()), ("checkpoint", "", checkpoint.as_path())];
-        inputs.extend(adapter.map(|adapter| ("adapter", "", adapter)));
-        run_alone(&Embed, with(params), &inputs, &folder, "cpu")
-    }
-}
-
-fn quick() -> Value {
-    json!({"layer": -1, "hidden": [16], "epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "dropout": 0.1, "rank": 4, "alpha": 8})
-}
-
-fn changed(changes: Value) -> Value {
-    let mut params = with(quick());
-    params.extend(with(changes));
-    Value::Object(params)
-}
-
-/// The bytes of all outputs.
-fn bytes(outputs: &BTreeMap<String, PathBuf>) -> BTreeMap<String, Vec<u8>> {
-    let files = [
-        "adapter/repeat0.fold0/adapter_model.safetensors",
-        "adapter/repeat0.fold0/adapter_config.json",
-        "head/head.safetensors",
-        "head/head.json",
-        "predictions.csv",
-        "history.json",
-    ];
-    let folder = outputs["predictions"].parent().expect("folder");
-    files.iter().map(|file| ((*file).to_owned(), fs_err::read(folder.join(file)).expect("output"))).collect()
-}
+use celldag_nodes::learn::split::{Role, SplitRow};
+use common::lora::{Bench, bytes, changed, mini, quick, vectors, with};
+use serde_json::{Value, json};
 
 #[test]
 fn adapters_learn_and_change_what_is_embedded() {
@@ -141,9 +42,6 @@ fn adapters_learn_and_change_what_is_embedded() {
         adapter.layers.values().all(|layer| layer.b.iter().any(|&value| value != 0.0) && layer.scale == 2.0)
     );
     assert!(adapter.layers.contains_key("bert.encoder.layer.2.attention.self.value"));
-    let vectors = |ran: &BTreeMap<String, PathBuf>| {
-        CellsFile::open(&ran["embedding"]).expect("file").obsm("X_geneformer").expect("vectors").2
-    };
     let readout = json!({"layer": -1});
     let (_, plain) = bench.embed("plain", None, readout.clone()).expect("embedding");
     let (_, adapted) = bench.embed("adapted", Some(&folder), readout.clone()).expect("embedding");
@@ -157,7 +55,7 @@ fn adapters_learn_and_change_what_is_embedded() {
     let Some(python) = std::env::var_os("CELLDAG_PYTHON") else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python/peft_round_trip.py");
     let said = std::process::Command::new(python)
-        .args([script, pipelines().join("models/geneformer-mini"), bench.tokens.clone(), folder])
+        .args([script, mini(), bench.tokens.clone(), folder])
         .args([&adapted["embedding"], &outputs["head"], &outputs["predictions"]])
         .output()
         .expect("python");
@@ -190,12 +88,12 @@ fn test_labels_and_the_order_of_rows_change_nothing() {
     }
     let other = same("labels", &turned, quick());
     for (file, bytes) in &first {
-        assert_eq!(*bytes == other[file], file != "predictions.csv", "{file}");
+        assert_eq!(*bytes == other[file], file != "predictions", "{file}");
     }
     let mut reversed = bench.rows.clone();
     reversed.reverse();
     let other = same("order", &reversed, quick());
-    assert!(first.iter().all(|(file, bytes)| file == "predictions.csv" || other[file] == *bytes));
+    assert!(first.iter().all(|(file, bytes)| file == "predictions" || other[file] == *bytes));
 
     // What must matter does.
     for params in [
@@ -286,4 +184,113 @@ fn an_adapter_of_another_model_is_refused() {
     let nothing = bench.root.path().join("nothing");
     fs_err::create_dir_all(&nothing).expect("folder");
     assert!(refused("nothing", &nothing).message.contains("adapter_config.json"));
+}
+
+/// Cells of another study are read from a port of their own, and are as good as those of the first.
+#[test]
+fn external_cells_are_tested() {
+    let bench = Bench::new();
+    // The tested cells of the usual split, in a file of their own.
+    let tested: Vec<&str> =
+        bench.rows.iter().filter(|row| row.role == Role::Test).map(|row| row.cell_id.as_str()).collect();
+    let file = TokensFile::open(&bench.tokens).expect("tokens");
+    let names = file.obs().expect("cells").index;
+    let part = |name: &str, wanted: &dyn Fn(&str) -> bool| {
+        let rows: Vec<usize> = (0..names.len()).filter(|&row| wanted(&names[row])).collect();
+        let scratch = bench.root.path().join(name);
+        fs_err::create_dir_all(&scratch).expect("folder");
+        let mut writer = TokensWriter::new(&scratch, &file.info().tokenizer).expect("scratch");
+        rows.iter().for_each(|&row| writer.push(&file.cell(row).expect("cell")).expect("written"));
+        let path = scratch.join("tokens.safetensors");
+        let obs = Table::new(rows.iter().map(|&row| names[row].clone()).collect());
+        writer.finish(&path, file.info(), &obs).expect("written");
+        path
+    };
+    let (own, external) =
+        (part("own", &|id| !tested.contains(&id)), part("other", &|id| tested.contains(&id)));
+    let run = |name: &str, tokens: &Path, external: Option<&Path>| {
+        let (folder, split) = bench.folder(name, &bench.rows);
+        let checkpoint = mini();
+        let mut inputs = vec![
+            ("tokens", "", tokens),
+            ("checkpoint", "", checkpoint.as_path()),
+            ("split", "", split.as_path()),
+        ];
+        inputs.extend(external.map(|external| ("external", "", external)));
+        run_alone(&LoraTrain, with(quick()), &inputs, &folder, "cpu")
+    };
+    let (_, together) = run("together", &bench.tokens, None).expect("training");
+    let (summary, apart) = run("apart", &own, Some(&external)).expect("training");
+    assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
+    assert_eq!(bytes(&apart), bytes(&together));
+
+    let missing = run("missing", &own, None).expect_err("test cells without tokens");
+    assert!(missing.help.expect("help").contains("`external`"), "{}", missing.message);
+    let twice = run("twice", &bench.tokens, Some(&external)).expect_err("cells on both ports");
+    assert!(
+        twice.cause == FailureCause::Data && twice.message.contains("on both ports"),
+        "{}",
+        twice.message
+    );
+}
+
+#[test]
+fn layers_are_trained_as_they_are() {
+    let bench = Bench::new();
+    let whole =
+        |changes: Value| changed(with(changes).into_iter().chain([("clip".to_owned(), json!(1))]).collect());
+    let params = whole(json!({"targets": [], "train": ["*.layer.2.*"], "learning_rate": 3e-4}));
+    let (summary, outputs) = bench.train("whole", &bench.rows, params).expect("training");
+    assert_eq!(summary.facts["adapted_layers"], 0);
+    // Six linear layers with weight and bias, two normalisations.
+    assert_eq!(summary.facts["trained_weights"], 16);
+    let folder = outputs["adapter"].join("repeat0.fold0");
+    let adapter = PeftAdapter::read(&folder).expect("adapter");
+    assert!(adapter.layers.is_empty());
+    assert_eq!(adapter.saved.len(), 16);
+    assert!(adapter.saved.contains_key("bert.encoder.layer.2.attention.self.query.weight"), "{adapter:?}");
+    let readout = json!({"layer": -1});
+    let (_, plain) = bench.embed("plain", None, readout.clone()).expect("embedding");
+    let (_, trained) = bench.embed("trained", Some(&folder), readout).expect("embedding");
+    let change =
+        vectors(&plain).iter().zip(vectors(&trained)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(change > 1e-2, "{change}");
+
+    // Beside adapters, and again from the published weights in the second fold.
+    let both = whole(json!({"train": ["LayerNorm"], "dropout": 0.0}));
+    let (summary, _) = bench.train("both", &bench.rows, both.clone()).expect("training");
+    // Of the embeddings, and two of each of three layers.
+    assert_eq!(
+        (&summary.facts["adapted_layers"], &summary.facts["trained_weights"]),
+        (&json!(9), &json!(14))
+    );
+    let second = bench.rows.iter().map(|row| SplitRow { fold: 1, ..row.clone() });
+    let rows: Vec<SplitRow> = bench.rows.iter().cloned().chain(second).collect();
+    let (_, folds) = bench.train("folds", &rows, both.clone()).expect("training");
+    let second: Vec<SplitRow> = rows.iter().filter(|row| row.fold == 1).cloned().collect();
+    let (_, alone) = bench.train("second", &second, both).expect("training");
+    let file = "adapter/repeat0.fold1/adapter_model.safetensors";
+    assert_eq!(bytes(&folds)[file], bytes(&alone)[file]);
+
+    let refused = |name: &str, params: Value| bench.train(name, &bench.rows, params).expect_err(name);
+    let wrong = refused("unknown", changed(json!({"train": ["qury"]})));
+    assert!(wrong.cause == FailureCause::Parameter && wrong.message.contains("`qury`"), "{}", wrong.message);
+    let wrong = refused("behind", changed(json!({"layer": -2, "targets": [], "train": ["*.layer.2.*"]})));
+    assert!(wrong.message.contains("no vector depends on"), "{}", wrong.message);
+}
+
+#[test]
+fn parameters_without_a_meaning_are_refused() {
+    let wrong = |params: Value| LoraTrain.check(&Params(with(params)));
+    assert_eq!(wrong(json!({"targets": [], "train": []}))[0].0, "targets");
+    assert!(wrong(json!({"targets": [], "train": ["*"]})).is_empty());
+    // Numbers that are 1 in single precision.
+    for (name, value) in [("dropout", 1.0), ("dropout", 0.999_999_99), ("momentum", 0.999_999_99)] {
+        let wrong = wrong(json!({"targets": ["query"], name: value}));
+        assert!(
+            wrong.len() == 1 && wrong[0].0 == name && wrong[0].1.contains("below 1") == (value >= 1.0),
+            "{wrong:?}"
+        );
+    }
+    assert!(wrong(json!({"targets": ["query"], "dropout": 0.999, "momentum": 0.999})).is_empty());
 }

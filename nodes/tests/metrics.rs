@@ -50,7 +50,7 @@ fn binary_value(key: &str, sample: &BinarySample, c: &Confusion) -> Option<Value
         "balanced_accuracy" => json!(c.balanced_accuracy()),
         "specificity" => json!(c.specificity()),
         "npv" => json!(c.npv()),
-        "mcc" => json!(c.mcc()),
+        "mcc" => json!(c.mcc().unwrap_or(0.0)), // undefined here, 0 in scikit-learn
         "cohen_kappa" => json!(c.cohen_kappa()),
         "zero_division_0" => averages(ZeroDivision::Zero),
         "zero_division_1" => averages(ZeroDivision::One),
@@ -159,7 +159,7 @@ fn classification_multiclass() {
             let found = match key.as_str() {
                 "confusion" => json!(c.rows()),
                 "accuracy" => json!(c.accuracy()),
-                "mcc" => json!(c.mcc()),
+                "mcc" => json!(c.mcc().unwrap_or(0.0)), // undefined here, 0 in scikit-learn
                 "cohen_kappa" => json!(c.cohen_kappa()),
                 "balanced_accuracy" => json!(c.balanced_accuracy()),
                 "macro_labels_all" => average(Average::Macro, &all),

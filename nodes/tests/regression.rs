@@ -4,9 +4,13 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use celldag_data::{Column, Csr, Dtype, H5adWriter, Table, WriteOptions};
+use celldag_engine::alone::run_alone;
 use celldag_nodes::evaluate::metrics::{
-    BinarySample, RegressionSample, Spread, auroc, average_precision, kendall_tau_b, pearson, spearman,
+    BinarySample, RegressionSample, Spread, auroc, average_precision, discrimination, kendall_tau_b, pearson,
+    perturbation_scores, spearman,
 };
+use celldag_nodes::evaluate::perturbation::EvaluatePerturbation;
 use common::golden::{assert_close, cases, number, numbers};
 use serde_json::{Value, json};
 
@@ -154,4 +158,141 @@ fn published_predictions_give_the_published_figures() {
             assert_close(&format!("{id}.{key}"), &found, expected, tolerance);
         }
     }
+}
+
+#[test]
+fn profiles_after_a_perturbation() {
+    let Some(file) = common::json("golden/metrics/perturbation.json") else { return };
+    let (cases, tolerance) = cases(&file, "cases", 10);
+    let mut seen = 0;
+    for case in cases {
+        let (id, inputs, expected) = (&case["id"], &case["inputs"], &case["expected"]);
+        match case["kind"].as_str() {
+            Some("single_condition") => {
+                let [control, measured, predicted] =
+                    ["control_mean", "treated_mean", "predicted"].map(|name| numbers(&inputs[name]));
+                let order: Vec<usize> = numbers(&inputs["de_order"]).iter().map(|&g| g as usize).collect();
+                for (name, expected) in expected.as_object().expect("expected") {
+                    let genes = match name.strip_prefix("top") {
+                        Some(top) => order[..top.parse().expect("number")].to_vec(),
+                        None => (0..control.len()).collect(),
+                    };
+                    let s = perturbation_scores(&control, &measured, &predicted, &genes).expect("finite");
+                    let found = json!({
+                        "r2": s.r2,
+                        "r2_clipped_at_0": s.r2.map(|r2| r2.max(0.0)),
+                        "mse": s.mse,
+                        "mae": s.mae,
+                        "pearson": s.pearson,
+                        "pearson_delta": s.pearson_delta,
+                        "r2_delta": s.r2_delta,
+                        "frac_opposite_direction": s.opposite_direction,
+                        "mse_ratio_to_no_change": s.mse_ratio_to_no_change,
+                        // Needs the cells, not their mean.
+                        "frac_within_one_sd_of_cells": expected["frac_within_one_sd_of_cells"],
+                    });
+                    for (key, expected) in expected.as_object().expect("figures") {
+                        assert_close(&format!("{id} {name} {key}"), &found[key], expected, tolerance);
+                    }
+                    seen += 1;
+                }
+            }
+            Some("condition_set") => {
+                let control = numbers(&inputs["control_mean"]);
+                let profiles = |name: &str| -> Vec<Vec<f64>> {
+                    inputs[name].as_array().expect("conditions").iter().map(numbers).collect()
+                };
+                let effects = |name: &str| -> Vec<Vec<f64>> {
+                    let less = |p: Vec<f64>| p.iter().zip(&control).map(|(p, c)| p - c).collect();
+                    profiles(name).into_iter().map(less).collect()
+                };
+                let found = discrimination(&effects("real"), &effects("predicted"));
+                let reference = &expected["discrimination"]["l2"]["per_condition"];
+                assert_close(&format!("{id} discrimination"), &json!(found), reference, tolerance);
+                let all: Vec<usize> = (0..control.len()).collect();
+                let pairs = profiles("real").into_iter().zip(profiles("predicted"));
+                let r2: Vec<f64> = pairs
+                    .map(|(real, predicted)| {
+                        let scores = perturbation_scores(&control, &real, &predicted, &all).expect("finite");
+                        scores.r2.expect("varies")
+                    })
+                    .collect();
+                assert_close(&format!("{id} r2"), &json!(r2), &expected["r2_per_condition"], tolerance);
+                seen += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(seen, 5 * 4 + 3);
+}
+
+/// Effects that add up over perturbations and lines: the additive baseline finds them, and a model that says the same for
+/// every perturbation is called out.
+#[test]
+fn a_model_that_says_the_same_for_every_perturbation_is_called_out() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let root = temporary.path();
+    let effect = |p: usize, l: usize, g: usize| {
+        ((p * 7 + g) as f64 * 0.9).sin() + 0.3 * ((l * 5 + g) as f64 * 1.7).cos()
+    };
+    let control = |l: usize, g: usize| 2.0 + ((l + g) as f64 * 0.4).sin();
+    let write = |name: &str, rows: &[(usize, usize)], value: &dyn Fn(usize, usize, usize) -> f64| {
+        let path = root.join(name);
+        let mut obs = Table::new((0..rows.len()).map(|i| format!("r{i}")).collect());
+        let text =
+            |of: &dyn Fn(&(usize, usize)) -> String| Column::Text(rows.iter().map(|r| Some(of(r))).collect());
+        obs.insert("drug", text(&|r| if r.0 == 0 { "control".to_owned() } else { format!("p{}", r.0) }))
+            .expect("rows");
+        obs.insert("line", text(&|r| format!("l{}", r.1))).expect("rows");
+        let genes = Table::new((0..30).map(|g| format!("g{g}")).collect());
+        let mut writer = H5adWriter::create(&path, &obs, &genes, &WriteOptions::default()).expect("file");
+        writer.begin_matrix("X", Dtype::F64).expect("matrix");
+        let values: Vec<f32> = rows
+            .iter()
+            .flat_map(|&(p, l)| (0..30).map(move |g| (p, l, g)))
+            .map(|(p, l, g)| value(p, l, g) as f32)
+            .collect();
+        writer.append(&Csr::from_dense(30, &values)).expect("rows");
+        writer.finish().expect("finish");
+        path
+    };
+    let real = |p: usize, l: usize, g: usize| control(l, g) + if p == 0 { 0.0 } else { effect(p, l, g) };
+    let all: Vec<(usize, usize)> = (0..6).flat_map(|p| (0..3).map(move |l| (p, l))).collect();
+    let held: Vec<(usize, usize)> = (1..6).map(|p| (p, p % 3)).collect();
+    let truth = write("truth.h5ad", &all, &real);
+    let deaf = write("deaf.h5ad", &held, &|_, l, g| control(l, g) + effect(1, 0, g));
+    let right = write("right.h5ad", &held, &real);
+    let folder = root.join("out");
+    fs_err::create_dir_all(&folder).expect("folder");
+    let inputs = [
+        ("predictions", "deaf", deaf.as_path()),
+        ("predictions", "right", right.as_path()),
+        ("truth", "", truth.as_path()),
+    ];
+    let params = json!({"line": "line"});
+    let run = |params: Value, inputs: &[(&str, &str, &std::path::Path)]| {
+        run_alone(&EvaluatePerturbation, params.as_object().expect("object").clone(), inputs, &folder, "cpu")
+    };
+    let (summary, outputs) = run(params, &inputs).expect("report");
+    let report: Value =
+        serde_json::from_str(&fs_err::read_to_string(&outputs["report"]).expect("report")).expect("json");
+    let of = |model: &str, metric: &str| report["metrics"][model]["merged"][metric].as_f64();
+    assert!(of("right", "pearson_delta").expect("defined") > 0.999);
+    assert_eq!(of("right", "discrimination"), Some(1.0));
+    assert!(of("deaf", "discrimination").expect("defined") < 0.9);
+    assert!(of("additive perturbation + line", "pearson_delta").expect("defined") > 0.9);
+    assert_eq!(
+        of("no change (control mean)", "pearson_delta"),
+        None,
+        "an effect of zero correlates with nothing"
+    );
+    assert_eq!(of("deaf", "n"), Some(5.0));
+    assert!(
+        summary.warnings.iter().any(|w| w.starts_with("deaf is not better than the baseline")),
+        "{:?}",
+        summary.warnings
+    );
+    assert!(summary.warnings.iter().all(|w| !w.starts_with("right")), "{:?}", summary.warnings);
+    let refused = run(json!({"line": "line", "control": "dmso"}), &inputs).expect_err("no such control");
+    assert!(refused.message.contains("no measured control `dmso`"), "{}", refused.message);
 }

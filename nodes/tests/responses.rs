@@ -149,6 +149,29 @@ fn a_model_that_ignores_the_line_is_called_out() {
         fs_err::read(&outputs["report"]).expect("file")
     );
 
+    // The mean of the other folds: another number for each drug in every fold, still deaf to the line.
+    let fitted = root.join("means.csv");
+    let mean = |drug: usize, fold: usize| {
+        let rest: Vec<f64> = (0..8).filter(|l| (drug + l) % 3 != fold).map(|l| truth(drug, l)).collect();
+        rest.iter().sum::<f64>() / rest.len() as f64
+    };
+    write(
+        &fitted,
+        "drug,line,truth,prediction,part",
+        cells().map(|(d, l)| format!("d{d},l{l},{},{},{}", truth(d, l), mean(d, (d + l) % 3), (d + l) % 3)),
+    );
+    let means = [("predictions", "", fitted.as_path())];
+    let (summary, outputs) = run("means", json!({"fold": "part", "rank": 1}), &means).expect("report");
+    assert!(
+        summary.warnings.iter().any(|w| w.contains("the same for every line of 6 of 6 drugs")),
+        "{:?}",
+        summary.warnings
+    );
+    assert_eq!(report(&outputs["report"]).metrics["model"]["merged"]["pearson_within_drug"], Value::Null);
+    let both = [means[0], ("predictions", "fold=1", fitted.as_path())];
+    let refused = run("both", json!({"fold": "part"}), &both).expect_err("each pair twice");
+    assert!(refused.message.contains("predict the pair of drug `d0` and line `l0`"), "{}", refused.message);
+
     // A training table, with two pairs that are tested too.
     let training = root.join("training.tsv");
     let rows = cells().filter(|(d, l)| (d + l) % 2 == 0).take(2).chain((0..6).map(|d| (d, 20)));
@@ -161,4 +184,106 @@ fn a_model_that_ignores_the_line_is_called_out() {
     assert_eq!(report(&outputs["report"]).metrics.len(), 1);
     let refused = run("typo", json!({"drug": "drugs"}), &inputs).expect_err("no such column");
     assert!(refused.message.contains("there is no column `drugs`"), "{}", refused.message);
+}
+
+/// Lines whose features say what they answer: the regressions find it, the means of the drug do not.
+#[test]
+fn regressions_on_features_of_the_lines() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let root = temporary.path();
+    let feature = |line: usize, at: usize| ((line * 13 + at * 7) as f64 * 0.7).sin();
+    let truth = |drug: usize, line: usize| drug as f64 + feature(line, drug) * 2.0;
+    let lines = 40;
+    let obs = celldag_data::Table::new((0..lines).map(|l| format!("l{l}")).collect());
+    let features = root.join("lines.h5ad");
+    let mut writer = celldag_data::H5adWriter::create(
+        &features,
+        &obs,
+        &celldag_data::Table::new(Vec::new()),
+        &celldag_data::WriteOptions::default(),
+    )
+    .expect("file");
+    let values: Vec<f32> = (0..lines).flat_map(|l| (0..4).map(move |at| feature(l, at) as f32)).collect();
+    writer.obsm("X_toy", 4, &values).expect("obsm");
+    writer.finish().expect("finish");
+    let table = root.join("pairs.csv");
+    let pairs = (0..3).flat_map(|d| (0..lines + 1).map(move |l| (d, l)));
+    write(
+        &table,
+        "drug,line,truth,prediction,part",
+        pairs.map(|(d, l)| format!("d{d},l{l},{},{d},{}", truth(d, l), l % 4)),
+    );
+    let run = |name: &str, params: Value, inputs: &[(&str, &str, &Path)]| {
+        let folder = root.join(name);
+        fs_err::create_dir_all(&folder).expect("folder");
+        run_alone(&EvaluateRegression, with(params), inputs, &folder, "cpu")
+    };
+    let inputs = [("predictions", "", table.as_path()), ("features", "", features.as_path())];
+    let params = json!({"fold": "part", "rank": 1, "ridge_alpha": 0.1, "lasso_alpha": 0.01});
+    let (summary, outputs) = run("both", params, &inputs).expect("report");
+    let document = report(&outputs["report"]);
+    for name in ["ridge per drug on features", "LASSO per drug on features"] {
+        let within = document.metrics[name]["merged"]["pearson_within_drug"].as_f64().expect("defined");
+        assert!(within > 0.9, "{name}: {within}");
+    }
+    assert!(summary.warnings.iter().any(|w| w.contains("3 of 123 pairs")), "{:?}", summary.warnings);
+    let named =
+        run("named", json!({"fold": "part", "baselines": ["ridge"]}), &inputs[..1]).expect_err("no features");
+    assert!(named.message.contains("port `features`"), "{}", named.message);
+    let (_, outputs) = run("none", json!({"fold": "part", "rank": 1}), &inputs[..1]).expect("report");
+    assert_eq!(report(&outputs["report"]).metrics.len(), 5, "the model and the four means");
+}
+
+/// Twelve real drugs, every fifth line held out, 706 genes: the figures of scikit-learn 1.9.1 (`StandardScaler`, then
+/// `Ridge(1000)` or `Lasso(0.1)` with tol 1e-10, one fit a drug).
+#[test]
+fn regressions_on_the_expression_of_real_lines() {
+    let Some(folder) = common::fixtures().map(|root| root.join("data/bulk_ccle_gdsc")) else { return };
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(
+        fs_err::File::open(folder.join("gdsc_ln_ic50.csv.gz")).expect("responses"),
+    )
+    .read_to_string(&mut text)
+    .expect("gzip");
+    let features = folder.join("ccle580_cosmic706.h5ad");
+    let lines = celldag_data::CellsFile::open(&features).expect("lines").obs().index.clone();
+    let held: std::collections::BTreeSet<&String> = lines.iter().step_by(5).collect();
+    let rows: Vec<csv::StringRecord> =
+        csv::Reader::from_reader(text.as_bytes()).records().map(|r| r.expect("row")).collect();
+    let drugs: std::collections::BTreeSet<&str> = rows.iter().map(|r| &r[0]).collect();
+    let drugs: std::collections::BTreeSet<&str> = drugs.into_iter().take(12).collect();
+    let temporary = tempfile::tempdir().expect("folder");
+    let [test, training] = ["test.csv", "training.csv"].map(|name| temporary.path().join(name));
+    let of = |tested: bool| {
+        let own = rows.iter().filter(|r| held.contains(&r[1].to_owned()) == tested);
+        let lines: Vec<String> = own
+            .filter(|r| drugs.contains(&r[0]))
+            .map(|r| format!("\"{}\",{},{},0", &r[0], &r[1], &r[2]))
+            .collect();
+        lines.into_iter()
+    };
+    write(&test, "drug,line,truth,prediction", of(true));
+    write(&training, "drug,line,truth,unused", of(false));
+    let out = temporary.path().join("out");
+    fs_err::create_dir_all(&out).expect("folder");
+    let inputs = [
+        ("predictions", "", test.as_path()),
+        ("training", "", training.as_path()),
+        ("features", "", features.as_path()),
+    ];
+    let params = json!({"baselines": ["ridge", "lasso"], "ridge_alpha": 1000.0, "lasso_alpha": 0.1});
+    let (_, outputs) = run_alone(&EvaluateRegression, with(params), &inputs, &out, "cpu").expect("report");
+    let document = report(&outputs["report"]);
+    for (name, expected) in [
+        ("ridge per drug on features", [0.765_978_787_7, 1.189_768_910_1, 0.547_648_940_5]),
+        ("LASSO per drug on features", [0.756_092_261_6, 1.212_074_686_1, 0.522_103_969_1]),
+    ] {
+        let merged = &document.metrics[name]["merged"];
+        assert_eq!(merged["n"], json!(1302.0));
+        for (metric, expected) in ["pearson", "rmse", "pearson_within_drug"].into_iter().zip(expected) {
+            let found = merged[metric].as_f64().expect("defined");
+            println!("{name}: {metric} {found:.6} (scikit-learn {expected:.6})");
+            assert!((found - expected).abs() < 2e-4, "{name}: {metric} {found} instead of {expected}");
+        }
+    }
 }

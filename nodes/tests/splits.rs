@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use celldag_engine::alone::run_alone;
 use celldag_engine::{FailureCause, Kind, NodeError, Params, Summary};
+use celldag_nodes::evaluate::Evaluate;
 use celldag_nodes::learn::linear::LinearHead;
 use celldag_nodes::learn::mlp::MlpHead;
 use celldag_nodes::learn::predictions::Predictions;
 use celldag_nodes::learn::split::{Role, Split, SplitInfo, SplitRow, SplitTable};
-use common::cells::{Made, several, write};
+use celldag_nodes::prompt::PromptClassify;
+use common::cells::{Made, several, write, write_made_by};
 use serde_json::{Map, Value, json};
 
 type Ran = Result<(Summary, BTreeMap<String, PathBuf>), NodeError>;
@@ -227,6 +229,7 @@ fn another_study_validates_what_this_one_taught() {
     }
     let refused = run_alone(&LinearHead, Map::new(), &inputs[..1], &place.out("none"), "cpu");
     assert!(refused.is_err());
+    measured_with_external_cells(&place, &external, &outputs["split"]);
 
     let missing = place.split("missing", params(json!({})), &[]).expect_err("no external cells");
     assert!(missing.message.contains("needs cells on the port `external`"));
@@ -235,4 +238,154 @@ fn another_study_validates_what_this_one_taught() {
     let same = [("external", "", place.cells.as_path())];
     let twice = place.split("twice", params(json!({})), &same).expect_err("the same names");
     assert!(twice.cause == FailureCause::Data && twice.message.contains("`a000`"));
+}
+
+/// Baselines and tables read the cells of both files.
+fn measured_with_external_cells(place: &Place, external: &Path, split: &Path) {
+    let predictions = place.out("linear").join("predictions.csv");
+    let inputs = [
+        ("predictions", "", predictions.as_path()),
+        ("split", "", split),
+        ("cells", "", place.cells.as_path()),
+        ("external", "", external),
+        ("embedding", "", place.cells.as_path()),
+        ("external_embedding", "", external),
+    ];
+    let params =
+        with(json!({"by": ["study"], "bootstrap": 0, "baselines": ["majority", "logistic-regression"]}));
+    let (summary, outputs) =
+        run_alone(&Evaluate, params.clone(), &inputs, &place.out("measured"), "cpu").expect("report");
+    let report: Value =
+        serde_json::from_str(&fs_err::read_to_string(&outputs["report"]).expect("report")).expect("json");
+    let logistic = &report["metrics"]["logistic regression (PCA 50)"];
+    assert_eq!(logistic["merged"]["n"], json!(40.0), "{:?}", summary.warnings);
+    assert_eq!(report["metrics"]["model"]["by"]["study"].as_object().expect("studies").len(), 2);
+    assert!(
+        report["figures"].to_string().contains("test cells in the space of"),
+        "the map shows external cells"
+    );
+
+    // A language model is asked about the external cells; nothing is sent in a dry run.
+    let asked = [inputs[1], inputs[2], inputs[3]];
+    let dry = with(json!({"dry_run": true, "endpoint": "http://127.0.0.1:9", "model": "none", "genes": 3}));
+    let (summary, outputs) =
+        run_alone(&PromptClassify, dry.clone(), &asked, &place.out("asked"), "cpu").expect("dry run");
+    assert_eq!(summary.facts["requests"], json!(4), "40 cells, ten at a time");
+    let rows = fs_err::read_to_string(&outputs["predictions"]).expect("predictions");
+    assert_eq!(rows.lines().skip(1).filter(|line| line.starts_with('b')).count(), 40, "{rows}");
+    let refused = run_alone(&PromptClassify, dry, &asked[..2], &place.out("half"), "cpu").expect_err("half");
+    assert!(refused.message.contains("is not among the cells"), "{}", refused.message);
+
+    let without: Vec<_> = inputs.iter().copied().filter(|(port, ..)| *port != "external").collect();
+    let refused =
+        run_alone(&Evaluate, params.clone(), &without, &place.out("half"), "cpu").expect_err("half");
+    assert!(refused.message.contains("is not in the cells file"), "{}", refused.message);
+    let without: Vec<_> = inputs.iter().copied().filter(|(port, ..)| *port != "cells").collect();
+    let refused =
+        run_alone(&Evaluate, params, &without, &place.out("only"), "cpu").expect_err("only external");
+    assert!(refused.message.contains("none on `cells`"), "{}", refused.message);
+}
+
+#[test]
+fn vectors_of_other_weights_are_not_joined() {
+    let place = Place::with(&several("a", 60, 3, 0));
+    let others = several("b", 20, 2, 500);
+    let external = place.folder.path().join("external.h5ad");
+    write(&external, &others);
+    let more = [("external", "", external.as_path())];
+    let (_, split) = place.split("split", json!({"kind": "external"}), &more).expect("split");
+    let record = |checkpoint: &str| json!({"model": "toy", "checkpoint": checkpoint, "dimensions": 2});
+    let head = |name: &str, own: Value, other: Value| {
+        let [a, b] = ["own.h5ad", "other.h5ad"].map(|file| place.out(name).join(file));
+        write_made_by(&a, &several("a", 60, 3, 0), &own);
+        write_made_by(&b, &others, &other);
+        let inputs = [
+            ("embedding", "", a.as_path()),
+            ("external", "", b.as_path()),
+            ("split", "", split["split"].as_path()),
+        ];
+        run_alone(&LinearHead, Map::new(), &inputs, &place.out(name), "cpu")
+    };
+    let (same, _) = head("same", record("w1"), record("w1")).expect("the same weights");
+    assert!(same.warnings.iter().all(|w| !w.contains("cannot be checked")), "{:?}", same.warnings);
+    let refused = head("other", record("w1"), record("w2")).expect_err("other weights");
+    assert!(
+        refused.cause == FailureCause::Data && refused.message.contains("checkpoint is w1 and w2"),
+        "{}",
+        refused.message
+    );
+    let refused = head("silent", record("w1"), Value::Null).expect_err("one does not say");
+    assert!(refused.message.contains("does not say what made its vectors"), "{}", refused.message);
+    let (unknown, _) = head("unknown", Value::Null, Value::Null).expect("foreign embeddings");
+    assert!(unknown.warnings.iter().any(|w| w.contains("cannot be checked")), "{:?}", unknown.warnings);
+}
+
+#[test]
+fn one_random_split_as_the_published_code_draws_it() {
+    let place = Place::with(&several("a", 101, 4, 0));
+    let params = |seed: u64| json!({"kind": "random-holdout", "validation_fraction": 0.0, "group": "study", "seed": seed});
+    let (summary, table) = place.table("one", params(24));
+    let folds = table.folds();
+    assert_eq!(folds.len(), 1);
+    let sizes = [Role::Train, Role::Test].map(|role| in_role(&folds[&(0, 0)], role).len());
+    assert_eq!(sizes, [80, 21], "int(0.8 x 101) cells train");
+    assert!(
+        summary.warnings.iter().any(|w| w.contains("does not keep the values of")),
+        "{:?}",
+        summary.warnings
+    );
+    // Neither stratified nor the same for every seed.
+    let positive = |seed: u64| {
+        let (_, table) = place.table(&format!("seed{seed}"), params(seed));
+        in_role(&table.folds()[&(0, 0)], Role::Test).iter().filter(|r| r.class == 1).count()
+    };
+    let counts: BTreeSet<usize> = (0..6).map(positive).collect();
+    assert!(counts.len() > 1, "{counts:?}");
+}
+
+#[test]
+fn shots_that_round_to_nothing_are_said() {
+    // 20 cells a study, 10 of each class, and a small one with 4.
+    let mut cells = several("a", 60, 3, 0);
+    cells.extend(several("small", 4, 1, 900));
+    let place = Place::with(&cells);
+    let params =
+        |fraction: f64| json!({"kind": "leave-group-out", "group": "study", "few_shot_fraction": fraction});
+    let refused = place.split("none", params(0.01), &[]).expect_err("no cell anywhere");
+    assert!(
+        refused.cause == FailureCause::Parameter && refused.message.contains("rounds to no cell"),
+        "{}",
+        refused.message
+    );
+    let (summary, _) = place.table("some", params(0.1));
+    let zero: Vec<&String> =
+        summary.warnings.iter().filter(|w| w.contains("whose test is zero-shot")).collect();
+    assert!(zero.len() == 1 && zero[0].contains("in fold 3,"), "{:?}", summary.warnings);
+}
+
+#[test]
+fn predictions_must_be_of_the_test_cells_of_the_split() {
+    let place = Place::with(&several("a", 80, 4, 0));
+    let split = |name: &str, seed: u64| {
+        let params = json!({"kind": "stratified-k-fold", "folds": 4, "seed": seed});
+        place.split(name, params, &[]).expect("split").1["split"].clone()
+    };
+    let (own, other) = (split("own", 1), split("other", 2));
+    let inputs = [("embedding", "", place.cells.as_path()), ("split", "", own.as_path())];
+    let one = with(json!({"fold": 2}));
+    let (_, head) = run_alone(&LinearHead, one, &inputs, &place.out("head"), "cpu").expect("head");
+    let measured = |name: &str, split: &Path| {
+        let inputs = [("predictions", "", head["predictions"].as_path()), ("split", "", split)];
+        let params = with(json!({"bootstrap": 0, "baselines": ["majority"]}));
+        run_alone(&Evaluate, params, &inputs, &place.out(name), "cpu")
+    };
+    let (summary, _) = measured("right", &own).expect("report");
+    let missing = "60 test cells of the split have no prediction and count nowhere: all 60 of fold 0, 1, 3";
+    assert!(summary.warnings.iter().any(|w| w.contains(missing)), "{:?}", summary.warnings);
+    let refused = measured("wrong", &other).expect_err("cells that train there");
+    assert!(
+        refused.cause == FailureCause::Data && refused.message.contains("does not test in their fold"),
+        "{}",
+        refused.message
+    );
 }

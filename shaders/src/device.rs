@@ -54,6 +54,20 @@ pub struct DeviceInfo {
     pub largest_binding: u64,
 }
 
+impl DeviceInfo {
+    /// What the bits of a result may depend on: backend, adapter, driver. No result depends on threads.
+    pub fn machine(&self) -> String {
+        // The name of the CPU backend ends in `, 8 threads)`.
+        let name = match self.backend {
+            "cpu" => {
+                self.name.rsplit_once(',').map_or_else(|| self.name.clone(), |(name, _)| format!("{name})"))
+            }
+            _ => self.name.clone(),
+        };
+        format!("{} {name} {} {}", self.backend, self.driver, self.api)
+    }
+}
+
 impl Device {
     /// What this device is.
     pub fn info(&self) -> &DeviceInfo {

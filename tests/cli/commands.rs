@@ -35,9 +35,11 @@ fn every_kind_explains_itself() {
         "mlp-head",
         "linear-head",
         "predict",
+        "pretrain",
         "prompt-classify",
         "evaluate",
         "evaluate-embedding",
+        "evaluate-perturbation",
         "evaluate-regression",
         "report",
     ] {

@@ -1,14 +1,16 @@
-"""An adapter that `lora-train` wrote, loaded by Hugging Face peft: the same vectors and the same scores.
+"""An adapter that we wrote, loaded by Hugging Face peft: the same vectors and the same scores. And an adapter of peft for us.
 
     python peft_round_trip.py CHECKPOINT TOKENS ADAPTER EMBEDDING [HEAD PREDICTIONS]
+    python peft_round_trip.py make CHECKPOINT ADAPTER
 
 CHECKPOINT   Geneformer V1 folder (BertForMaskedLM)
 TOKENS       tokens.safetensors of `tokenize`
-ADAPTER      a PEFT folder: adapter/repeat0.fold0 of `lora-train`, or one of peft
+ADAPTER      a PEFT folder: adapter/repeat0.fold0 of `lora-train`, or one of peft, with or without full weights (modules_to_save)
 EMBEDDING    embedding.h5ad of `embed` with ADAPTER and `layer: -1, pooling: mean`
 HEAD         folder of the head; PREDICTIONS: predictions.csv of the same `lora-train` (`layer: -1, pooling: mean`)
 
-Fails if a vector or a logit differs by more than 1e-4.
+Fails if a vector or a logit differs by more than 1e-4. `make` writes an adapter of peft with random values: low-rank terms and full
+weights of several modules.
 """
 
 import csv
@@ -18,7 +20,7 @@ import sys
 import anndata
 import numpy as np
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.numpy import load_file
 from transformers import BertForMaskedLM
 
@@ -27,10 +29,11 @@ TOLERANCE = 1e-4
 
 def vectors(checkpoint, tokens, adapter):
     base = BertForMaskedLM.from_pretrained(checkpoint)
-    expected = {name for name, _ in load_file(f"{adapter}/adapter_model.safetensors").items()}
+    expected = set(load_file(f"{adapter}/adapter_model.safetensors"))
     model = PeftModel.from_pretrained(base, adapter).eval()
-    present = {name.replace(".default", "") for name in model.state_dict() if "lora_" in name}
-    assert present == expected, f"peft has other adapters than the file: {sorted(present ^ expected)[:4]}"
+    ours = [name for name in model.state_dict() if "lora_" in name or "modules_to_save" in name]
+    present = {name.replace(".modules_to_save.default", "").replace(".default", "") for name in ours}
+    assert present == expected, f"peft has other tensors than the file: {sorted(present ^ expected)[:4]}"
     arrays = load_file(tokens)
     offsets, ids = arrays["offsets"].astype(np.int64), arrays["input_ids"].astype(np.int64)
     rows = []
@@ -59,7 +62,25 @@ def head_logits(folder, x):
     return x
 
 
+def make(checkpoint, adapter):
+    torch.manual_seed(3)
+    config = LoraConfig(
+        r=3,
+        lora_alpha=6,
+        target_modules=["query", "layer.1.intermediate.dense"],
+        modules_to_save=["layer.2.output.dense", "embeddings.LayerNorm", "position_embeddings", "layer.0.attention.output"],
+    )
+    model = get_peft_model(BertForMaskedLM.from_pretrained(checkpoint), config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    model.save_pretrained(adapter)
+
+
 def main():
+    if sys.argv[1] == "make":
+        return make(*sys.argv[2:])
     checkpoint, tokens, adapter, embedding, *scored = sys.argv[1:]
     names, theirs = vectors(checkpoint, tokens, adapter)
     ours = anndata.read_h5ad(embedding)

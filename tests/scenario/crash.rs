@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::sandbox::{Sandbox, borrowed, digests, quickstart};
+use crate::server::{Server, perfect};
 
 #[test]
 fn a_killed_run_leaves_nothing_to_mend() {
@@ -86,4 +87,65 @@ fn a_file_that_cannot_be_written_is_a_failure_with_a_reason() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot write"), "{said}");
     assert!(!sandbox.join("out.h5ad").exists(), "half an output");
+}
+
+#[test]
+fn a_killed_node_goes_on_where_it_was() {
+    const CELLS: usize = 40;
+    const KILLS: usize = 5;
+    // Each cell with a gene of its own: equal questions are asked once.
+    let table = || {
+        let name = |i: usize| format!("{}{i}", if i.is_multiple_of(2) { "S" } else { "R" });
+        let genes: Vec<String> = (0..CELLS).map(name).collect();
+        let row = |i: usize| {
+            let values: String = (0..CELLS).map(|gene| if gene == i { ",9" } else { ",0" }).collect();
+            format!("c{i}{values}\n")
+        };
+        format!("barcode,{}\n{}", genes.join(","), (0..CELLS).map(row).collect::<String>())
+    };
+    // Its address is part of the action: one server for both runs.
+    let server = Server::new(|seen| {
+        std::thread::sleep(Duration::from_millis(15));
+        perfect(seen)
+    });
+    let endpoint = format!("endpoint={}", server.endpoint);
+    let mut args = vec!["step", "prompt-classify", "--in", "cells=cells.csv", "--cache", "store"];
+    for with in [&endpoint, "model=m", "cells_per_request=1", "concurrency=1"] {
+        args.extend(["--with", with]);
+    }
+    for out in ["predictions=p.csv", "responses=r.jsonl"] {
+        args.extend(["--out", out]);
+    }
+    let undisturbed = Sandbox::new();
+    undisturbed.write("cells.csv", &table());
+    undisturbed.ok(&args);
+    assert_eq!(server.seen().len(), CELLS);
+
+    let sandbox = Sandbox::new();
+    sandbox.write("cells.csv", &table());
+    for kill in 1..=KILLS {
+        let mut command = sandbox.command(&args);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        // While an answer is on its way, comes, or is being saved.
+        while server.seen().len() < CELLS + kill * 4 {
+            assert!(child.try_wait().expect("process").is_none(), "ended by itself");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(4 * kill as u64));
+        child.kill().expect("SIGKILL");
+        child.wait().expect("the killed process");
+    }
+    sandbox.ok(&args);
+    // A kill costs no more than the answer that was on its way.
+    let asked = server.seen().len() - CELLS;
+    assert!((CELLS..=CELLS + KILLS).contains(&asked), "{asked} questions about {CELLS} cells, {KILLS} kills");
+    for file in ["p.csv", "r.jsonl"] {
+        let read = |sandbox: &Sandbox| fs_err::read_to_string(sandbox.join(file)).expect("output");
+        assert_eq!(read(&sandbox), read(&undisturbed), "{file}");
+    }
+    let left = fs_err::read_dir(sandbox.join("store/partial")).expect("folder").count();
+    assert_eq!(left, 0, "saved states of a result that is there");
+    let verify = sandbox.ok(&["cache", "verify", "--cache", "store"]);
+    assert!(verify.stdout.contains("0 damaged"), "{}", verify.stdout);
 }

@@ -10,9 +10,12 @@ mod crash;
 mod drug_response;
 mod golden;
 mod predict;
+mod pretrain;
 mod prompt;
+mod protocols;
 mod quickstart;
 mod sandbox;
 #[path = "../../nodes/tests/prompt/server.rs"]
 mod server;
 mod steps;
+mod studies;

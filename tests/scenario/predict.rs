@@ -1,6 +1,7 @@
 //! `celldag predict`: new cells with the heads of the quickstart.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::sandbox::{Sandbox, borrowed, quickstart, quickstart_data, repository};
 
@@ -167,19 +168,96 @@ fn another_checkpoint_or_head_is_refused() {
     assert!(none.stderr.contains("trained by: head"), "{}", none.stderr);
 
     let other = sandbox.join("other");
-    fs_err::create_dir(&other).expect("folder");
-    for entry in fs_err::read_dir(&checkpoint).expect("checkpoint") {
-        let entry = entry.expect("entry");
-        let mut bytes = fs_err::read(entry.path()).expect("file");
-        if entry.file_name() == "model.safetensors" {
-            // Another last weight.
-            let last = bytes.len() - 2;
-            bytes[last] ^= 1;
-        }
-        fs_err::write(other.join(entry.file_name()), bytes).expect("file");
-    }
+    retrained(checkpoint.as_ref(), &other);
+    let runs = || sandbox.ok(&["runs", "--json"]).stdout;
+    let before = runs();
     let changed = predict(&["--checkpoint", &other.display().to_string()]);
     assert_eq!(changed.code, 3, "{}", changed.stderr);
     assert!(changed.stderr.contains("another checkpoint"), "{}", changed.stderr);
+    assert_eq!(runs(), before, "refused before anything is embedded");
     assert!(!sandbox.join("out.csv").exists());
+}
+
+/// A checkpoint with one other bit in its last weight.
+fn retrained(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).expect("folder");
+    for entry in fs_err::read_dir(from).expect("checkpoint") {
+        let entry = entry.expect("entry");
+        let mut bytes = fs_err::read(entry.path()).expect("file");
+        if entry.file_name() == "model.safetensors" {
+            let last = bytes.len() - 2;
+            bytes[last] ^= 1;
+        }
+        fs_err::write(to.join(entry.file_name()), bytes).expect("file");
+    }
+}
+
+#[test]
+fn of_several_trainings_one_is_chosen_with_its_own_checkpoint() {
+    let sandbox = Sandbox::new();
+    let [cells, checkpoint] = quickstart_data();
+    let (cells, checkpoint) =
+        (cells.trim_start_matches("cells="), checkpoint.trim_start_matches("checkpoint="));
+    let (one, two) = (sandbox.join("models/one"), sandbox.join("models/two"));
+    fs_err::create_dir_all(&one).expect("folder");
+    for entry in fs_err::read_dir(checkpoint).expect("checkpoint") {
+        let entry = entry.expect("entry");
+        fs_err::copy(entry.path(), one.join(entry.file_name())).expect("copy");
+    }
+    retrained(&one, &two);
+    sandbox.write(
+        "study.yaml",
+        &format!(
+            r#"celldag: 1
+name: study
+axes: {{weights: [one, two], fold: {{range: 2}}}}
+nodes:
+  split: {{uses: split, in: {{cells: "{cells}"}}, with: {{kind: stratified-k-fold, folds: 2, label: myeloid}}}}
+  tokens: {{uses: tokenize, foreach: [weights], in: {{cells: "{cells}", checkpoint: "models/${{weights}}"}}, with: {{model: geneformer}}}}
+  embedding: {{uses: embed, foreach: [weights], in: {{tokens: tokens.tokens, checkpoint: "models/${{weights}}"}}}}
+  head: {{uses: linear-head, foreach: [weights, fold], in: {{embedding: embedding.embedding, split: split.split}}, with: {{fold: "${{fold}}"}}}}
+"#
+        ),
+    );
+    sandbox.computed(&["study.yaml"]);
+    let run = sandbox.ok(&["runs", "--json"]).stdout;
+    let run: serde_json::Value = serde_json::from_str(&run).expect("JSON");
+    let run = run[0]["id"].as_str().expect("id").to_owned();
+    let predict = |head: Option<&str>| {
+        let mut args = vec!["predict", cells, "--run", &run, "--device", "cpu", "-o", "out.csv"];
+        args.extend(head.iter().flat_map(|head| ["--head", head]));
+        sandbox.run(&args)
+    };
+    for head in [None, Some("head"), Some("head[fold=0]")] {
+        let asked = predict(head);
+        assert_eq!(asked.code, 2, "{head:?}: {}", asked.stderr);
+        assert!(asked.stderr.contains("head[weights=one], head[weights=two]"), "{head:?}: {}", asked.stderr);
+    }
+    assert!(!sandbox.join("out.csv").exists());
+
+    let columns = |head: &str| {
+        let done = predict(Some(head));
+        assert_eq!(done.code, 0, "{head}: {}", done.stderr);
+        let text = fs_err::read_to_string(sandbox.join("out.csv")).expect("predictions");
+        let header = text.lines().next().expect("header").to_owned();
+        (header.matches("fold[").count(), done.stderr)
+    };
+    let (folds, said) = columns("head[weights=two]");
+    assert!(folds == 2 && !said.contains("heads of the training"), "{folds}: {said}");
+    let (folds, said) = columns("head[weights=two,fold=1]");
+    assert!(folds == 1 && said.contains("1 of 2 heads of the training"), "{folds}: {said}");
+
+    // Names do not count, content does.
+    fs_err::rename(&two, sandbox.join("models/three")).expect("renamed");
+    fs_err::rename(&one, &two).expect("renamed");
+    fs_err::rename(sandbox.join("models/three"), &one).expect("renamed");
+    assert_eq!(columns("head[weights=two]").0, 2);
+    fs_err::remove_file(one.join("model.safetensors")).expect("deleted");
+    let gone = predict(Some("head[weights=two]"));
+    assert_eq!(gone.code, 2, "{}", gone.stderr);
+    assert!(
+        gone.stderr.contains("--checkpoint DIR") && gone.stderr.contains("models/two"),
+        "{}",
+        gone.stderr
+    );
 }

@@ -12,7 +12,8 @@ const KEY: &str = "sk-test-5d1f0c7e9b3a4826";
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("cells.csv", "barcode,S_TOP,R_TOP,LOW\na,9,0,1\nb,0,7,2\nc,0,8,1\n");
+    // No two cells with the same genes: equal questions are paid for once.
+    sandbox.write("cells.csv", "barcode,S_TOP,R_TOP,LOW\na,9,0,1\nb,0,7,2\nc,0,8,0\n");
     sandbox
 }
 
@@ -70,15 +71,22 @@ fn the_key_is_sent_and_shows_up_nowhere_else() {
             );
         }
         let text = format!("With {key} I say {}", json!({ "answers": truth(&cells(seen)) }));
-        let body =
-            json!({ "choices": [{ "message": { "content": text }, "finish_reason": "stop" }], "model": key });
-        Reply::Send(200, Vec::new(), body.to_string())
+        // In two parts, and with a letter that JSON may also write as a number.
+        let (half, rest) = text.split_at(text.find(KEY).expect("the key") + 5);
+        let parts = json!([{ "text": half }, { "text": rest }]);
+        let body = json!({
+            "choices": [{ "message": { "content": parts, "refusal": "" }, "finish_reason": "stop" }],
+            "model": "MODEL", "system_fingerprint": key,
+        });
+        let escaped = format!("\\u00{:02x}{}", KEY.as_bytes()[0], &KEY[1..]);
+        Reply::Send(200, Vec::new(), body.to_string().replace("MODEL", &escaped))
     });
     let run = classify(&sandbox, &server.endpoint, &[], true);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(server.seen().iter().all(|seen| seen.head.contains(&format!("Bearer {KEY}"))));
     let answers = fs_err::read_to_string(sandbox.join("r.jsonl")).expect("responses");
     assert!(answers.contains("Bearer [key]"), "the server did quote it: {answers}");
+    assert!(answers.contains(r#""model":"[key]""#), "the server did write it in another way: {answers}");
 
     let refusing =
         Server::new(|seen| Reply::Send(403, Vec::new(), json!({ "error": seen.head }).to_string()));
@@ -124,6 +132,30 @@ fn offline_is_kept_and_what_is_cached_needs_no_server() {
         true,
     );
     assert_eq!((other.code, server.seen().len()), (1, 3), "{}", other.stderr);
+}
+
+#[test]
+fn a_key_that_could_not_be_found_again_is_refused() {
+    let sandbox = sandbox();
+    let server = Server::new(perfect);
+    let endpoint = format!("endpoint={}", server.endpoint);
+    let name = format!("api_key_env={NAME}");
+    let args = [
+        "step",
+        "prompt-classify",
+        "--in",
+        "cells=cells.csv",
+        "--with",
+        &endpoint,
+        "--with",
+        "model=m",
+        "--with",
+        &name,
+    ];
+    let output = sandbox.command(&args).env(NAME, "1").output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("fewer than 8 characters") && server.seen().is_empty(), "{said}");
 }
 
 #[test]

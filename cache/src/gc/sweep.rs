@@ -8,6 +8,7 @@ use crate::error::{IoContext, Result};
 use crate::files;
 use crate::gc::mark::Catalog;
 use crate::gc::{GcPolicy, GcReport};
+use crate::partial;
 use crate::sandbox;
 use crate::stamp::age;
 use crate::store::{Blob, Store};
@@ -74,6 +75,27 @@ impl Store {
                     self.checked_trees().remove(&digest);
                 }
                 files::remove_tree(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep_partials(&self, policy: &GcPolicy, report: &mut GcReport) -> Result<()> {
+        for (key, dir) in self.partials()? {
+            let Ok(meta) = fs_err::metadata(&dir) else { continue };
+            // Every save renames a file into the folder, which is its last change.
+            let old = policy.max_age.is_some_and(|limit| age(&meta) > limit);
+            let complete = match self.read_record(&key)? {
+                Ok(record) => self.absent(&record)?.is_empty(),
+                Err(_) => false,
+            };
+            if !old && !complete {
+                continue;
+            }
+            report.partials += 1;
+            report.partial_bytes += sandbox::size_below(&dir);
+            if !policy.dry_run {
+                partial::remove(self, &dir)?;
             }
         }
         Ok(())

@@ -153,16 +153,17 @@ impl<'a> Wiring<'a> {
         for input in &self.checked.nodes[self.node].inputs {
             let port = kind.spec.inputs.get(input.port)?;
             let start = inputs.len();
+            let several = input.items.len() > 1;
             for item in &input.items {
-                self.add(
-                    &mut inputs,
-                    port.name,
-                    item,
-                    input.items.len() > 1,
-                    own.grid.values(number),
-                    &id,
-                    out,
-                );
+                self.add(&mut inputs, port.name, item, several, own.grid.values(number), &id, out);
+            }
+            // A list may lose any of its gathers to `when`, but not all of them.
+            if several
+                && inputs.len() == start
+                && input.items.iter().all(|item| item.gather)
+                && let Some(first) = input.items.first()
+            {
+                self.nothing_to_take(first, &id, out);
             }
             if port.many != Multiplicity::Many {
                 inputs[start..].iter_mut().for_each(|input: &mut JobInput| input.label.clear());
@@ -241,7 +242,19 @@ impl<'a> Wiring<'a> {
             let source = Source::Job { job: jobs.first + found, port: output.name.to_owned() };
             inputs.push(JobInput { port: port.to_owned(), label, source });
         });
-        if inputs.len() == before && self.reported.insert(item.span.start) {
+        if inputs.len() == before && !(several && item.gather) {
+            self.nothing_to_take(item, id, out);
+        }
+    }
+
+    /// The finding that an input's producer has no job there; once for each place in the file.
+    fn nothing_to_take(&mut self, item: &CheckedItem, id: &str, out: &mut Vec<Diagnostic>) {
+        let ItemSource::Node { node, .. } = &item.source else { return };
+        if self.all[*node].is_none() {
+            return;
+        }
+        let (sketch, other) = (&self.checked.sketches.nodes[self.node], &self.checked.sketches.nodes[*node]);
+        if self.reported.insert(item.span.start) {
             out.push(
                 Diagnostic::error(
                     "celldag::pipeline::excluded_input",

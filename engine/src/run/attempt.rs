@@ -7,13 +7,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use celldag_cache::Sandbox;
+use celldag_cache::{Partial, Sandbox};
 
 use super::Context;
 use super::job::Limits;
 use super::progress::JobProgress;
 use crate::error::store_failure;
+use crate::events::RunEvent;
 use crate::plan::Resolved;
+use crate::resume::{INTERVAL, Resume};
 use crate::step::{FailureCause, Input, NodeError, Step, Summary};
 
 /// What an attempt left behind.
@@ -24,16 +26,16 @@ pub(crate) struct Attempt {
     pub(crate) outputs: BTreeMap<String, PathBuf>,
     /// What the kind said.
     pub(crate) summary: Summary,
-    /// Wall seconds of the kind's work.
+    /// Wall seconds of the kind's work, in earlier attempts that it went on from too.
     pub(crate) seconds: f64,
 }
 
-/// Runs the kind once.
+/// Runs the kind once, from where an earlier attempt was if `partial` says so.
 pub(crate) fn attempt(
     ctx: &Context<'_>,
     index: usize,
     resolved: &Resolved,
-    inputs: &BTreeMap<String, Vec<Input>>,
+    (inputs, partial): (&BTreeMap<String, Vec<Input>>, Option<&Partial<'_>>),
     limits: &Limits,
     threads: usize,
 ) -> Result<Attempt, NodeError> {
@@ -55,6 +57,9 @@ pub(crate) fn attempt(
     let params = resolved.action.step_params(job);
     let progress = JobProgress::new(job, ctx.log);
     let summary = Mutex::new(Summary::default());
+    let unchanged = || resolved.sources.iter().all(|source| ctx.resolver.sources.unchanged(source).is_ok());
+    let tell = |message| ctx.log.tell(RunEvent::Warning { job: job.id.clone(), message });
+    let resume = partial.map(|partial| Resume::new(partial, INTERVAL, &unchanged, &tell));
     let step = Step {
         params: &params,
         inputs,
@@ -69,23 +74,35 @@ pub(crate) fn attempt(
         cancel: &limits.cancel,
         progress: &progress,
         summary: &summary,
+        resume: resume.as_ref(),
     };
     limits.begin();
     let start = Instant::now();
     // What a panic leaves half done lies in the sandbox and in `summary`, and both are thrown away.
     let ended = catch_unwind(AssertUnwindSafe(|| job.kind.kind.run(&step)));
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = resume.as_ref().map_or_else(|| start.elapsed().as_secs_f64(), Resume::seconds);
     progress.finish();
     if let Some(timeout) = limits.exceeded() {
         let message = format!("timeout after {} s", timeout.as_secs_f64());
         return Err(NodeError::failed(message).help("give the node more time with `timeout:`, or less work"));
     }
+    let give_up = || resume.iter().for_each(Resume::give_up);
     match ended {
         Ok(Ok(())) => {}
-        Ok(Err(e)) => return Err(e),
-        Err(panic) => return Err(panicked(job.kind.spec.name, &*panic)),
+        Ok(Err(e)) => {
+            // It would fail again, from wherever it goes on.
+            if matches!(e.cause, FailureCause::Data | FailureCause::Parameter) {
+                give_up();
+            }
+            return Err(e);
+        }
+        Err(panic) => {
+            // What was saved may be what made it panic.
+            give_up();
+            return Err(panicked(job.kind.spec.name, &*panic));
+        }
     }
-    check_outputs(resolved, &outputs)?;
+    check_outputs(resolved, &outputs).inspect_err(|_| give_up())?;
     let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Attempt { _sandbox: sandbox, outputs, summary, seconds })
 }

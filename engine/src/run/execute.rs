@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use celldag_cache::{Failure, Lookup, PublishState, RecordMeta};
+use celldag_cache::{Failure, Lookup, Partial, PublishState, RecordMeta};
 use serde_json::Value;
 
 use super::Context;
@@ -14,6 +14,7 @@ use crate::error::{ExitClass, store_failure};
 use crate::events::RunEvent;
 use crate::plan::{Done, Found, Reason, Resolved, found};
 use crate::record::OutputRecord;
+use crate::resume::forget;
 use crate::step::{FailureCause, Input, NodeError, Summary};
 
 /// How computing a job ended.
@@ -100,11 +101,19 @@ fn compute(
         node: job.node.clone(),
         kind: job.kind.spec.name.to_owned(),
     });
-    let result = attempts(ctx, index, resolved, inputs, limits, threads)?;
+    let partial = store.partial(&lock);
+    if ctx.selection.forced[index] {
+        // Whoever forces it does not want what was computed before.
+        forget(partial.as_ref());
+    }
+    let result = attempts(ctx, index, resolved, (inputs, partial.as_ref()), limits, threads)?;
     for source in &resolved.sources {
         ctx.resolver.sources.unchanged(source)?;
     }
     let (done, remarks) = publish(ctx, resolved, result)?;
+    // Not before: a kill in between would cost all the work.
+    forget(partial.as_ref());
+    drop(partial);
     drop(lock);
     // The result is published: what happens to a copy of it is not a failure of the action.
     Ok(match deliver(ctx, index, &done) {
@@ -118,14 +127,14 @@ fn attempts(
     ctx: &Context<'_>,
     index: usize,
     resolved: &Resolved,
-    inputs: &BTreeMap<String, Vec<Input>>,
+    from: (&BTreeMap<String, Vec<Input>>, Option<&Partial<'_>>),
     limits: &Limits,
     threads: usize,
 ) -> Result<Attempt, NodeError> {
     let job = &ctx.resolver.pipeline.jobs[index];
     let mut number = 1;
     loop {
-        match attempt(ctx, index, resolved, inputs, limits, threads) {
+        match attempt(ctx, index, resolved, from, limits, threads) {
             Err(e) if number <= job.retries && is_transient(&e) && !limits.cancel.is_cancelled() => {
                 number += 1;
                 ctx.log.tell(RunEvent::Retrying { job: job.id.clone(), attempt: number, message: e.message });

@@ -176,6 +176,14 @@ fn act(step: &Step<'_>) -> Result<(), NodeError> {
             step.check_cancelled()?;
             std::thread::sleep(Duration::from_millis(2));
         },
+        "steps" | "steps-data" | "steps-fail" | "steps-panic" => {
+            return steps(step, word("what"), word("text"), n);
+        }
+        // As `meddle`, and then saves.
+        "save-meddled" => {
+            fs_err::write(word("text"), "changed while running").unwrap();
+            step.resume().unwrap().save("state", "", b"of other content");
+        }
         // Overwrites the file that it reads.
         "meddle" => fs_err::write(word("text"), "changed while running").unwrap(),
         "clock" => {
@@ -185,4 +193,37 @@ fn act(step: &Step<'_>) -> Result<(), NodeError> {
         _ => {}
     }
     put(step, "text", word("text"))
+}
+
+/// Counts to `n`, 10 ms each, and saves after each. A run that `what` stops does so after the number of steps in the file
+/// `path`, if it is there.
+fn steps(step: &Step<'_>, what: &str, path: &str, n: u64) -> Result<(), NodeError> {
+    let stop = fs_err::read_to_string(path).ok().and_then(|text| text.trim().parse::<usize>().ok());
+    let mut done = step.resume().and_then(|resume| resume.load("state", "")).unwrap_or_default();
+    step.execution("resumed_at", done.len());
+    step.progress.total(n, "steps");
+    step.progress.advance(done.len() as u64);
+    while (done.len() as u64) < n {
+        std::thread::sleep(Duration::from_millis(10));
+        done.push(done.len() as u8);
+        step.progress.advance(1);
+        if let Some(resume) = step.resume() {
+            resume.save("state", "", &done);
+        }
+        if stop == Some(done.len()) {
+            match what {
+                "steps-data" => return Err(NodeError::data("bad cells")),
+                "steps-fail" => return Err(NodeError::failed("server gone")),
+                "steps-panic" => panic!("oh no"),
+                _ => {
+                    fs_err::write(format!("{path}.hung"), "").unwrap();
+                    loop {
+                        step.check_cancelled()?;
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                }
+            }
+        }
+    }
+    put(step, "text", &format!("{done:?}"))
 }

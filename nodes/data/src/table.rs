@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod column;
+mod stack;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 use celldag_shaders::Tensor;
 use serde_json::{Map, Value};
 
+use crate::adapter::LayerRows;
 use crate::error::ModelError;
 use crate::tokens::CellTokens;
 
@@ -63,6 +64,13 @@ pub trait CellEncoder: Send + Sync {
     /// # Errors
     /// When tokens are out of range or the device fails.
     fn pooled(&self, batch: Batch<'_>) -> Result<Tensor, ModelError>;
+
+    /// What the rows are that go into the linear layer `layer` (its name in the checkpoint) for these cells, for each of the
+    /// inputs that it has in a pass: the noise of a training belongs to it. Most models have rows of tokens, or one a cell.
+    fn layer_rows(&self, _layer: &str, cells: &[CellTokens]) -> Vec<LayerRows> {
+        let tokens = cells.iter().map(CellTokens::len).collect();
+        vec![LayerRows::OfCells(tokens), LayerRows::OfCells(vec![1; cells.len()])]
+    }
 
     /// As [`CellEncoder::pooled`], read back, row-major.
     ///

@@ -27,6 +27,7 @@ pub mod molformer;
 mod option;
 mod params;
 pub mod performer_lm;
+pub mod pretraining;
 mod published;
 pub mod scbert;
 pub mod scfoundation;
@@ -40,8 +41,8 @@ pub mod uce;
 mod vocabulary;
 
 pub use adapter::{
-    Adapters, InputDropout, Lora, Noise, PeftAdapter, PeftLayer, Slot, chosen_layers, initial_lora,
-    is_peft_folder, is_target,
+    Adapters, InputDropout, LayerRows, Lora, Noise, Part, PeftAdapter, PeftLayer, Shaped, Slot, Tensors,
+    TrainedWeight, assemble, chosen_layers, initial_lora, is_peft_folder, is_target,
 };
 pub use batch::{Cells, embed_cells};
 pub use encoder::{Batch, CellEncoder, EncoderInfo, Neighbourhood};

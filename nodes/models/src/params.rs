@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use celldag_data::checkpoint::{Stored, Weights};
 use celldag_shaders::{Device, Element, Tensor};
 
-use crate::adapter::{Adapters, Lora};
+use crate::adapter::{Adapters, Lora, Part, Slot, module_of};
 use crate::error::ModelError;
 
 /// A place in the tensor names of a checkpoint, and the device that the tensors go to.
@@ -28,7 +28,7 @@ impl<'a> Params<'a> {
         Self { weights, device, adapters: None, taken: Arc::default(), path: String::new() }
     }
 
-    /// With adapters for the linear layers below.
+    /// With adapters for the linear layers below, and what else is laid over the weights.
     #[must_use]
     pub fn adapted(self, adapters: &'a Adapters) -> Self {
         Self { adapters: Some(adapters), ..self }
@@ -65,9 +65,20 @@ impl<'a> Params<'a> {
     /// # Errors
     /// When the tensor is missing or has another shape; the message holds its full name.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let values = self.weights.take(&self.name(name), shape)?;
+        let values = match self.replacement(name, shape)? {
+            Some(values) => values,
+            None => self.weights.take(&self.name(name), shape)?,
+        };
         self.taken.fetch_add(values.len(), Ordering::Relaxed);
         Ok(values)
+    }
+
+    /// The values that stand in for those of the checkpoint, which must have the tensor too.
+    fn replacement(&self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, ModelError> {
+        let Some(adapters) = self.adapters else { return Ok(None) };
+        let Some(tensor) = adapters.replacement(&self.name(name), shape)? else { return Ok(None) };
+        self.leave(name, shape)?;
+        Ok(Some(tensor.1.clone()))
     }
 
     /// Whether the checkpoint has a tensor of this name here.
@@ -117,11 +128,17 @@ impl<'a> Params<'a> {
         Ok(layers)
     }
 
-    /// Some rows of a tensor, on the host. They do not count among the values taken: the whole tensor does.
+    /// Some rows of a tensor `[rows, columns]`, on the host. They do not count among the values taken: the whole tensor does.
     ///
     /// # Errors
     /// When the tensor is missing or has fewer rows.
     pub fn rows(&self, name: &str, rows: Range<usize>) -> Result<Vec<f32>, ModelError> {
+        if let (true, Some(&[count, columns])) = (self.is_replaced(name), self.shape(name))
+            && let Some(values) = self.replacement(name, &[count, columns])?
+            && let Some(part) = values.get(rows.start * columns..rows.end * columns)
+        {
+            return Ok(part.to_vec());
+        }
         Ok(self.weights.rows(&self.name(name), rows)?)
     }
 
@@ -131,37 +148,86 @@ impl<'a> Params<'a> {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Whether the tensor is trained: the patterns of the adapters name its module. A model that keeps a tensor in another form
+    /// than the checkpoint asks, and then keeps it as it is.
+    #[must_use]
+    pub fn trains(&self, name: &str) -> bool {
+        self.adapters.is_some_and(|adapters| adapters.trains(module_of(&self.name(name))))
+    }
+
+    /// Whether other values stand in for those of the checkpoint.
+    #[must_use]
+    pub fn is_replaced(&self, name: &str) -> bool {
+        self.adapters.is_some_and(|adapters| adapters.replaces(&self.name(name)))
+    }
+
     /// The weight of a matrix product or a table of embeddings, on the device in the precision in which the checkpoint
-    /// keeps it: 16-bit weights stay small, and are widened, exactly, where they are multiplied.
+    /// keeps it: 16-bit weights stay small, and are widened, exactly, where they are multiplied. A weight that is trained is f32.
     ///
     /// # Errors
     /// As [`Params::values`], or what the device reports.
-    pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        self.upload(shape, self.stored(name, shape)?)
-    }
-
-    /// The values of a tensor of exactly this shape in the precision of the checkpoint, on the host: for weights that are cut
-    /// or turned before they are uploaded.
-    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored, ModelError> {
-        let stored = self.weights.take_stored(&self.name(name), shape)?;
-        self.taken.fetch_add(stored.len(), Ordering::Relaxed);
-        Ok(stored)
-    }
-
-    /// Puts such values onto the device.
-    pub(crate) fn upload(&self, shape: &[usize], values: Stored) -> Result<Tensor, ModelError> {
-        Ok(match values {
-            Stored::F16(bits) => self.device.upload_half(shape, Element::F16, &bits)?,
-            Stored::Bf16(bits) => self.device.upload_half(shape, Element::Bf16, &bits)?,
-            wide => self.device.upload(shape, &wide.widen())?,
-        })
+    pub fn weight(&self, name: &str, shape: &[usize]) -> Result<Slot, ModelError> {
+        self.held(name, Part::whole(shape), shape, self.stored(name, shape)?)
     }
 
     /// A tensor of exactly this shape, on the device in f32.
     ///
     /// # Errors
     /// As [`Params::values`], or what the device reports.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Slot, ModelError> {
+        self.held(name, Part::whole(shape), shape, Stored::F32(self.values(name, shape)?))
+    }
+
+    /// A tensor of exactly this shape that no training changes, on the device in f32: a buffer of the published model, such as
+    /// its random features. `why` is said to one who wants to train it.
+    ///
+    /// # Errors
+    /// As [`Params::values`], or what the device reports.
+    pub fn constant(&self, name: &str, shape: &[usize], why: &'static str) -> Result<Tensor, ModelError> {
+        self.note_constant(name, why);
         Ok(self.device.upload(shape, &self.values(name, shape)?)?)
+    }
+
+    /// Notes that no training changes a tensor, and why.
+    pub(crate) fn note_constant(&self, name: &str, why: &'static str) {
+        if let Some(adapters) = self.adapters {
+            adapters.took_constant(&self.name(name), why);
+        }
+    }
+
+    /// The values of a tensor of exactly this shape in the precision of the checkpoint, on the host: for weights that are cut
+    /// or turned before they are uploaded by [`Params::held`].
+    pub(crate) fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored, ModelError> {
+        let stored = match self.replacement(name, shape)? {
+            Some(values) => Stored::F32(values),
+            None => self.weights.take_stored(&self.name(name), shape)?,
+        };
+        self.taken.fetch_add(stored.len(), Ordering::Relaxed);
+        Ok(stored)
+    }
+
+    /// Puts the part `part` of a tensor onto the device, with the shape that the model wants it in. If the tensor is trained, in
+    /// f32, and so that training finds it.
+    pub(crate) fn held(
+        &self,
+        name: &str,
+        part: Part,
+        shape: &[usize],
+        values: Stored,
+    ) -> Result<Slot, ModelError> {
+        let Some(adapters) = self.adapters.filter(|_| self.trains(name)) else {
+            return Ok(Slot::new(self.upload(shape, values)?));
+        };
+        let slot = Slot::new(self.device.upload(shape, &values.widen())?);
+        adapters.took(&self.name(name), part, &slot);
+        Ok(slot)
+    }
+
+    fn upload(&self, shape: &[usize], values: Stored) -> Result<Tensor, ModelError> {
+        Ok(match values {
+            Stored::F16(bits) => self.device.upload_half(shape, Element::F16, &bits)?,
+            Stored::Bf16(bits) => self.device.upload_half(shape, Element::Bf16, &bits)?,
+            wide => self.device.upload(shape, &wide.widen())?,
+        })
     }
 }

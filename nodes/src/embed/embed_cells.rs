@@ -1,8 +1,8 @@
 //! The kind `embed`: tokens to one vector a cell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use celldag_data::Table;
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Params, Step};
@@ -23,6 +23,9 @@ use crate::device;
 /// Tokens of a batch when nobody says: enough to keep a device busy, little enough for the caches of a processor.
 const CPU_BATCH: usize = 4096;
 const GPU_BATCH: usize = 32_768;
+
+/// The column by which CellPLM's own embedding pipeline divides cells.
+const BATCH: &str = "batch";
 
 /// Tokens to vectors.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,6 +133,9 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let batch_tokens = options.batch_tokens.unwrap_or_else(|| default_batch(&device, info.widest));
     let lengths = tokens.lengths();
     let neighbourhoods = neighbourhoods(&info.neighbourhood, &obs)?;
+    if let Some(warning) = batches_together(model, &info.neighbourhood, &obs) {
+        step.warn(warning);
+    }
     step.progress.total(lengths.len() as u64, "cells");
     let started = Instant::now();
     let embedding = embed_cells(
@@ -144,12 +150,11 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
             Ok(())
         },
     )?;
-    let seconds = started.elapsed().as_secs_f64();
+    let elapsed = started.elapsed();
     let embedded = lengths.iter().filter(|&&length| length > 0).count();
     step.fact("parameters", info.parameters);
     step.fact("variant", info.variant.clone());
-    #[expect(clippy::cast_precision_loss, reason = "a speed")]
-    step.execution("cells_per_second", (embedded as f64 / seconds.max(1e-9) * 1e4).round() / 1e4);
+    step.execution("cells_per_second", per_second(embedded, elapsed));
     // How much memory a batch took depends on the machine and its limit: it is said beside the result, not in it.
     step.execution("peak_memory", loaded.peak());
     let dim = info.dim;
@@ -172,6 +177,13 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let array = format!("X_{}", model.name());
     output::write(step.output("embedding")?, &obs, &array, dim, &embedding, &provenance)?;
     Ok(())
+}
+
+/// So many in so long, to four digits behind the point.
+pub(super) fn per_second(count: usize, elapsed: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a speed")]
+    let speed = count as f64 / elapsed.as_secs_f64().max(1e-9);
+    (speed * 1e4).round() / 1e4
 }
 
 /// The model of the tokens; the one that was asked for, if one was.
@@ -206,6 +218,24 @@ fn neighbourhoods(of: &Neighbourhood, obs: &Table) -> Result<Option<Vec<u32>>, N
         of_cells.push(*numbers.entry(value.into_owned()).or_insert(next));
     }
     Ok(Some(of_cells))
+}
+
+/// What to say when cells of several batches are looked at together by a model whose published code keeps batches apart
+/// (CellPLM's `obs["batch"]`): the same file gives other vectors there.
+fn batches_together(model: &dyn CellModel, of: &Neighbourhood, obs: &Table) -> Option<String> {
+    if *of != Neighbourhood::All {
+        return None;
+    }
+    let column = obs.column(BATCH)?;
+    let distinct: BTreeSet<_> = (0..obs.len()).filter_map(|cell| column.as_text(cell)).collect();
+    (distinct.len() > 1).then(|| {
+        format!(
+            "all cells are one neighbourhood though obs has a column `{BATCH}` of {} values, by which the published code of {} \
+             divides them; `neighbourhood: obs:{BATCH}` does as it does",
+            distinct.len(),
+            model.name()
+        )
+    })
 }
 
 /// Wrong dictionaries are the classic mistake: ids stay in range, and only the numbers are wrong.

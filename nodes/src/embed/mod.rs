@@ -13,7 +13,7 @@ pub(crate) mod failure;
 mod genes;
 pub(crate) mod options;
 mod output;
-mod tokenize;
+pub(crate) mod tokenize;
 mod tokens_file;
 
 pub use drug::{DrugTableError, EmbedDrug};

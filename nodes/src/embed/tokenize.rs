@@ -19,7 +19,7 @@ use super::{aliases, checkpoint, options};
 use crate::artifacts::{CELLS, CHECKPOINT, TOKENS};
 
 /// Cells in memory at once.
-const CHUNK: usize = 1024;
+pub(crate) const CHUNK: usize = 1024;
 
 /// Counts to tokens.
 #[derive(Clone, Copy, Debug, Default)]
@@ -216,12 +216,12 @@ fn survey(
     Ok(())
 }
 
-fn cell_counts<'a>(names: &'a [String], counts: &'a Csr, row: usize) -> CellCounts<'a> {
+pub(crate) fn cell_counts<'a>(names: &'a [String], counts: &'a Csr, row: usize) -> CellCounts<'a> {
     let (columns, counts) = counts.row(row);
     CellCounts { name: &names[row], columns, counts }
 }
 
-fn no_count(cells: &CellsFile, matrix: &MatrixRef, cell: &str, bad: UnusableCount) -> NodeError {
+pub(crate) fn no_count(cells: &CellsFile, matrix: &MatrixRef, cell: &str, bad: UnusableCount) -> NodeError {
     NodeError::data(format!(
         "{}: cell `{cell}`, gene `{}` has the value {}, which is no count",
         cells.path().display(),

@@ -4,9 +4,7 @@
 //! are drawn with replacement. By cell takes cells for independent, which cells of one sample are not: it says how much
 //! the figure would move with other cells of the same samples. By group draws whole groups (samples, patients, studies):
 //! it says how much it would move with other groups, which is what most readers mean, and is usually wider. A cell that
-//! is tested in several repeats is one unit.
-
-use std::collections::BTreeMap;
+//! is tested in several repeats is one unit; cells and groups of one name in two datasets are two.
 
 use indexmap::IndexMap;
 use rand::{Rng, SeedableRng};
@@ -17,6 +15,7 @@ use super::metrics::{
     Average, BinarySample, Confusion, MetricError, ZeroDivision, auroc, average_precision, brier, quantile,
 };
 use super::models::{ScoredCell, ScoredModel};
+use crate::numbering::Numbering;
 
 /// Fewest groups that can be drawn: percentile intervals of fewer are far too narrow.
 pub(super) const FEWEST_GROUPS: usize = 5;
@@ -57,17 +56,14 @@ pub(super) fn draws(
     unit: Unit,
     settings: &Settings,
 ) -> Result<Result<Vec<Draws>, String>, MetricError> {
-    let name = |cell: &ScoredCell| match unit {
-        Unit::Cell => cell.id.clone(),
-        Unit::Group => cell.group.clone(),
+    // Two datasets may use a barcode or a name of a sample for different things.
+    let name = |cell: &ScoredCell| {
+        let own = if unit == Unit::Cell { &cell.id } else { &cell.group };
+        format!("{}\u{1f}{own}", cell.dataset)
     };
-    let mut index: BTreeMap<String, usize> = BTreeMap::new();
-    for cell in models.iter().flat_map(|m| &m.cells) {
-        index.insert(name(cell), 0);
-    }
-    index.values_mut().enumerate().for_each(|(at, spot)| *spot = at);
+    let cells = || models.iter().flat_map(|m| &m.cells);
+    let index = Numbering::of(cells().filter(|c| unit == Unit::Cell || !c.group.is_empty()).map(name));
     if unit == Unit::Group {
-        index.remove("");
         if index.is_empty() {
             return Ok(Err("the split names no groups".to_owned()));
         }
@@ -77,12 +73,14 @@ pub(super) fn draws(
                 index.len()
             )));
         }
-        if models.iter().flat_map(|m| &m.cells).any(|c| c.group.is_empty()) {
+        if cells().any(|c| c.group.is_empty()) {
             return Ok(Err("some test cells have no group".to_owned()));
         }
     }
-    let ranked: Vec<Ranked> =
-        models.iter().map(|m| Ranked::new(m, classes, |cell| index[&name(cell)])).collect();
+    let ranked: Vec<Ranked> = models
+        .iter()
+        .map(|m| Ranked::new(m, classes, |cell| index.get(&name(cell)).unwrap_or_default()))
+        .collect();
     let one = |draw: usize| -> Result<Vec<Figures>, MetricError> {
         let weights = drawn(index.len(), settings.seed, draw, unit);
         ranked.iter().map(|model| model.figures(&weights)).collect()
@@ -216,7 +214,7 @@ impl Ranked {
                     ("f1", positive.f1.filter(|_| has_positives)),
                     ("auroc", auroc(sample)),
                     ("average_precision", several.then(|| average_precision(sample))),
-                    ("mcc", several.then(|| c.mcc())),
+                    ("mcc", c.mcc()),
                     ("accuracy", Some(c.accuracy())),
                     ("balanced_accuracy", c.balanced_accuracy()),
                     ("precision", positive.precision.filter(|_| has_positives)),
@@ -231,7 +229,7 @@ impl Ranked {
                     ("macro_f1", c.average(Average::Macro, &seen, ZeroDivision::Zero).f1),
                     ("weighted_f1", c.average(Average::Weighted, &seen, ZeroDivision::Zero).f1),
                     ("auroc_ovr_macro", areas.map(|a| a.iter().sum::<f64>() / a.len() as f64)),
-                    ("mcc", several.then(|| c.mcc())),
+                    ("mcc", c.mcc()),
                     ("accuracy", Some(c.accuracy())),
                     ("balanced_accuracy", c.balanced_accuracy().filter(|_| several)),
                 ]
@@ -254,7 +252,8 @@ mod tests {
             let scores: Vec<f64> = (0..classes).map(|c| score(c) / total).collect();
             let predicted = (0..classes).fold(0, |b, c| if scores[c] > scores[b] { c } else { b });
             let (id, group) = (format!("c{i:03}"), format!("g{}", i % 8));
-            ScoredCell { id, group, fold: (0, i as u32 % 4), truth, predicted, scores, logits: None }
+            let (dataset, fold) = (String::new(), (0, i as u32 % 4));
+            ScoredCell { dataset, id, group, fold, truth, predicted, scores, logits: None }
         };
         ScoredModel { name: "m".to_owned(), cells: (0..n).map(cell).collect() }
     }
@@ -295,6 +294,25 @@ mod tests {
         few.cells.iter_mut().for_each(|c| c.group = format!("g{}", c.truth));
         let refused = draws(&[&few], 2, Unit::Group, &settings).expect("scores").expect_err("two groups");
         assert!(refused.contains("2 groups"), "{refused}");
+    }
+
+    #[test]
+    fn a_barcode_in_two_datasets_is_two_cells() {
+        let mut model = model(2, 12);
+        for (i, cell) in model.cells.iter_mut().enumerate() {
+            (cell.id, cell.dataset) = (format!("c{}", i % 6), format!("d{}", i / 6));
+            cell.predicted = if i < 6 { cell.truth } else { 1 - cell.truth };
+        }
+        let settings = Settings { draws: 200, confidence: 0.95, seed: 1 };
+        let width = |model: &ScoredModel| {
+            let drawn = draws(&[model], 2, Unit::Cell, &settings).expect("scores").expect("cells");
+            let [low, high] = drawn[0].interval("accuracy", 0.95).expect("defined");
+            high - low
+        };
+        assert!(width(&model) > 0.3, "twelve cells, half of them right");
+        // As one unit a right and a wrong cell are always drawn together: the accuracy never moves.
+        model.cells.iter_mut().for_each(|cell| cell.dataset.clear());
+        assert!(width(&model).abs() < 1e-12);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The same metrics for each group of cells: sample, tissue, drug ... A good figure over all cells can hide a group in
 //! which a model knows nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use celldag_data::Table as Obs;
 use celldag_engine::NodeError;
@@ -11,26 +11,41 @@ use serde_json::{Map, Value, json};
 use super::measure::{Metrics, deciding, of_cells};
 use super::metrics::{MetricError, Spread};
 use super::models::{ScoredCell, ScoredModel};
+use super::scopes::{value, with_sd};
+use crate::columns::column;
 
-/// Most groups of a table; more are no table.
+/// Most groups of a table; more are no table, but are in the numbers of the report.
 const MOST: usize = 200;
 
 /// Which group a cell belongs to, and what these groups are called.
 pub(super) struct GroupColumn {
     name: String,
-    of_cell: BTreeMap<String, String>,
+    source: Source,
+}
+
+enum Source {
+    /// The dataset that the predictions name.
+    Dataset,
+    /// The group of the split, as the predictions carry it.
+    Split,
+    /// A column of the cells' table.
+    Table(BTreeMap<String, String>),
 }
 
 impl GroupColumn {
-    /// The groups of the split, as the predictions carry them; `None` when these name fewer than two.
-    pub(super) fn of_split(model: &ScoredModel, name: &str) -> Option<Self> {
-        let of_cell: BTreeMap<String, String> = model
-            .cells
-            .iter()
-            .filter(|c| !c.group.is_empty())
-            .map(|c| (c.id.clone(), c.group.clone()))
-            .collect();
-        Self { name: name.to_owned(), of_cell }.several()
+    /// What the predictions themselves say: datasets, when there are several, and the groups of the split, called `name`,
+    /// when these are not one.
+    pub(super) fn of_predictions(models: &[&ScoredModel], name: &str) -> Vec<Self> {
+        let all = [
+            Self { name: "dataset".to_owned(), source: Source::Dataset },
+            Self { name: name.to_owned(), source: Source::Split },
+        ];
+        let several = |column: &Self| {
+            let groups: BTreeSet<&str> =
+                models.iter().flat_map(|m| &m.cells).filter_map(|cell| column.of(cell)).collect();
+            groups.len() > 1
+        };
+        all.into_iter().filter(several).collect()
     }
 
     /// A column of the cells' table.
@@ -38,21 +53,10 @@ impl GroupColumn {
     /// # Errors
     /// A data error when there is no such column.
     pub(super) fn of_table(obs: &Obs, name: &str) -> Result<Self, NodeError> {
-        let column = obs.column(name).ok_or_else(|| {
-            let there: Vec<&str> = obs.columns.keys().map(String::as_str).collect();
-            NodeError::data(format!(
-                "the cells have no column `{name}` for `by`; there are: {}",
-                there.join(", ")
-            ))
-            .help("name columns of obs in `by`")
-        })?;
+        let column = column(obs, name, "by")?;
         let value = |(row, id): (usize, &String)| Some((id.clone(), column.as_text(row)?.into_owned()));
-        Ok(Self { name: name.to_owned(), of_cell: obs.index.iter().enumerate().filter_map(value).collect() })
-    }
-
-    fn several(self) -> Option<Self> {
-        let first = self.of_cell.values().next()?;
-        self.of_cell.values().any(|g| g != first).then_some(self)
+        let of_cell = obs.index.iter().enumerate().filter_map(value).collect();
+        Ok(Self { name: name.to_owned(), source: Source::Table(of_cell) })
     }
 
     /// Name of the column.
@@ -60,58 +64,94 @@ impl GroupColumn {
         &self.name
     }
 
-    /// Metrics of a model in each group, over all its test cells there.
+    fn of<'a>(&'a self, cell: &'a ScoredCell) -> Option<&'a str> {
+        let group = match &self.source {
+            Source::Dataset => Some(cell.dataset.as_str()),
+            Source::Split => Some(cell.group.as_str()),
+            Source::Table(of_cell) => of_cell.get(&cell.id).map(String::as_str),
+        };
+        group.filter(|group| !group.is_empty())
+    }
+
+    /// Metrics of the models in each group, over all their test cells there.
     ///
     /// # Errors
     /// Scores that are not finite.
-    pub(super) fn measure(
-        &self,
-        model: &ScoredModel,
+    pub(super) fn measure<'a>(
+        &'a self,
+        models: &[&'a ScoredModel],
         classes: usize,
         bins: usize,
-    ) -> Result<BTreeMap<&str, Metrics>, MetricError> {
-        let mut members: BTreeMap<&str, Vec<&ScoredCell>> = BTreeMap::new();
-        for cell in &model.cells {
-            if let Some(group) = self.of_cell.get(&cell.id) {
-                members.entry(group).or_default().push(cell);
+    ) -> Result<ByGroup<'a>, MetricError> {
+        let mut out = ByGroup { column: self, models: Vec::new(), outside: 0 };
+        for model in models {
+            let mut members: BTreeMap<&str, Vec<&ScoredCell>> = BTreeMap::new();
+            let mut outside = 0;
+            for cell in &model.cells {
+                match self.of(cell) {
+                    Some(group) => members.entry(group).or_default().push(cell),
+                    None => outside += 1,
+                }
             }
+            out.outside = out.outside.max(outside);
+            let groups =
+                members.into_iter().map(|(group, cells)| Ok((group, of_cells(&cells, classes, bins)?)));
+            out.models.push((model.name.as_str(), groups.collect::<Result<_, MetricError>>()?));
         }
-        members.into_iter().map(|(group, cells)| Ok((group, of_cells(&cells, classes, bins)?))).collect()
+        Ok(out)
     }
 }
 
-/// Metrics by group of some models, the same groups for all.
+/// Metrics by group of some models.
 pub(super) struct ByGroup<'a> {
     pub(super) column: &'a GroupColumn,
-    pub(super) models: Vec<(&'a str, BTreeMap<&'a str, Metrics>)>,
+    models: Vec<(&'a str, BTreeMap<&'a str, Metrics>)>,
+    /// Test cells without a value in the column.
+    outside: usize,
 }
 
 impl ByGroup<'_> {
+    fn groups(&self) -> BTreeSet<&str> {
+        self.models.iter().flat_map(|(_, groups)| groups.keys().copied()).collect()
+    }
+
+    /// Says so when there are too many groups for a table.
+    pub(super) fn too_many(&self) -> Option<String> {
+        let groups = self.groups().len();
+        (groups > MOST).then(|| {
+            format!(
+                "No table by `{}`: it has {groups} groups, and tables end at {MOST}. Their metrics are in the numbers of the \
+                 report (report.json, `by`).",
+                self.column.name
+            )
+        })
+    }
+
     /// One row a group with the deciding metrics of every model, and a last row with their mean over the groups where
     /// they are defined. `None` when there are too many groups for a table.
     pub(super) fn table(&self, classes: usize) -> Option<Table> {
-        let (_, first) = self.models.first()?;
-        if first.len() > MOST {
+        let names = self.groups();
+        if names.len() > MOST {
             return None;
         }
-        let mut columns = vec![self.column.name().to_owned(), "cells".to_owned()];
+        let mut columns = vec![self.column.name.clone(), "cells".to_owned()];
         if classes == 2 {
             columns.push("share of positive cells".to_owned());
         }
         for (model, _) in &self.models {
             columns.extend(deciding(classes).map(|metric| format!("{model}: {metric}")));
         }
-        let value =
-            |metrics: Option<&Metrics>, metric: &str| metrics.and_then(|m| m.get(metric).copied().flatten());
-        let mut rows: Vec<Vec<Value>> = first
+        let of = |metrics: Option<&Metrics>, metric: &str| metrics.and_then(|m| value(m, metric));
+        let mut rows: Vec<Vec<Value>> = names
             .iter()
-            .map(|(group, metrics)| {
-                let mut row = vec![json!(group), json!(value(Some(metrics), "n"))];
+            .map(|group| {
+                let any = self.models.iter().find_map(|(_, groups)| groups.get(group));
+                let mut row = vec![json!(group), json!(of(any, "n"))];
                 if classes == 2 {
-                    row.push(json!(value(Some(metrics), "prevalence")));
+                    row.push(json!(of(any, "prevalence")));
                 }
                 for (_, groups) in &self.models {
-                    row.extend(deciding(classes).map(|metric| json!(value(groups.get(group), metric))));
+                    row.extend(deciding(classes).map(|metric| json!(of(groups.get(group), metric))));
                 }
                 row
             })
@@ -120,21 +160,21 @@ impl ByGroup<'_> {
         last.extend((classes == 2).then_some(Value::Null));
         for (_, groups) in &self.models {
             last.extend(deciding(classes).map(|metric| {
-                let defined: Vec<f64> = groups.values().filter_map(|m| value(Some(m), metric)).collect();
-                let text = |s: Spread| {
-                    let sd = s.sd.map(|sd| format!(" ± {sd:.3}")).unwrap_or_default();
-                    format!("{:.3}{sd} ({} of {})", s.mean, s.n, groups.len())
-                };
-                json!(Spread::of(&defined).map(text))
+                let defined: Vec<f64> = groups.values().filter_map(|m| value(m, metric)).collect();
+                json!(Spread::of(&defined).map(|s| with_sd_of(&s, groups.len())))
             }));
         }
         rows.push(last);
-        Some(Table {
-            title: format!("Metrics by “{}”", self.column.name()),
-            columns,
-            rows,
-            note: "Over all test cells of the group. Empty: a class is absent there.".to_owned(),
-        })
+        let mut note = "Over all test cells of the group, whatever fold tested them; a small group says little. Empty: a class \
+                        is absent there."
+            .to_owned();
+        if self.outside > 0 {
+            note.push_str(&format!(
+                " {} test cells have no value in “{}” and are in no group.",
+                self.outside, self.column.name
+            ));
+        }
+        Some(Table { title: format!("Metrics by “{}”", self.column.name), columns, rows, note })
     }
 
     /// Model → group → metric → value.
@@ -143,4 +183,10 @@ impl ByGroup<'_> {
         let groups: Map<String, Value> = groups.iter().map(|(g, m)| ((*g).to_owned(), json!(m))).collect();
         Some(Value::Object(groups))
     }
+}
+
+/// Of groups the number is always said: they are all there is to judge the spread by.
+fn with_sd_of(spread: &Spread, of: usize) -> String {
+    let text = with_sd(spread, of);
+    if spread.n < of { text } else { format!("{text} ({} of {of})", spread.n) }
 }

@@ -6,6 +6,7 @@ use celldag_engine::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::models::NAME;
 use super::reference;
 use crate::artifacts::{CELLS, EMBEDDING, METRICS, PREDICTIONS, REPORT, SPLIT, SPLIT_INFO};
 
@@ -33,23 +34,29 @@ impl Kind for Evaluate {
         let optional = |name, ty, about| InPort { name, ty, many: Multiplicity::Optional, about };
         KindSpec {
             name: "evaluate",
-            epoch: 3,
+            epoch: 4,
             about: "measures predictions per fold and over all test cells, beside trivial baselines",
             inputs: vec![
                 InPort {
                     name: "predictions",
                     ty: PREDICTIONS,
                     many: Multiplicity::Many,
-                    about: "scores of test cells; folds of one model are joined, other axes tell models apart",
+                    about: "scores of test cells; folds of one model are joined, nodes and other axes tell models apart",
                 },
-                optional("cells", CELLS, "counts of the same cells, for the logistic regression baseline and for `by`"),
-                optional("split", SPLIT, "the split that was trained on, for the baselines"),
+                optional("cells", CELLS, "counts of the same cells, for the baselines that learn and for `by`"),
+                optional("external", CELLS, "the same of the external cells of a split of `kind: external`"),
+                optional(
+                    "split",
+                    SPLIT,
+                    "the split that was trained on, for the baselines and to see that its test cells were predicted",
+                ),
                 optional(
                     "split_info",
                     SPLIT_INFO,
                     "second output of `split`: its leaks appear among the warnings",
                 ),
                 optional("embedding", EMBEDDING, "vectors of the cells, for the map"),
+                optional("external_embedding", EMBEDDING, "vectors of the external cells, for the map"),
             ],
             outputs: vec![
                 OutPort {
@@ -62,12 +69,12 @@ impl Kind for Evaluate {
                     name: "metrics",
                     ty: METRICS,
                     file: "metrics.csv",
-                    about: "model, scope (fold, mean, sd, merged), fold, metric, value",
+                    about: "model, scope (fold, mean, sd, se, merged, as_published), fold, metric, value",
                 },
             ],
             params: vec![
-                Param::text("name", "name of the model in tables, when the gathered labels give none")
-                    .default("model"),
+                Param::text("name", "name of the model in tables when there is one only; several are named by their nodes and axes")
+                    .default(NAME),
                 Param::text("title", "heading of the report").default("Evaluation"),
                 Param::float("threshold", -1e300, 1e300, "two classes: positive from this score on")
                     .default(0.5),
@@ -77,12 +84,12 @@ impl Kind for Evaluate {
                     ParamType::Choice(reference::NAMES.to_vec()),
                     "what the model is compared with",
                 )
-                .default(json!(reference::NAMES)),
+                .default(json!(reference::DEFAULT)),
                 Param::list("by", ParamType::Text, "columns of obs of `cells` to measure by (tissue, drug ...); the groups of the split always are")
                     .default(json!([])),
                 Param::int("bootstrap", "draws behind the intervals; 0: none").range(0, 100_000).default(1000),
                 Param::float("confidence", 0.5, 0.999, "share of draws that an interval holds").default(0.95),
-                Param::int("seed", "seed of the draws").default(0),
+                Param::int("seed", "seed of the draws, of the bootstrap and of baselines").default(0),
                 Param::text("key", "array of obsm for the map; default: the only one there is").optional(),
             ],
             uses_device: false,

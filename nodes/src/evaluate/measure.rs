@@ -9,6 +9,8 @@ use super::metrics::{
     auroc, average_precision, brier, calibration_bins, expected_calibration_error, log_loss,
 };
 use super::models::{ScoredCell, ScoredModel};
+use super::scopes::Scopes;
+use crate::learn::split::fold_name;
 
 /// Metric → value in a fixed order; `None` is undefined.
 pub type Metrics = IndexMap<&'static str, Option<f64>>;
@@ -29,6 +31,12 @@ impl Measured {
     #[must_use]
     pub fn spread(&self, metric: &str) -> Option<Spread> {
         Spread::of(&self.values(metric).into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    /// As tables of every kind that measures show it.
+    pub(super) fn scopes(&self, baseline: bool) -> Scopes<'_> {
+        let folds = self.folds.iter().map(|((repeat, fold), metrics)| (fold_name(*repeat, *fold), metrics));
+        Scopes { name: &self.name, baseline, folds: folds.collect(), merged: &self.merged }
     }
 
     /// One metric by fold.
@@ -96,7 +104,7 @@ fn binary(cells: &[&ScoredCell], c: &Confusion, bins: usize) -> Result<Metrics, 
         ("f1", positive.f1.filter(|_| has_positives)),
         ("auroc", auroc(&sample)),
         ("average_precision", both.then(|| average_precision(&sample))),
-        ("mcc", both.then(|| c.mcc())),
+        ("mcc", c.mcc()),
         ("accuracy", Some(c.accuracy())),
         ("balanced_accuracy", c.balanced_accuracy()),
         ("precision", positive.precision.filter(|_| has_positives)),
@@ -111,6 +119,10 @@ fn binary(cells: &[&ScoredCell], c: &Confusion, bins: usize) -> Result<Metrics, 
         ("log_loss", log_loss(&sample)),
         ("calibration_error", calibration_bins(&sample, bins).and_then(|b| expected_calibration_error(&b))),
         ("prevalence", Some(sample.prevalence())),
+        ("tp", Some(c.count(1, 1))),
+        ("fp", Some(c.count(0, 1))),
+        ("fn", Some(c.count(1, 0))),
+        ("tn", Some(c.count(0, 0))),
     ]))
 }
 
@@ -131,7 +143,7 @@ fn multiclass(cells: &[&ScoredCell], c: &Confusion) -> Result<Metrics, MetricErr
         ("auroc_ovr_macro", table.auroc_ovr(false)),
         ("auroc_ovr_weighted", table.auroc_ovr(true)),
         ("auroc_ovo_macro", table.auroc_ovo()),
-        ("mcc", several.then(|| c.mcc())),
+        ("mcc", c.mcc()),
         ("accuracy", Some(c.accuracy())),
         ("balanced_accuracy", c.balanced_accuracy().filter(|_| several)),
         ("macro_precision", strict.precision),
@@ -153,6 +165,7 @@ mod tests {
 
     fn cell(id: usize, truth: usize, score: f64) -> ScoredCell {
         ScoredCell {
+            dataset: String::new(),
             id: format!("c{id}"),
             group: String::new(),
             fold: (0, id as u32 / 4),

@@ -7,10 +7,15 @@ use celldag_engine::{Input, NodeError};
 use super::metrics::argmax;
 use crate::learn::predictions::{Prediction, Predictions};
 
+/// Default of the parameter `name`.
+pub(super) const NAME: &str = "model";
+
 /// One tested cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredCell {
-    /// Name of the cell.
+    /// Name of its dataset; may be empty.
+    pub dataset: String,
+    /// Name of the cell, unique in its dataset.
     pub id: String,
     /// Its group in the split; may be empty.
     pub group: String,
@@ -56,11 +61,11 @@ pub(super) struct Gathered {
 }
 
 /// Reads gathered predictions. Files whose labels differ in `fold` or `repeat` only are parts of one model; what else
-/// the label says (`model=scgpt`) names the model.
+/// the label says (`model=scgpt`, the name of a node) names the model.
 pub(super) fn read(inputs: &[Input], name: &str, threshold: f64) -> Result<Gathered, NodeError> {
     let mut parts: BTreeMap<String, Vec<Predictions>> = BTreeMap::new();
-    for input in inputs {
-        parts.entry(model_name(&input.label, name)).or_default().push(Predictions::read(&input.path)?);
+    for (model, input) in names(inputs, name).into_iter().zip(inputs) {
+        parts.entry(model).or_default().push(Predictions::read(&input.path)?);
     }
     let classes = common_classes(parts.values().flatten())?;
     let mut gathered = Gathered { classes, models: Vec::new(), disagreeing: 0 };
@@ -81,7 +86,7 @@ pub(super) fn read(inputs: &[Input], name: &str, threshold: f64) -> Result<Gathe
             gathered.disagreeing += usize::from(differs);
             cells.push(cell);
         }
-        cells.sort_by(|a: &ScoredCell, b| (a.fold, &a.id).cmp(&(b.fold, &b.id)));
+        cells.sort_by(|a: &ScoredCell, b| (a.fold, &a.dataset, &a.id).cmp(&(b.fold, &b.dataset, &b.id)));
         gathered.models.push(ScoredModel { name, cells });
     }
     Ok(gathered)
@@ -105,6 +110,7 @@ fn scored(row: &Prediction, classes: &[String], threshold: f64) -> Result<(Score
     let predicted = if binary { usize::from(row.score >= threshold) } else { argmax(&scores) };
     let said = index(&row.prediction)?;
     let cell = ScoredCell {
+        dataset: row.dataset.clone(),
         id: row.cell_id.clone(),
         group: row.group.clone(),
         fold: (row.repeat, row.fold),
@@ -116,18 +122,47 @@ fn scored(row: &Prediction, classes: &[String], threshold: f64) -> Result<(Score
     Ok((cell, said != predicted))
 }
 
-/// The label of a gathered artifact without its fold: `fold=3,model=scgpt` → `scgpt`.
-pub(super) fn model_name(label: &str, fallback: &str) -> String {
-    let rest: Vec<&str> = label
+/// Name of the model of each input: what its label says beside the fold, or else `name`, which also names a model that is
+/// the only one.
+pub(super) fn names(inputs: &[Input], name: &str) -> Vec<String> {
+    let mut names: Vec<String> = inputs.iter().map(|input| model_name(&input.label, name)).collect();
+    if name != NAME && names.iter().all(|other| *other == names[0]) {
+        names.fill(name.to_owned());
+    }
+    names
+}
+
+/// The label of a gathered artifact without its fold: `fold=3,model=scgpt` → `scgpt`, `lora[fold=3]` → `lora`.
+fn model_name(label: &str, fallback: &str) -> String {
+    let (node, axes) = match label.strip_suffix(']').and_then(|label| label.split_once('[')) {
+        Some((node, axes)) => (Some(node), axes),
+        None => (None, label),
+    };
+    let rest = axes
         .split(',')
         .filter(|part| !part.is_empty())
-        .filter(|part| !part.split_once('=').is_some_and(|(axis, _)| axis == "fold" || axis == "repeat"))
-        .collect();
-    match rest.as_slice() {
+        .filter(|part| !part.split_once('=').is_some_and(|(axis, _)| axis == "fold" || axis == "repeat"));
+    match node.into_iter().chain(rest).collect::<Vec<_>>().as_slice() {
         [] => fallback.to_owned(),
         [one] => one.strip_prefix("model=").unwrap_or(one).to_owned(),
         more => more.join(", "),
     }
+}
+
+/// No model may be called like a baseline, or tables would hold two rows of one name.
+///
+/// # Errors
+/// A parameter error that names it.
+pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NodeError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(NodeError::parameter(format!("two rows of the tables would be called `{name}`")).help(
+                "models are named by their node, their axis or `name`, and baselines have names of their own: rename the model",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The classes of all files; they must agree, except that a file without negative cells cannot name that class.
@@ -162,6 +197,21 @@ fn common_classes<'a>(files: impl Iterator<Item = &'a Predictions>) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_nodes_axes_and_the_parameter() {
+        let input =
+            |label: &str| Input { label: label.to_owned(), path: "p.csv".into(), digest: String::new() };
+        let of =
+            |labels: &[&str], name: &str| names(&labels.iter().map(|l| input(l)).collect::<Vec<_>>(), name);
+        assert_eq!(of(&["frozen", "lora[fold=0]", "lora[fold=1]"], "x"), ["frozen", "lora", "lora"]);
+        assert_eq!(of(&["head[fold=0,model=scgpt]"], "model"), ["head, model=scgpt"]);
+        assert_eq!(of(&["lora"], "model"), ["lora"]);
+        assert_eq!(of(&["lora"], "LoRA"), ["LoRA"], "the only model can be named");
+        assert!(distinct(["a", "b"].into_iter()).is_ok());
+        let twice = distinct(["majority class", "majority class"].into_iter()).expect_err("one name twice");
+        assert!(twice.message.contains("`majority class`"));
+    }
 
     #[test]
     fn labels_name_models_without_their_folds() {

@@ -3,11 +3,12 @@
 use celldag_engine::document::Table;
 use serde_json::{Map, Value, json};
 
-use super::bootstrap::{Draws, Interval, Settings, Unit, draws};
+use super::bootstrap::{Draws, Interval, Settings, Unit, drawn_metrics, draws};
 use super::compare::Comparison;
-use super::measure::{Measured, deciding};
+use super::measure::Measured;
 use super::metrics::MetricError;
 use super::models::ScoredModel;
+use super::scopes::value;
 
 /// Draws of both kinds for the same models; a sentence where a kind is impossible.
 pub(super) struct Uncertainty {
@@ -56,35 +57,48 @@ impl Uncertainty {
         drawn[model].difference(&drawn[other], metric, self.settings.confidence)
     }
 
-    /// The deciding metrics with both intervals.
-    pub(super) fn table(&self, all: &[&Measured], classes: usize) -> Table {
-        let mut rows = Vec::new();
-        for model in all {
-            for metric in deciding(classes) {
-                rows.push(vec![
-                    json!(model.name),
-                    json!(metric),
-                    json!(model.merged.get(metric).copied().flatten()),
-                    shown(&self.interval(&self.by_cell, &model.name, metric)),
-                    shown(&self.interval(&self.by_group, &model.name, metric)),
-                ]);
-            }
-        }
+    /// The intervals of a metric over all test cells, by cell and by group, as text; empty where there is none.
+    pub(super) fn texts(&self, model: &str, metric: &str) -> [Value; 2] {
+        [&self.by_cell, &self.by_group].map(|drawn| shown(&self.interval(drawn, model, metric)))
+    }
+
+    /// What the intervals are, in a sentence or two.
+    pub(super) fn about(&self) -> String {
         let mut note = format!(
-            "Percentile bootstrap, {} draws, seed {}. By cell: cells drawn anew, as if they were independent. By group: whole \
-             groups (samples, patients, studies) drawn anew; cells of one group are alike, so this is the interval that speaks \
-             about new groups.",
-            self.settings.draws, self.settings.seed
+            "Intervals ({:.0} %) are of the figures over all test cells: percentile bootstrap, {} draws, seed {}. By cell: cells \
+             drawn anew, as if they were independent. By group: whole groups (samples, patients, studies) drawn anew; cells of \
+             one group are alike, so this is the interval that speaks about new groups.",
+            100.0 * self.settings.confidence,
+            self.settings.draws,
+            self.settings.seed
         );
         if let Err(why) = &self.by_group {
             note.push_str(&format!(" None by group: {why}."));
+        }
+        note
+    }
+
+    /// Every metric that was drawn, with both intervals.
+    pub(super) fn table(&self, all: &[&Measured], classes: usize) -> Table {
+        let mut rows = Vec::new();
+        for model in all {
+            for metric in drawn_metrics(classes) {
+                let [by_cell, by_group] = self.texts(&model.name, metric);
+                rows.push(vec![
+                    json!(model.name),
+                    json!(metric),
+                    json!(value(&model.merged, metric)),
+                    by_cell,
+                    by_group,
+                ]);
+            }
         }
         let share = 100.0 * self.settings.confidence;
         Table {
             title: format!("{share:.0} % intervals of the figures over all test cells"),
             columns: ["model", "metric", "value", "by cell", "by group"].map(str::to_owned).to_vec(),
             rows,
-            note,
+            note: self.about(),
         }
     }
 
@@ -185,6 +199,6 @@ pub(super) fn compared(comparisons: &[Comparison], model: &str) -> Value {
 }
 
 /// As text, because small ones would print as 0.000.
-fn p_value(p: f64) -> String {
+pub(super) fn p_value(p: f64) -> String {
     if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }

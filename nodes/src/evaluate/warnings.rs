@@ -3,6 +3,7 @@
 use super::fair::fair;
 use super::measure::{Measured, deciding};
 use super::reference::LOGISTIC;
+use crate::learn::split::fold_name;
 
 /// Difference of merged AUROC and mean over folds above which folds rank on different scales.
 const SCALE: f64 = 0.05;
@@ -26,9 +27,7 @@ fn undefined(model: &Measured) -> Vec<String> {
             .folds
             .iter()
             .filter(|(_, m)| m.get(metric).is_some_and(Option::is_none))
-            .map(
-                |((repeat, fold), _)| if *repeat > 0 { format!("{repeat}/{fold}") } else { fold.to_string() },
-            )
+            .map(|((repeat, fold), _)| fold_name(*repeat, *fold))
             .collect();
         if folds.is_empty() {
             continue;

@@ -1,12 +1,11 @@
-//! What the kinds that train fold by fold share: the folds asked for, the loss, the optimiser, seeds, and the scores of test
+//! What the kinds that train fold by fold share: the folds asked for, the loss, seeds, and the scores of test
 //! cells.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use celldag_engine::{NodeError, Step};
-use celldag_models::training::{LossKind, Objective, Optimizer};
-use celldag_shaders::ops::{Adam, Sgd};
+use celldag_models::training::{LossKind, Objective};
 use serde_json::Value;
 
 use super::failure;
@@ -15,10 +14,10 @@ use super::split::{Role, SplitRow, SplitTable};
 use crate::evaluate::metrics::argmax;
 
 /// Repeat and fold with their cells.
-pub(super) type Fold<'a> = ((u32, u32), Vec<&'a SplitRow>);
+pub(crate) type Fold<'a> = ((u32, u32), Vec<&'a SplitRow>);
 
 /// All folds of a split, or those of one number.
-pub(super) fn wanted_folds(split: &SplitTable, fold: Option<u32>) -> Result<Vec<Fold<'_>>, NodeError> {
+pub(crate) fn wanted_folds(split: &SplitTable, fold: Option<u32>) -> Result<Vec<Fold<'_>>, NodeError> {
     let folds = split.folds();
     let known: BTreeSet<u32> = folds.keys().map(|(_, fold)| *fold).collect();
     let wanted: Vec<_> =
@@ -32,7 +31,7 @@ pub(super) fn wanted_folds(split: &SplitTable, fold: Option<u32>) -> Result<Vec<
 }
 
 /// `fold 3`, or `repeat 1, fold 3`.
-pub(super) fn fold_name(repeat: u32, fold: u32) -> String {
+pub(crate) fn fold_name(repeat: u32, fold: u32) -> String {
     if repeat > 0 { format!("repeat {repeat}, fold {fold}") } else { format!("fold {fold}") }
 }
 
@@ -53,16 +52,6 @@ pub(super) fn loss_word(kind: LossKind) -> &'static str {
         LossKind::Bce => "bce",
         LossKind::CrossEntropy => "cross-entropy",
         LossKind::TwoLogit => "scdrugmap-two-logit",
-    }
-}
-
-/// The optimiser that the parameter `optimizer` names.
-pub(super) fn optimizer(word: &str, lr: f64, weight_decay: f64, momentum: f64) -> Optimizer {
-    let adam = Adam { lr, weight_decay, ..Adam::default() };
-    match word {
-        "adam" => Optimizer::Adam(adam),
-        "sgd" => Optimizer::Sgd(Sgd { lr, momentum, weight_decay }),
-        _ => Optimizer::AdamW(adam),
     }
 }
 

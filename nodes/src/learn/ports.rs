@@ -1,6 +1,6 @@
 //! Files that all kinds of trained heads have in common.
 
-use celldag_engine::{InPort, Multiplicity, OutPort};
+use celldag_engine::{ArtifactType, InPort, Multiplicity, OutPort};
 
 use crate::artifacts::{EMBEDDING, HEAD, HISTORY, PREDICTIONS, SPLIT};
 
@@ -14,18 +14,18 @@ pub(super) fn inputs_of_frozen() -> Vec<InPort> {
             about: "one vector a cell in obsm",
         },
         split(),
-        InPort {
-            name: "external",
-            ty: EMBEDDING,
-            many: Multiplicity::Optional,
-            about: "vectors of the external cells of a split of `kind: external`",
-        },
+        external(EMBEDDING, "vectors of the external cells of a split of `kind: external`"),
     ]
 }
 
 /// The split that says which cells train.
 pub(super) fn split() -> InPort {
     InPort { name: "split", ty: SPLIT, many: Multiplicity::One, about: "output of `split`" }
+}
+
+/// The cells of another study, where a split has them.
+pub(super) fn external(ty: ArtifactType, about: &'static str) -> InPort {
+    InPort { name: "external", ty, many: Multiplicity::Optional, about }
 }
 
 /// What every training of heads writes; `of_history` says what its learning curves are over.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use celldag_data::{CellsFile, Csr, Dtype, GeneIds, H5adWriter, MatrixRef, Table};
-use celldag_engine::{NodeError, Step};
+use celldag_engine::{Input, NodeError, Step};
 
 pub(crate) use crate::failure::data;
 use crate::prep::{Rows, Visit};
@@ -13,7 +13,12 @@ const CHUNK: usize = 1024;
 
 /// Opens the cells on port `cells` and passes the reader's warnings on.
 pub(crate) fn open(step: &Step<'_>) -> Result<CellsFile, NodeError> {
-    let file = CellsFile::open(&step.input("cells")?.path).map_err(data)?;
+    open_input(step, step.input("cells")?)
+}
+
+/// The same for the cells on any port.
+pub(crate) fn open_input(step: &Step<'_>, input: &Input) -> Result<CellsFile, NodeError> {
+    let file = CellsFile::open(&input.path).map_err(data)?;
     for warning in file.warnings() {
         step.warn(warning.clone());
     }

@@ -30,6 +30,27 @@ pub(super) struct Answer {
     pub(super) system_fingerprint: Option<String>,
 }
 
+impl Heard {
+    /// The same with every text of the server changed.
+    pub(super) fn map_texts(self, clean: impl Fn(&str) -> String) -> Self {
+        let clean_one = |text: Option<String>| text.map(|text| clean(&text));
+        match self {
+            Self::Answer(answer) => Self::Answer(Answer {
+                content: clean_one(answer.content),
+                refusal: clean_one(answer.refusal),
+                finish_reason: clean_one(answer.finish_reason),
+                usage: answer.usage,
+                model: clean_one(answer.model),
+                system_fingerprint: clean_one(answer.system_fingerprint),
+            }),
+            Self::Complaint(said) => Self::Complaint(clean(&said)),
+            Self::Again { why, wait } => Self::Again { why: clean(&why), wait },
+            Self::Stop { why, help } => Self::Stop { why: clean(&why), help },
+            other @ (Self::TooLong | Self::Filtered) => other,
+        }
+    }
+}
+
 /// What a response means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
@@ -59,25 +80,32 @@ pub(super) enum Heard {
 
 /// Reads a response.
 pub(super) fn hear(received: &Received) -> Heard {
-    let body: Option<Value> = serde_json::from_str(&received.body).ok();
+    let body = received.json.as_ref();
     let again = |why: String| Heard::Again { why, wait: received.retry_after };
-    if received.status == 200 {
-        return match body.as_ref().map(answer) {
+    let error = body.and_then(error);
+    if received.status == 200 && error.is_none() {
+        return match body.map(answer) {
             Some(Some(answer)) => Heard::Answer(answer),
             Some(None) => again("the response has no `choices[0].message`".to_owned()),
             None => again("the response is not JSON".to_owned()),
         };
     }
-    let said = said(body.as_ref(), &received.body);
-    let code = ["code", "type"].map(|name| text(body.as_ref().and_then(|b| b["error"].get(name))));
+    let said = said(body, error, &received.body);
+    let code = ["code", "type"].map(|name| text(error.and_then(|error| error.get(name))));
     let is = |word: &str| code.iter().flatten().any(|c| c == word);
+    // Gateways answer 200 and put what the server behind them said into the body.
+    let status = match (received.status, error) {
+        (200, Some(error)) => inner_status(error),
+        (status, _) => status,
+    };
     let why = format!(
-        "HTTP {}{}",
+        "HTTP {}{}{}",
         received.status,
+        if received.status == 200 { " with an error" } else { "" },
         if said.is_empty() { String::new() } else { format!(": {said}") }
     );
     let stop = |help: &'static str| Heard::Stop { why: why.clone(), help };
-    match received.status {
+    match status {
         400 | 413 | 422 if is("context_length_exceeded") || too_long(&said) => Heard::TooLong,
         400 if is("content_filter") => Heard::Filtered,
         400 | 422 => Heard::Complaint(said),
@@ -99,6 +127,19 @@ pub(super) fn hear(received: &Received) -> Heard {
         ),
         _ => stop("the server does not take such requests"),
     }
+}
+
+/// The error that a body holds, for the whole response or for its first choice.
+fn error(body: &Value) -> Option<&Value> {
+    let none = |error: &Value| error.is_null() || *error == false || *error == "";
+    [body, &body["choices"][0]].into_iter().map(|place| &place["error"]).find(|error| !none(error))
+}
+
+/// The status that an error in a body stands for; one that names none may pass.
+fn inner_status(error: &Value) -> u16 {
+    let code = &error["code"];
+    let number = code.as_u64().or_else(|| code.as_str()?.parse().ok());
+    number.and_then(|n| u16::try_from(n).ok()).filter(|n| (400..600).contains(n)).unwrap_or(500)
 }
 
 /// The first choice of a chat completion.
@@ -137,9 +178,8 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 /// The server's own words, in one line that is not too long.
-fn said(body: Option<&Value>, raw: &str) -> String {
+fn said(body: Option<&Value>, error: Option<&Value>, raw: &str) -> String {
     const LONGEST: usize = 300;
-    let error = body.and_then(|body| body.get("error"));
     let message = error.and_then(|e| e["message"].as_str().or(e.as_str()));
     let message = message.or_else(|| body.and_then(|b| b["message"].as_str().or(b["detail"].as_str())));
     let param = error.and_then(|e| e["param"].as_str()).map(|p| format!(" (param={p})")).unwrap_or_default();
@@ -168,7 +208,12 @@ mod tests {
     use super::*;
 
     fn heard(status: u16, body: &str) -> Heard {
-        hear(&Received { status, retry_after: Some(Duration::from_secs(7)), body: body.to_owned() })
+        hear(&Received {
+            status,
+            retry_after: Some(Duration::from_secs(7)),
+            body: body.to_owned(),
+            json: serde_json::from_str(body).ok(),
+        })
     }
 
     #[test]
@@ -208,6 +253,24 @@ mod tests {
         );
         assert!(matches!(heard(429, r#"{"error":{"code":"insufficient_quota"}}"#), Heard::Stop { .. }));
         assert!(matches!(heard(529, ""), Heard::Again { .. }));
+        let inner = |body: &str| heard(200, body);
+        let busy = inner(r#"{"error":{"message":"upstream busy"}}"#);
+        assert!(
+            matches!(&busy, Heard::Again { why, .. } if why == "HTTP 200 with an error: upstream busy"),
+            "{busy:?}"
+        );
+        assert!(matches!(
+            inner(r#"{"error":{"code":402,"message":"no credit"},"choices":[]}"#),
+            Heard::Stop { .. }
+        ));
+        assert!(matches!(inner(r#"{"error":{"code":"404"}}"#), Heard::Stop { .. }));
+        assert!(
+            matches!(inner(r#"{"error":"oops"}"#), Heard::Again { why, .. } if why.ends_with("error: oops"))
+        );
+        let choice = r#"{"choices":[{"error":{"code":502},"message":{"content":"half an ans"}}]}"#;
+        assert!(matches!(inner(choice), Heard::Again { .. }), "half an answer is none");
+        let none = r#"{"error":null,"choices":[{"message":{"content":"{res:1}"}}]}"#;
+        assert!(matches!(inner(none), Heard::Answer(_)));
         assert!(matches!(heard(404, ""), Heard::Stop { .. }));
         assert!(matches!(heard(307, ""), Heard::Stop { .. }));
         let long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens.","code":"context_length_exceeded"}}"#;

@@ -1,15 +1,16 @@
 //! From a request to an answer, whatever happens on the way: kept answers, pace, budget, retries with back-off, and
 //! optional fields that a server does not take.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use celldag_engine::{NodeError, Step};
+use celldag_engine::{FailureCause, NodeError, Step};
 
 use super::answer::{Answer, Heard, hear};
 use super::endpoint::Endpoint;
-use super::kept::Kept;
+use super::kept::{Kept, Paid};
 use super::limits::{Budget, Pace, sleep};
 use super::request::{Dialect, Request};
 
@@ -25,6 +26,8 @@ pub(super) enum Outcome {
     TooLong,
     /// A filter of the server stopped the question.
     Filtered,
+    /// The server does not allow so many tokens for the answer as a request with more room asks for.
+    NoRoom,
 }
 
 /// Asks one server. Shared by all threads of a node.
@@ -34,7 +37,7 @@ pub(super) struct Client<'a> {
     pub(super) address: &'a str,
     /// Absent where nothing may be sent.
     pub(super) endpoint: Option<Endpoint>,
-    pub(super) kept: Option<Kept>,
+    pub(super) kept: Kept<'a>,
     pub(super) pace: Pace,
     pub(super) budget: Budget,
     /// Tries of one request after the first.
@@ -43,6 +46,8 @@ pub(super) struct Client<'a> {
     pub(super) backoff: Duration,
     /// What the server takes, as far as it is known.
     pub(super) dialect: Mutex<Dialect>,
+    /// Fields that were left out of requests that were answered, in this run or before.
+    pub(super) left_out: Mutex<BTreeSet<String>>,
     /// Raised by the first failure, so that nobody pays for more.
     pub(super) stopped: AtomicBool,
     pub(super) retried: AtomicU64,
@@ -50,16 +55,15 @@ pub(super) struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// The outcome of a request, from the folder of kept answers or from the server.
+    /// The outcome of a request, from the kept answers or from the server.
     ///
     /// # Errors
     /// When the server cannot be asked, or does not answer after all tries; when a limit is reached; when the user stops.
     pub(super) fn ask(&self, request: &Request<'_>, digest: &str) -> Result<Outcome, NodeError> {
-        if let Some(kept) = &self.kept
-            && let Some(answer) = kept.get(digest)?
-        {
+        if let Some(paid) = self.kept.get(digest)? {
             self.reused.fetch_add(1, Ordering::Relaxed);
-            return Ok(Outcome::Answer(answer));
+            self.note_left_out(&paid.left_out);
+            return Ok(Outcome::Answer(paid.answer));
         }
         let Some(endpoint) = &self.endpoint else {
             return Err(NodeError::failed(format!(
@@ -68,11 +72,7 @@ impl Client<'_> {
             ))
             .help("run without `--offline`, or give `keep_answers` the folder of an earlier run"));
         };
-        let outcome = self.send(endpoint, request, digest)?;
-        if let (Outcome::Answer(answer), Some(kept)) = (&outcome, &self.kept) {
-            kept.put(digest, answer)?;
-        }
-        Ok(outcome)
+        self.send(endpoint, request, digest)
     }
 
     fn send(&self, endpoint: &Endpoint, request: &Request<'_>, digest: &str) -> Result<Outcome, NodeError> {
@@ -80,31 +80,43 @@ impl Client<'_> {
         loop {
             self.check_stopped()?;
             self.pace.wait(self.step)?;
-            self.budget.take()?;
+            self.budget.take().map_err(|why| self.used_up(&why))?;
             let dialect = self.dialect();
             let heard = match endpoint.post(&request.body(dialect)) {
-                Ok(received) => hear(&received),
+                // An answer is put together from parts: the key must not be in the whole either.
+                Ok(received) => hear(&received).map_texts(|text| endpoint.clean(text)),
                 Err(why) => Heard::Again { why, wait: None },
             };
             let (why, wait) = match heard {
                 Heard::Answer(answer) => {
-                    self.budget.bill(answer.usage);
-                    return Ok(Outcome::Answer(answer));
+                    self.budget.bill(answer.usage.unwrap_or_else(|| request.estimate(&answer)));
+                    let left_out = dialect.left_out(request.format).into_iter().map(str::to_owned).collect();
+                    let paid = Paid { answer, left_out };
+                    self.kept.put(digest, &paid)?;
+                    self.note_left_out(&paid.left_out);
+                    return Ok(Outcome::Answer(paid.answer));
                 }
+                Heard::TooLong if request.grown => return Ok(Outcome::NoRoom),
                 Heard::TooLong => return Ok(Outcome::TooLong),
                 Heard::Filtered => return Ok(Outcome::Filtered),
                 Heard::Stop { why, help } => return Err(self.failure(&why).help(help)),
+                // The same question was answered with less room: nothing else can be wrong with it.
+                Heard::Complaint(said) if request.grown && dialect.is_of_size(&said) => {
+                    return Ok(Outcome::NoRoom);
+                }
                 Heard::Complaint(said) => {
-                    self.leave_out(dialect, &said, request)?;
+                    if !self.leave_out(dialect, &said, request)? {
+                        return Ok(Outcome::NoRoom);
+                    }
                     continue;
                 }
                 Heard::Again { why, wait } => (why, wait),
             };
             failed += 1;
             if failed > self.retries {
-                return Err(self.failure(&format!("{why} (tried {failed} times)")).help(
-                    "try again later, or raise `retries`; answers that came are kept if `keep_answers` names a folder",
-                ));
+                let why = format!("{why} (tried {failed} times)");
+                let help = format!("try again later, or raise `retries`; {}", self.kept.after_failure());
+                return Err(self.failure(&why).help(help));
             }
             self.retried.fetch_add(1, Ordering::Relaxed);
             tracing::info!("{}: {why}; another try follows", self.address);
@@ -112,9 +124,7 @@ impl Client<'_> {
                 Some(wait) if wait > LONGEST_WAIT => {
                     return Err(self
                         .failure(&format!("{why}; it asks to wait for {} s", wait.as_secs()))
-                        .help(
-                            "try again later; answers that came are kept if `keep_answers` names a folder",
-                        ));
+                        .help(format!("try again later; {}", self.kept.after_failure())));
                 }
                 // The server speaks for all requests, not for this one alone.
                 // One that asks for no pause gets ours all the same.
@@ -124,22 +134,32 @@ impl Client<'_> {
         }
     }
 
-    /// Remembers that the server does not take a field.
-    fn leave_out(&self, sent: Dialect, said: &str, request: &Request<'_>) -> Result<(), NodeError> {
+    /// Remembers that the server does not take a field. Returns whether there is one to leave out; a request with more
+    /// room than one that was answered may have none.
+    fn leave_out(&self, sent: Dialect, said: &str, request: &Request<'_>) -> Result<bool, NodeError> {
         let mut known = self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have learned it meanwhile.
         if *known != sent {
-            return Ok(());
+            return Ok(true);
         }
-        *known = sent.without(said, request.format).ok_or_else(|| {
-            self.failure(&format!("it refuses the request: {said}"))
-                .help("check `model`, `max_tokens` and the other parameters against the server's manual")
-        })?;
-        Ok(())
+        match sent.without(said, request.format) {
+            Some(less) => *known = less,
+            None if request.grown => return Ok(false),
+            None => {
+                return Err(self.failure(&format!("it refuses the request: {said}")).help(
+                    "check `model`, `max_tokens` and the other parameters against the server's manual",
+                ));
+            }
+        }
+        Ok(true)
+    }
+
+    fn note_left_out(&self, fields: &[String]) {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).extend(fields.iter().cloned());
     }
 
     /// What the server takes, as far as it is known.
-    pub(super) fn dialect(&self) -> Dialect {
+    fn dialect(&self) -> Dialect {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,12 +171,14 @@ impl Client<'_> {
     fn check_stopped(&self) -> Result<(), NodeError> {
         self.step.check_cancelled()?;
         if self.stopped.load(Ordering::Relaxed) {
-            return Err(NodeError::new(
-                celldag_engine::FailureCause::Cancelled,
-                "stopped after another request failed",
-            ));
+            return Err(NodeError::new(FailureCause::Cancelled, "stopped after another request failed"));
         }
         Ok(())
+    }
+
+    fn used_up(&self, limit: &str) -> NodeError {
+        NodeError::failed(format!("the budget is used up: {limit}"))
+            .help(format!("raise it and run again; {}", self.kept.after_failure()))
     }
 
     fn failure(&self, why: &str) -> NodeError {

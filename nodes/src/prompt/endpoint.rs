@@ -3,9 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use celldag_engine::NodeError;
+use serde_json::Value;
 
 /// Most bytes of a response; an answer has a few kilobytes.
 const MOST: u64 = 16 << 20;
+
+/// Fewest characters of a key. A shorter one may stand in any text by chance: it could not be told from other words of a
+/// response, and so not be kept out of results and messages.
+const SHORTEST_KEY: usize = 8;
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub(super) struct Received {
     /// How long the server asks to wait.
     pub(super) retry_after: Option<Duration>,
     pub(super) body: String,
+    /// The body as JSON, if it is.
+    pub(super) json: Option<Value>,
 }
 
 /// An endpoint with its key. The key leaves this struct only in the header of a request.
@@ -76,13 +83,30 @@ impl Endpoint {
             .limit(MOST)
             .read_to_vec()
             .map_err(|e| format!("the response broke off: {}", self.clean(&e.to_string())))?;
-        Ok(Received { status, retry_after, body: self.clean(&String::from_utf8_lossy(&bytes)) })
+        // JSON can write a character in several ways: the key is looked for in what the text means, too.
+        let mut json = serde_json::from_slice(&bytes).ok();
+        if let Some(json) = &mut json {
+            self.clean_json(json);
+        }
+        let body =
+            json.as_ref().map_or_else(|| self.clean(&String::from_utf8_lossy(&bytes)), Value::to_string);
+        Ok(Received { status, retry_after, body, json })
     }
 
-    fn clean(&self, text: &str) -> String {
+    /// A text without the key.
+    pub(super) fn clean(&self, text: &str) -> String {
         match &self.key {
             Some(key) => text.replace(key.as_str(), "[key]"),
             None => text.to_owned(),
+        }
+    }
+
+    fn clean_json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.clean(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.clean_json(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.clean_json(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 }
@@ -103,6 +127,13 @@ fn read_key(name: &str) -> Result<String, NodeError> {
         .help(format!(
             "set {name} to the key before the run; leave `api_key_env` out for a server without keys"
         )));
+    }
+    if key.len() < SHORTEST_KEY {
+        return Err(NodeError::parameter(format!(
+            "the key in the environment variable `{name}` has fewer than {SHORTEST_KEY} characters: if the server quoted it, \
+             it could not be found and kept out of the results"
+        ))
+        .help("leave `api_key_env` out for a server that takes any key; give a server of your own a longer one"));
     }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(NodeError::parameter(format!(

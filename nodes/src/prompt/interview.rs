@@ -15,6 +15,9 @@ use super::request::{Format, Message, Request};
 use super::study::Part;
 use super::template::{Shot, Template, Wording};
 
+/// Outcome of a request for more tokens than the server allows.
+pub(super) const NO_ROOM: &str = "no_room";
+
 /// How often a cut answer is asked for again with twice the tokens.
 const GROWTHS: u32 = 3;
 
@@ -93,6 +96,8 @@ enum Worth {
     /// The text and what is wrong with it.
     Unreadable(String, String),
     Truncated,
+    /// It was cut, and the server does not allow a longer one.
+    NoRoom,
     Never(Missing),
 }
 
@@ -185,7 +190,7 @@ impl Interview<'_> {
         let mut messages = vec![self.question(shots, cells)];
         let (mut repairs, mut growths, mut max_tokens) = (self.repairs, GROWTHS, self.max_tokens);
         if self.wording.template == Template::Scdrugmap {
-            (repairs, growths) = (0, 0);
+            growths = 0;
         }
         loop {
             let request = Request {
@@ -197,6 +202,7 @@ impl Interview<'_> {
                 format: self.format,
                 cells: cells.len(),
                 classes: self.wording.classes.len(),
+                grown: max_tokens > self.max_tokens,
             };
             let digest = request.digest(client.address);
             let outcome = client.ask(&request, &digest)?;
@@ -209,6 +215,7 @@ impl Interview<'_> {
                     Worth::Read(_) => "read".to_owned(),
                     Worth::Unreadable(_, problem) => format!("unreadable: {problem}"),
                     Worth::Truncated => Missing::Truncated.word().to_owned(),
+                    Worth::NoRoom => NO_ROOM.to_owned(),
                     Worth::Never(why) => why.word().to_owned(),
                 },
                 answer: if let Outcome::Answer(answer) = outcome { Some(answer) } else { None },
@@ -226,7 +233,7 @@ impl Interview<'_> {
                         .push(Message { role: "user", content: self.wording.repair(&problem, cells.len()) });
                 }
                 Worth::Unreadable(..) => return Ok(Err(Missing::Unreadable)),
-                Worth::Truncated => return Ok(Err(Missing::Truncated)),
+                Worth::Truncated | Worth::NoRoom => return Ok(Err(Missing::Truncated)),
                 Worth::Never(why) => return Ok(Err(why)),
             }
         }
@@ -237,6 +244,7 @@ impl Interview<'_> {
             Outcome::Answer(answer) => answer,
             Outcome::TooLong => return Worth::Never(Missing::TooLong),
             Outcome::Filtered => return Worth::Never(Missing::Filtered),
+            Outcome::NoRoom => return Worth::NoRoom,
         };
         let as_published = self.wording.template == Template::Scdrugmap;
         let ended = answer.finish_reason.as_deref();

@@ -55,7 +55,7 @@ impl Kind for PromptClassify {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "prompt-classify",
-            epoch: 1,
+            epoch: 2,
             about: "asks a language model behind an OpenAI-compatible endpoint for the class of each cell; names of genes \
                     leave this machine",
             inputs: vec![
@@ -64,6 +64,12 @@ impl Kind for PromptClassify {
                     ty: CELLS,
                     many: Multiplicity::One,
                     about: "expression values; only their order within a cell matters",
+                },
+                InPort {
+                    name: "external",
+                    ty: CELLS,
+                    many: Multiplicity::Optional,
+                    about: "cells of the other study, for a split of `kind: external`",
                 },
                 InPort {
                     name: "split",
@@ -130,12 +136,24 @@ impl Kind for PromptClassify {
         if !(2..=10).contains(&classes.len()) || distinct.len() < classes.len() || distinct.contains(&"") {
             say("classes", "must be 2 to 10 different names");
         }
-        if text("template") == "scdrugmap" {
+        if is_published(params) {
             if classes.len() > 2 {
                 say("classes", "template scdrugmap knows two classes");
             }
             if params.get("shots").and_then(Value::as_u64).is_some_and(|shots| shots > 0) {
                 say("shots", "template scdrugmap shows no examples: the published code sends none");
+            }
+            if is_given(params, "answer_format") && text("answer_format") != "text" {
+                say(
+                    "answer_format",
+                    "template scdrugmap asks for text, as the published code does: leave it out",
+                );
+            }
+            if is_given(params, "repairs") && params.get("repairs").and_then(Value::as_u64) != Some(0) {
+                say(
+                    "repairs",
+                    "template scdrugmap never asks again, as the published code does: leave it out",
+                );
             }
         }
         let price = |name: &str| params.get(name).and_then(Value::as_f64).unwrap_or_default();
@@ -148,9 +166,31 @@ impl Kind for PromptClassify {
         wrong
     }
 
+    /// The published code asks for text and never asks back; the other template says more.
+    fn resolve(&self, params: &mut Params) {
+        let published = is_published(params);
+        let defaults = [
+            ("answer_format", json!(if published { "text" } else { "json-schema" })),
+            ("repairs", json!(u8::from(!published))),
+        ];
+        for (name, default) in defaults {
+            if !is_given(params, name) {
+                params.0.insert(name.to_owned(), default);
+            }
+        }
+    }
+
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
         super::run::run(step, &step.read_params()?)
     }
+}
+
+fn is_published(params: &Params) -> bool {
+    params.get("template").and_then(Value::as_str) == Some("scdrugmap")
+}
+
+fn is_given(params: &Params, name: &str) -> bool {
+    params.get(name).is_some_and(|value| !value.is_null())
 }
 
 fn params() -> Vec<Param> {
@@ -188,19 +228,22 @@ fn params() -> Vec<Param> {
         Param::int("fold", "ask about the test cells of this fold only; default: all").range(0, 100_000).optional(),
         Param::float("temperature", 0.0, 10.0, "randomness of the answer").default(0.0),
         Param::int("seed", "seed of the answer, of the batches and of the examples").default(0),
-        Param::int("max_tokens", "most tokens of an answer; a cut answer is asked for again with twice as many, three times")
+        Param::int("max_tokens", "most tokens of an answer; a cut answer is asked for again with twice as many, three times (not by \
+             template scdrugmap)")
             .range(1, 1 << 30)
             .unit("tokens")
             .default(512),
         Param::choice(
             "answer_format",
             &["json-schema", "json-object", "text"],
-            "what the server is asked to hold the answer to; one that refuses is asked for less",
+            "what the server is asked to hold the answer to; one that refuses is asked for less; default: json-schema, with \
+             template scdrugmap text",
         )
-        .default("json-schema"),
-        Param::int("repairs", "how often the model is told that its answer cannot be read, before the cells are divided")
+        .optional(),
+        Param::int("repairs", "how often the model is told that its answer cannot be read, before the cells are divided; \
+             default: 1, with template scdrugmap 0")
             .range(0, 100)
-            .default(1),
+            .optional(),
         Param::text("dataset", "name written into the predictions").default(""),
         Param::bool("dry_run", "send nothing: count requests, estimate tokens, write the questions").default(false),
         Param::text("api_key_env", "name of the environment variable that holds the key; default: no key").optional().perf(),
@@ -219,7 +262,8 @@ fn params() -> Vec<Param> {
         Param::float("price_completion", 0.0, 1e9, "price of a million tokens of answers").default(0.0).perf(),
         Param::text(
             "keep_answers",
-            "folder, seen from the current one, where each answer is kept and looked for, so that a run that stopped goes on",
+            "folder, seen from the current one, where each answer is kept and looked for, so that other parameters and other \
+             stores find it too; without it, a run that stopped goes on all the same",
         )
         .optional()
         .perf(),

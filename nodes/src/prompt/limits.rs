@@ -72,7 +72,7 @@ impl Prices {
 pub(super) struct Spent {
     /// Requests sent, failed ones too.
     pub(super) requests: u64,
-    /// Tokens of those that were answered.
+    /// Tokens of those that were answered, estimated where the server does not say.
     pub(super) usage: Usage,
 }
 
@@ -89,8 +89,8 @@ impl Budget {
     /// Counts one more request.
     ///
     /// # Errors
-    /// When the budget is used up.
-    pub(super) fn take(&self) -> Result<(), NodeError> {
+    /// The limit that is reached.
+    pub(super) fn take(&self) -> Result<(), String> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let tokens = spent.usage.prompt_tokens + spent.usage.completion_tokens;
         let cost = self.prices.of(spent.usage);
@@ -104,14 +104,11 @@ impl Budget {
             spent.requests += 1;
             return Ok(());
         };
-        Err(NodeError::failed(format!("the budget is used up: {reached}")).help(
-            "raise it and run again; with `keep_answers: FOLDER`, answers that were paid for are not asked for again",
-        ))
+        Err(reached)
     }
 
     /// Counts the tokens of an answer.
-    pub(super) fn bill(&self, usage: Option<Usage>) {
-        let Some(usage) = usage else { return };
+    pub(super) fn bill(&self, usage: Usage) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         spent.usage.prompt_tokens += usage.prompt_tokens;
         spent.usage.completion_tokens += usage.completion_tokens;
@@ -136,7 +133,7 @@ mod tests {
             prices: Prices { prompt: 1.0, completion: 10.0 },
             spent: Mutex::new(Spent::default()),
         };
-        let usage = Some(Usage { prompt_tokens: 600_000, completion_tokens: 100_000 });
+        let usage = Usage { prompt_tokens: 600_000, completion_tokens: 100_000 };
         for (budget, name) in [
             (budget(Some(1), None, None), "max_requests"),
             (budget(None, Some(700_000), None), "max_total_tokens"),
@@ -145,7 +142,7 @@ mod tests {
             budget.take().expect("the first request");
             budget.bill(usage);
             let refused = budget.take().expect_err(name);
-            assert!(refused.message.contains(name), "{}", refused.message);
+            assert!(refused.contains(name), "{refused}");
             assert_eq!(budget.spent().requests, 1, "a refused request is not counted");
         }
         let free = budget(None, None, None);

@@ -29,8 +29,7 @@ pub enum Unreadable {
 /// [`Unreadable`]; an earlier list is never taken when the last one is wrong.
 pub fn tolerant(text: &str, cells: usize, classes: usize) -> Result<Vec<usize>, Unreadable> {
     let text = without_thoughts(text);
-    let plain: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("```")).collect();
-    let plain = plain.join("\n");
+    let plain = without_fences(text);
     let list = serde_json::from_str(plain.trim())
         .ok()
         .and_then(|value| list_of(&value))
@@ -86,6 +85,23 @@ pub(super) fn without_thoughts(text: &str) -> &str {
     let after = lower.rfind(CLOSE).map_or(0, |at| at + CLOSE.len());
     let end = lower[after..].find("<think>").map_or(text.len(), |at| after + at);
     text[after..end].trim()
+}
+
+/// The text with line breaks for the marks of code fences and for the name of a language behind one. A fence may stand in
+/// one line with what it holds.
+fn without_fences(text: &str) -> String {
+    const FENCE: &str = "```";
+    let mut parts = text.split(FENCE);
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let word = part.len() - part.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).len();
+        // `json {...}`, but not `answers: 1` and not `1, 0`.
+        let language = part.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !part[word..].trim_start().starts_with([':', '=']);
+        plain.push('\n');
+        plain.push_str(if language { &part[word..] } else { part });
+    }
+    plain
 }
 
 /// The entries of a list, or of the list that an object holds: under the name asked for, or the only one there is.
@@ -153,6 +169,11 @@ mod tests {
             "[1,0,1]",
             "1, 0, 1",
             "```json\n{\"answers\": [1,\n0,\n1]}\n```",
+            "```json {\"answers\": [1, 0, 1]} ```",
+            "```{\"answers\": [1, 0, 1]}```",
+            "Here: ```1, 0, 1```",
+            "```res: 1, 0, 1```",
+            "```text\n1, 0, 1\n```",
             "The format is {res:0,0,0}. My answer: {res:1,0,1}",
             "<think>{res:0,0,0}, or rather {res:1,1,1}</think>\n{res:1,0,1}",
             "no opening tag {res:0,0,0}</think>{res:1,0,1}",

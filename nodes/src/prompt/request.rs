@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::answer::{Answer, Usage};
 use super::template::schema;
 
 /// One message of a conversation.
@@ -36,9 +37,29 @@ pub(super) struct Request<'a> {
     pub(super) format: Format,
     pub(super) cells: usize,
     pub(super) classes: usize,
+    /// It is asked again with more room for an answer that was cut; the tokens say so in the digest.
+    #[serde(skip)]
+    pub(super) grown: bool,
+}
+
+/// Characters of a token, roughly: names of genes are cut into small pieces.
+const CHARACTERS_PER_TOKEN: f64 = 3.0;
+
+/// About as many tokens as a text has.
+pub(super) fn tokens_of(text: &str) -> u64 {
+    (text.chars().count() as f64 / CHARACTERS_PER_TOKEN).ceil() as u64
 }
 
 impl Request<'_> {
+    /// About what an answer costs where the server does not say. What the model thought is not in it.
+    pub(super) fn estimate(&self, answer: &Answer) -> Usage {
+        let said = [&answer.content, &answer.refusal].into_iter().flatten();
+        Usage {
+            prompt_tokens: self.messages.iter().map(|message| tokens_of(&message.content)).sum(),
+            completion_tokens: said.map(|text| tokens_of(text)).sum(),
+        }
+    }
+
     /// BLAKE3 of the server's address and everything that is asked, hex. What a server does not take is part of it all
     /// the same: the address says which server that is.
     pub(super) fn digest(&self, endpoint: &str) -> String {
@@ -118,6 +139,12 @@ impl Dialect {
         None
     }
 
+    /// Whether a complaint is about the number of tokens for the answer, and not about the name of that field.
+    pub(super) fn is_of_size(self, complaint: &str) -> bool {
+        let names_another = self.limit == OLD_LIMIT && complaint.contains(NEW_LIMIT);
+        [OLD_LIMIT, NEW_LIMIT].iter().any(|name| complaint.contains(name)) && !names_another
+    }
+
     /// What was left out, for the record.
     pub(super) fn left_out(self, asked: Format) -> Vec<&'static str> {
         let fields = [
@@ -144,6 +171,7 @@ mod tests {
             format: Format::JsonSchema,
             cells: 2,
             classes: 2,
+            grown: false,
         }
     }
 

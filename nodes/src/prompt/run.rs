@@ -1,8 +1,8 @@
 //! What `prompt-classify` does: read, plan, ask (or only count), write.
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use celldag_engine::{NodeError, Step};
@@ -11,18 +11,15 @@ use super::answer::Usage;
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::genes::TopGenes;
-use super::interview::{Exchange, Interview, Missing, Verdict};
+use super::interview::{Exchange, Interview, Missing, NO_ROOM, Verdict};
 use super::kept::Kept;
 use super::kind::Options;
 use super::limits::{Budget, Pace, Prices, Spent};
 use super::output::{Answered, Rows, write_transcript};
-use super::request::{Dialect, Format, Request};
+use super::request::{Dialect, Request, tokens_of};
 use super::study::{Part, Plan};
 use super::template::{Template, Wording};
 use crate::learn::split::SplitTable;
-
-/// Characters of a token, roughly: names of genes are cut into small pieces.
-const CHARACTERS_PER_TOKEN: f64 = 3.0;
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     let split_path = step.optional_input("split").map(|input| input.path.as_path());
@@ -52,7 +49,7 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         temperature: options.temperature,
         seed: options.seed,
         max_tokens: options.max_tokens,
-        format: if options.template == Template::Scdrugmap { Format::Text } else { options.answer_format },
+        format: options.answer_format,
         repairs: options.repairs,
     };
     let (verdicts, transcript) = if options.dry_run {
@@ -123,19 +120,34 @@ fn ask(
     if usage.len() < transcript.len() {
         step.fact("requests_without_token_counts", transcript.len() - usage.len());
     }
-    let left_out = client.dialect().left_out(interview.format);
-    if left_out.contains(&"temperature") || left_out.contains(&"seed") {
+    warn_of_server(step, &client, interview, &transcript);
+    Ok((verdicts, transcript))
+}
+
+/// What the user should know of the server, from what it answered.
+fn warn_of_server(step: &Step<'_>, client: &Client<'_>, interview: &Interview<'_>, transcript: &[Exchange]) {
+    let uncounted = transcript.iter().filter_map(|e| e.answer.as_ref()).filter(|a| a.usage.is_none()).count();
+    if uncounted > 0 {
         step.warn(format!(
-            "the server takes no {}: asked again, it may answer otherwise",
-            left_out
-                .iter()
-                .filter(|f| ["temperature", "seed"].contains(f))
-                .copied()
-                .collect::<Vec<_>>()
-                .join(" and no ")
+            "the server gave no token counts with {uncounted} answers: they are not in `prompt_tokens` and \
+             `completion_tokens`; budgets went by an estimate for them, without what the model thought"
         ));
     }
-    Ok((verdicts, transcript))
+    let no_room = transcript.iter().filter(|e| e.outcome == NO_ROOM).count();
+    if no_room > 0 {
+        step.warn(format!(
+            "answers were cut {no_room} times, and the server allows no longer ones (`max_tokens` is {}): their cells were asked \
+             about in smaller groups; a smaller `cells_per_request` costs less",
+            interview.max_tokens
+        ));
+    }
+    let left_out = client.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+    let unsure: Vec<&str> =
+        ["temperature", "seed"].into_iter().filter(|field| left_out.contains(*field)).collect();
+    if !unsure.is_empty() {
+        let fields = unsure.join(" and no ");
+        step.warn(format!("the server takes no {fields}: asked again, it may answer otherwise"));
+    }
 }
 
 /// What this execution cost; another one may find kept answers, and prices change.
@@ -171,7 +183,7 @@ fn client<'a>(step: &'a Step<'a>, options: &'a Options) -> Result<Client<'a>, No
         step,
         address: options.endpoint.trim_end_matches('/'),
         endpoint,
-        kept: options.keep_answers.as_deref().map(|folder| Kept::open(Path::new(folder))).transpose()?,
+        kept: Kept::open(options.keep_answers.as_deref().map(Path::new), step.resume())?,
         pace: Pace::new(options.requests_per_minute),
         budget: Budget {
             requests: options.max_requests,
@@ -183,6 +195,7 @@ fn client<'a>(step: &'a Step<'a>, options: &'a Options) -> Result<Client<'a>, No
         retries: options.retries,
         backoff: Duration::from_secs_f64(options.backoff),
         dialect: Mutex::new(Dialect::ALL),
+        left_out: Mutex::default(),
         stopped: AtomicBool::new(false),
         retried: AtomicU64::new(0),
         reused: AtomicU64::new(0),
@@ -197,8 +210,7 @@ fn dry_run(step: &Step<'_>, options: &Options, interview: &Interview<'_>, parts:
         let mut found = std::collections::BTreeMap::new();
         for batch in &part.batches {
             let messages = vec![interview.question(&part.shots, batch)];
-            let characters: usize = messages.iter().map(|m| m.content.chars().count()).sum();
-            usage.prompt_tokens += (characters as f64 / CHARACTERS_PER_TOKEN).ceil() as u64;
+            usage.prompt_tokens += messages.iter().map(|message| tokens_of(&message.content)).sum::<u64>();
             // A number and a comma for each cell, and what stands around them.
             usage.completion_tokens += 2 * batch.len() as u64 + 10;
             let request = Request {
@@ -210,6 +222,7 @@ fn dry_run(step: &Step<'_>, options: &Options, interview: &Interview<'_>, parts:
                 format: interview.format,
                 cells: batch.len(),
                 classes: interview.wording.classes.len(),
+                grown: false,
             };
             transcript.push(Exchange {
                 request: request.digest(options.endpoint.trim_end_matches('/')),

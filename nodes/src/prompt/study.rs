@@ -7,6 +7,7 @@ use celldag_engine::NodeError;
 
 use super::genes::TopGenes;
 use super::template::{Shot, Template};
+use crate::learn::fold::{fold_name, wanted_folds};
 use crate::learn::split::{Role, SplitRow, SplitTable, shuffled};
 
 /// One row of the predictions.
@@ -58,17 +59,7 @@ impl Plan {
         split: &SplitTable,
         path: &Path,
     ) -> Result<Vec<Part>, NodeError> {
-        let folds = split.folds();
-        let wanted: BTreeMap<_, _> =
-            folds.iter().filter(|((_, fold), _)| self.fold.is_none_or(|one| one == *fold)).collect();
-        if wanted.is_empty() {
-            let known: BTreeSet<u32> = folds.keys().map(|(_, fold)| *fold).collect();
-            let asked = self.fold.unwrap_or_default();
-            return Err(NodeError::parameter(format!(
-                "the split has no fold {asked}; its folds are {known:?}"
-            ))
-            .help("folds count from 0"));
-        }
+        let wanted = wanted_folds(split, self.fold)?;
         let places: BTreeMap<&str, usize> =
             genes.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
         let place = |row: &SplitRow| {
@@ -82,7 +73,7 @@ impl Plan {
             })
         };
         let mut parts = Vec::new();
-        for ((repeat, fold), members) in wanted {
+        for ((repeat, fold), members) in &wanted {
             let mut rows = Vec::new();
             for member in members.iter().filter(|m| m.role == Role::Test) {
                 rows.push(Row {
@@ -96,7 +87,7 @@ impl Plan {
             let training: Vec<&SplitRow> =
                 members.iter().copied().filter(|m| m.role == Role::Train).collect();
             let shots = self.examples(genes, &training, *repeat, &place).map_err(|e| NodeError {
-                message: format!("repeat {repeat}, fold {fold}: {}", e.message),
+                message: format!("{}: {}", fold_name(*repeat, *fold), e.message),
                 ..e
             })?;
             parts.push((shots, rows));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use celldag_data::{Column, Csr, Dtype, H5adWriter, Table, WriteOptions};
+use serde_json::Value;
 
 /// One cell of such a file.
 #[derive(Clone, Debug)]
@@ -16,8 +17,14 @@ pub(crate) struct Made {
     pub(crate) vector: [f32; 2],
 }
 
-/// Writes cells with 12 genes, the columns `response` and `study`, and the embedding `X_toy`.
+/// Writes cells with 12 genes, the columns `response` and `study`, and the embedding `X_toy`, of which nobody says what made
+/// it.
 pub(crate) fn write(path: &Path, cells: &[Made]) {
+    write_made_by(path, cells, &Value::Null);
+}
+
+/// The same with a record of what made the embedding.
+pub(crate) fn write_made_by(path: &Path, cells: &[Made], record: &Value) {
     let mut obs = Table::new(cells.iter().map(|c| c.name.clone()).collect());
     let text = |of: &dyn Fn(&Made) -> String| Column::Text(cells.iter().map(|c| Some(of(c))).collect());
     obs.insert("response", text(&|c| c.label.to_owned())).expect("length");
@@ -31,6 +38,9 @@ pub(crate) fn write(path: &Path, cells: &[Made]) {
     writer.begin_matrix("X", Dtype::F32).expect("counts");
     writer.append(&Csr::from_dense(12, &counts)).expect("counts");
     writer.obsm("X_toy", 2, &cells.iter().flat_map(|c| c.vector).collect::<Vec<_>>()).expect("obsm");
+    if !record.is_null() {
+        writer.uns_json("celldag", record).expect("record");
+    }
     writer.finish().expect("finish");
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod cells;
 pub(crate) mod golden;
+pub(crate) mod lora;
 
 use std::path::PathBuf;
 

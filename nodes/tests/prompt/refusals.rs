@@ -23,15 +23,16 @@ fn what_may_pass_is_tried_again() {
         4 => Reply::Hang(Duration::from_secs(2)),
         5 => Reply::Send(200, Vec::new(), "{\"choices\": [".into()),
         6 => Reply::Send(200, Vec::new(), "{}".into()),
+        7 => Reply::Send(200, Vec::new(), r#"{"error":{"message":"upstream is busy","code":502}}"#.into()),
         _ => perfect(seen),
     });
-    let ran = study.ok(&server.endpoint, json!({ "timeout": 0.5, "retries": 7 }));
+    let ran = study.ok(&server.endpoint, json!({ "timeout": 0.5, "retries": 8 }));
     ran.check_all_right();
     let seen = server.seen();
-    assert_eq!(seen.len(), 8);
+    assert_eq!(seen.len(), 9);
     let waited = seen[1].at - seen[0].at;
     assert!(waited >= Duration::from_millis(950), "Retry-After: 1, but {waited:?}");
-    assert_eq!(ran.summary.execution["requests_retried"], json!(7));
+    assert_eq!(ran.summary.execution["requests_retried"], json!(8));
     assert_eq!(ran.fact("requests"), &json!(1), "facts do not depend on how often it failed");
 }
 
@@ -164,6 +165,33 @@ fn filters_silence_and_cut_answers() {
     assert_eq!(missing(|| says("never a list")), ("unreadable".into(), 2));
     assert_eq!(missing(|| completion(&json!({ "content": "{\"ans" }), "length")), ("truncated".into(), 4));
     assert_eq!(missing(|| refuses(400, "context_length_exceeded", "too long")), ("too_long".into(), 1));
+    // A server with a limit of its own: what was cut stays cut, and costs no other cell.
+    for words in [
+        "max_tokens is too large: 1024. This model supports at most 600 completion tokens.",
+        "'max_tokens' or 'max_completion_tokens' is too large: 1024",
+        "'max_tokens' or 'max_completion_tokens' is too large: 1024. The maximum context length is 900 tokens",
+        "Invalid value",
+    ] {
+        let server = Server::new(move |seen| {
+            let limit =
+                ["max_tokens", "max_completion_tokens"].iter().find_map(|name| seen.body[*name].as_u64());
+            match (limit, cells(seen).len()) {
+                (Some(513..), _) => refuses(400, "", words),
+                (Some(_), 3..) => completion(&json!({ "content": "{\"answers\": [1" }), "length"),
+                _ => perfect(seen),
+            }
+        });
+        let study = Study::new(4);
+        let ran = study.ok(&server.endpoint, json!({}));
+        ran.check_all_right();
+        assert!(
+            ran.summary.warnings.iter().any(|w| w.contains("answers were cut 1 times")),
+            "{:?}",
+            ran.summary.warnings
+        );
+        let outcomes: Vec<_> = ran.transcript().iter().map(|line| line["outcome"].clone()).collect();
+        assert_eq!(outcomes, ["truncated", "no_room", "read", "read"], "{words}");
+    }
     // With room for the answer it comes.
     let server = Server::new(|seen| {
         if seen.body["max_tokens"].as_u64().expect("limit") < 2048 {

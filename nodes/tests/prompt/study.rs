@@ -1,9 +1,12 @@
 //! Small cells whose class can be read from their first gene, a split of them, and the kind run on them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use celldag_engine::{NodeError, Summary, alone::run_alone};
+use celldag_engine::{
+    NodeError, Summary,
+    alone::{run_alone, run_alone_resumable},
+};
 use celldag_nodes::learn::split::{Role, SplitRow, SplitTable};
 use celldag_nodes::prompt::PromptClassify;
 use serde_json::{Map, Value, json};
@@ -62,6 +65,15 @@ impl Study {
 
     /// Runs the kind with a short back-off; `with` goes over that.
     pub(crate) fn run(&self, endpoint: &str, with: Value) -> Result<Ran, NodeError> {
+        self.run_in(endpoint, with, None)
+    }
+
+    /// As [`Study::run`], going on from what an earlier run with the same `store` saved.
+    pub(crate) fn resumed(&self, endpoint: &str, with: Value, store: &Path) -> Result<Ran, NodeError> {
+        self.run_in(endpoint, with, Some(store))
+    }
+
+    fn run_in(&self, endpoint: &str, with: Value, store: Option<&Path>) -> Result<Ran, NodeError> {
         let mut all: Map<String, Value> = Map::new();
         all.insert("endpoint".into(), endpoint.into());
         all.insert("model".into(), "test-model".into());
@@ -75,8 +87,17 @@ impl Study {
         if self.split {
             inputs.push(("split", "", split.as_path()));
         }
-        let (summary, outputs) = run_alone(&PromptClassify, all, &inputs, &out, "cpu")?;
+        let (summary, outputs) = match store {
+            Some(store) => run_alone_resumable(&PromptClassify, all, &inputs, (&out, "cpu"), store, None)?,
+            None => run_alone(&PromptClassify, all, &inputs, &out, "cpu")?,
+        };
         Ok(Ran { summary, outputs })
+    }
+
+    /// How many answers a step that failed has left.
+    pub(crate) fn kept(&self, store: &Path) -> usize {
+        let folders = fs_err::read_dir(store.join("partial")).expect("folder");
+        folders.map(|folder| fs_err::read_dir(folder.expect("entry").path()).expect("folder").count()).sum()
     }
 
     /// As [`Study::run`], and it must succeed.
@@ -90,7 +111,7 @@ impl Ran {
         fs_err::read_to_string(&self.outputs[port]).expect("output")
     }
 
-    pub(crate) fn path(&self, port: &str) -> &std::path::Path {
+    pub(crate) fn path(&self, port: &str) -> &Path {
         &self.outputs[port]
     }
 

@@ -38,7 +38,7 @@ fn stats(store: &Store, output: &Output) -> Result<(), Failure> {
         return output.json_result(&stats);
     }
     output.result(&format!(
-        "{}\n{} results that took {} to compute\n{} blobs, {}\n{} runs, {} pins, {} remembered failures\n{} objects in quarantine, {}",
+        "{}\n{} results that took {} to compute\n{} blobs, {}\n{} runs, {} pins, {} remembered failures\n{} unfinished pieces of work saved {}\n{} objects in quarantine, {}",
         store.root().display(),
         stats.records,
         celldag_engine::plan::duration(stats.seconds),
@@ -47,6 +47,8 @@ fn stats(store: &Store, output: &Output) -> Result<(), Failure> {
         stats.runs,
         stats.pins,
         stats.failures,
+        stats.partials,
+        bytes(stats.partial_bytes),
         stats.quarantined,
         bytes(stats.quarantined_bytes),
     ))
@@ -61,16 +63,20 @@ fn verify(store: &Store, output: &Output) -> Result<(), Failure> {
         let place = place.as_ref().map(|p| format!(", now {}", p.display())).unwrap_or_default();
         output.result(&format!("damaged: blob {digest}{place}"))?;
     }
+    for path in &report.damaged_partials {
+        output.result(&format!("damaged: saved state {}", path.display()))?;
+    }
     for (path, reason) in &report.damaged_records {
         output.result(&format!("damaged: record {}: {reason}", path.display()))?;
     }
     output.result(&format!(
-        "{} results complete, {} without all their bytes; {} blobs, {} hashed; {} damaged",
+        "{} results complete, {} without all their bytes; {} blobs, {} hashed; {} saved states; {} damaged",
         report.complete,
         report.partial,
         report.blobs,
         bytes(report.bytes),
-        report.damaged_blobs.len() + report.damaged_records.len(),
+        report.partials,
+        report.damaged_blobs.len() + report.damaged_records.len() + report.damaged_partials.len(),
     ))?;
     if report.is_clean() {
         return Ok(());
@@ -86,11 +92,13 @@ fn gc(store: &Store, policy: &GcPolicy, output: &Output) -> Result<(), Failure> 
     }
     let verb = if report.dry_run { "would free" } else { "freed" };
     output.result(&format!(
-        "{verb} {}: {} results, {} blobs, {} left-over work folders, {} objects of quarantine",
+        "{verb} {}: {} results, {} blobs, {} left-over work folders, {} saved states of unfinished work, {} objects of \
+         quarantine",
         bytes(report.freed_bytes()),
         report.evicted.len(),
         report.blobs,
         report.workspaces,
+        report.partials,
         report.quarantined,
     ))?;
     output.say("results and bytes younger than an hour are kept, and quarantine for a week");

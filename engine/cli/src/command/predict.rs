@@ -1,17 +1,18 @@
 //! `celldag predict`: new cells with the trained heads of a run, as a pipeline that repeats what made their vectors.
 
+mod checkpoint;
+mod heads;
 mod training;
 
 use std::path::{Path, PathBuf};
 
-use celldag_engine::{LoadOptions, Pipeline, Source, record};
+use celldag_engine::{LoadOptions, record};
 use serde_json::{Map, Value, json};
 
 use self::training::Training;
 use super::shared::{Execution, check, execute, open_existing_store};
 use crate::args::PredictArgs;
 use crate::failure::Failure;
-use crate::kinds::registry;
 use crate::output::Output;
 
 pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
@@ -29,9 +30,16 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
         heads.push(text(&store.fetch(artifact)?)?);
     }
     let checkpoint = match &args.checkpoint {
-        Some(folder) => folder.clone(),
-        None => recorded_checkpoint(&record.header.file, &training.embed_node)?,
+        Some(folder) => checkpoint::named(folder, &training, &store)?,
+        None => checkpoint::recorded(&record.header.file, &training, &store)?,
     };
+    if training.folds_left_out > 0 {
+        output.say(&format!(
+            "{} of {} heads of the training are used, those that --head names",
+            heads.len(),
+            heads.len() + training.folds_left_out
+        ));
+    }
     if training.filters {
         output.say("cells and genes are not filtered as `qc` did in the run: every cell gets a prediction");
     }
@@ -92,26 +100,6 @@ fn pipeline(
         "outputs": { text(&args.output)?: "predict.predictions" },
     })
     .to_string())
-}
-
-/// Where the pipeline of the run has its checkpoint now. A run records contents and no paths; whether this is still the
-/// same checkpoint is checked by its content.
-fn recorded_checkpoint(file: &Path, node: &str) -> Result<PathBuf, Failure> {
-    let path = |pipeline: &Pipeline| {
-        let job = pipeline.jobs.iter().find(|job| job.node == node)?;
-        job.inputs.iter().find(|input| input.port == "checkpoint").and_then(|input| match &input.source {
-            Source::Path(path) => Some(path.clone()),
-            Source::Job { .. } => None,
-        })
-    };
-    let loaded = celldag_engine::load(file, None, &registry(), &LoadOptions::default()).ok();
-    loaded.as_ref().and_then(path).filter(|path| path.exists()).ok_or_else(|| Failure::Usage {
-        message: format!("where the checkpoint of the node `{node}` is now is not known"),
-        help: Some(
-            "name its folder with --checkpoint DIR; it must have the content that it had in the run"
-                .to_owned(),
-        ),
-    })
 }
 
 /// An absolute path as text.

@@ -178,6 +178,21 @@ nodes:
 }
 
 #[test]
+fn a_list_goes_without_a_gather_that_a_condition_emptied() {
+    let folder = Folder::new();
+    let text = "celldag: 1
+params: {more: false}
+nodes:
+  a: {uses: make, with: {text: x}}
+  b: {uses: make, with: {text: y}, when: \"${more}\"}
+  all: {uses: join, in: {parts: [a, {gather: b}]}}
+";
+    assert_eq!(show(&folder, &good(&folder, text, &set(&[]))), "a\nall parts(a)<-a.text\n");
+    let with = good(&folder, text, &set(&[("more", "true")]));
+    assert_eq!(show(&folder, &with), "a\nb\nall parts(a)<-a.text parts(b)<-b.text\n");
+}
+
+#[test]
 fn jobs_that_name_no_axis_share_their_parameters() {
     let folder = Folder::new();
     let text = "celldag: 1

@@ -168,6 +168,11 @@ const CASES: &[Case] = &[
         "celldag: 1\naxes: {m: [x, y]}\nnodes:\n  a: {uses: make, foreach: [m], with: {text: x}, exclude: [{m: y}]}\n  b: {uses: count, foreach: [m], in: {text: a}}\n",
         &[],
     ),
+    (
+        "all gathers of a list are empty",
+        "celldag: 1\nparams: {on: false}\nnodes:\n  a: {uses: make, with: {text: x}, when: \"${on}\"}\n  b: {uses: make, with: {text: x}, when: \"${on}\"}\n  c: {uses: join, in: {parts: [{gather: a}, {gather: b}]}}\n",
+        &[],
+    ),
     ("not yet", "celldag: 1\ninclude: [x.yaml]\nsecrets: [KEY]\nnodes:\n  a: {uses: exec, run: [ls]}\n", &[]),
     (
         "unknown and wrong --set",

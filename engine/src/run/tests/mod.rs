@@ -4,4 +4,5 @@ mod bytes;
 mod cutoff;
 mod failures;
 mod large;
+mod resume;
 mod shared;

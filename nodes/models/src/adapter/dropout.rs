@@ -1,9 +1,22 @@
 //! Dropout on what goes into an adapter, which can be computed again in the backward pass and on another cut of a batch.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use celldag_shaders::ops::{self, Dropout};
-use celldag_shaders::{Ids, Result, Tensor};
+use celldag_shaders::{Error, Ids, Result, Tensor};
+
+/// Stands for the number of a cell in rows that are of no cell.
+const NO_CELL: u32 = 0x6365_6c6c;
+
+/// What the rows are that go into a linear layer: their noise belongs to that, and not to their place in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LayerRows {
+    /// So many rows of each cell, cell after cell: its tokens, a row of its own, all genes of the vocabulary.
+    OfCells(Vec<usize>),
+    /// Rows that all cells share, such as those of a table of tokens: a number of each.
+    Shared(Vec<u32>),
+}
 
 /// The noise of one forward pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +27,10 @@ pub struct Noise {
     pub seed: u64,
     /// Number of the optimiser step: every step has noise of its own.
     pub step: u64,
-    /// A number of each cell of the pass, and its tokens. With it noise belongs to the cell and not to its place.
-    pub cells: Vec<(u32, usize)>,
+    /// A number of each cell of the pass. With it noise belongs to the cell and not to its place.
+    pub cells: Vec<u32>,
+    /// By layer what its rows are, for each input that it has in a pass. Their counts tell them apart.
+    pub rows: BTreeMap<String, Vec<LayerRows>>,
 }
 
 /// Where the training of a model says what noise its adapters have now; none outside of training. Clones share it, but for
@@ -23,8 +38,9 @@ pub struct Noise {
 #[derive(Clone, Debug, Default)]
 pub struct InputDropout {
     now: Arc<RwLock<Option<Arc<Noise>>>>,
+    layer: Arc<str>,
     /// Tells layers apart.
-    layer: u64,
+    stream: u64,
 }
 
 impl InputDropout {
@@ -34,7 +50,7 @@ impl InputDropout {
         let digest = blake3::derive_key("celldag lora dropout layer 1", name.as_bytes());
         let mut word = [0; 8];
         word.copy_from_slice(&digest[..8]);
-        Self { now: Arc::clone(&self.now), layer: u64::from_le_bytes(word) }
+        Self { now: Arc::clone(&self.now), layer: name.into(), stream: u64::from_le_bytes(word) }
     }
 
     /// Sets the noise of the passes to come, until it is set again; `None` for exact results.
@@ -45,40 +61,46 @@ impl InputDropout {
     /// `x` with noise; nothing if there is none.
     ///
     /// # Errors
-    /// What the device reports.
+    /// Rows of which nobody said what they are; what the device reports.
     pub(super) fn apply(&self, x: &Tensor) -> Result<Option<Tensor>> {
         let noise = self.now.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(noise) = noise.filter(|noise| noise.probability > 0.0) else { return Ok(None) };
         let rows = x.shape().first().copied().unwrap_or(1);
-        let keys = Ids::new(x.device(), &noise.row_keys(rows))?;
+        let Some(keys) = noise.row_keys(&self.layer, rows) else {
+            // Noise by place would depend on the batch.
+            let cells = noise.cells.len();
+            let message =
+                format!("nobody says what the {rows} rows of {} are, for {cells} cells", self.layer);
+            return Err(Error::Shape { op: "dropout of an adapter", message });
+        };
         let settings = Dropout {
             probability: noise.probability,
             seed: noise.seed,
             // A step of one layer is a place of its own.
-            stream: self.layer.wrapping_add(noise.step.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            stream: self.stream.wrapping_add(noise.step.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         };
-        ops::dropout(x, settings, Some(&keys)).map(Some)
+        ops::dropout(x, settings, Some(&Ids::new(x.device(), &keys)?)).map(Some)
     }
 }
 
 impl Noise {
-    /// A number for each of the `rows` of a layer: of its cell and its place in the cell. Layers see a row a token (and as
-    /// many more a cell as the model adds itself) or a row a cell; rows of another count are numbered through.
-    fn row_keys(&self, rows: usize) -> Vec<u32> {
-        let cells = self.cells.len();
-        let tokens: usize = self.cells.iter().map(|(_, tokens)| tokens).sum();
-        let of_cells = |length: &dyn Fn(usize) -> usize| {
-            let of_cell =
-                |&(key, tokens): &(u32, usize)| (0..length(tokens)).map(move |place| mixed(key, place));
-            self.cells.iter().flat_map(of_cell).collect()
-        };
-        match rows.checked_sub(tokens) {
-            _ if rows == cells => of_cells(&|_| 1),
-            Some(more) if cells > 0 && more.is_multiple_of(cells) => {
-                of_cells(&|tokens| tokens + more / cells)
+    /// A number for each of the `rows` of a layer: of its cell and its place in the cell.
+    fn row_keys(&self, layer: &str, rows: usize) -> Option<Vec<u32>> {
+        let fits = |of: &&LayerRows| match of {
+            LayerRows::OfCells(counts) => {
+                counts.len() == self.cells.len() && counts.iter().sum::<usize>() == rows
             }
-            _ => (0..rows).map(|row| mixed(0, row)).collect(),
-        }
+            LayerRows::Shared(numbers) => numbers.len() == rows,
+        };
+        Some(match self.rows.get(layer)?.iter().find(fits)? {
+            LayerRows::OfCells(counts) => {
+                let of_cell = |(&cell, &count): (&u32, &usize)| (0..count).map(move |at| mixed(cell, at));
+                self.cells.iter().zip(counts).flat_map(of_cell).collect()
+            }
+            LayerRows::Shared(numbers) => {
+                numbers.iter().map(|&number| mixed(NO_CELL, number as usize)).collect()
+            }
+        })
     }
 }
 
@@ -93,24 +115,36 @@ fn mixed(cell: u32, place: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use celldag_shaders::Device;
 
     use super::*;
 
+    /// Noise of a layer `a` with a row a token or a row a cell, and one `b` whose rows are shared.
     fn noise(cells: &[(u32, usize)]) -> Noise {
-        Noise { probability: 0.5, seed: 3, step: 1, cells: cells.to_vec() }
+        let tokens = cells.iter().map(|&(_, tokens)| tokens).collect();
+        let of_cells = vec![LayerRows::OfCells(tokens), LayerRows::OfCells(vec![1; cells.len()])];
+        let shared = vec![LayerRows::Shared(cells.iter().map(|&(key, _)| key + 100).collect())];
+        Noise {
+            probability: 0.5,
+            seed: 3,
+            step: 1,
+            cells: cells.iter().map(|&(key, _)| key).collect(),
+            rows: BTreeMap::from([("a".to_owned(), of_cells), ("b".to_owned(), shared)]),
+        }
     }
 
     #[test]
     fn noise_belongs_to_the_cell_and_its_token() {
-        let both = noise(&[(7, 3), (9, 2)]);
-        let alone = noise(&[(9, 2)]);
-        assert_eq!(both.row_keys(5)[3..], alone.row_keys(2));
-        assert_eq!(both.row_keys(7)[4..], alone.row_keys(3), "one more row a cell");
-        assert_eq!(both.row_keys(2)[1..], alone.row_keys(1), "a row a cell");
-        let keys: std::collections::BTreeSet<u32> = both.row_keys(5).into_iter().collect();
-        assert_eq!(keys.len(), 5);
-        assert_eq!(both.row_keys(6).len(), 6, "what is not understood is numbered through");
+        let (both, alone) = (noise(&[(7, 3), (9, 2)]), noise(&[(9, 2)]));
+        let keys = |noise: &Noise, layer: &str, rows: usize| noise.row_keys(layer, rows).unwrap();
+        assert_eq!(keys(&both, "a", 5)[3..], keys(&alone, "a", 2));
+        assert_eq!(keys(&both, "a", 2)[1..], keys(&alone, "a", 1), "a row a cell");
+        assert_eq!(keys(&both, "b", 2)[1..], keys(&alone, "b", 1), "a shared row");
+        assert_ne!(keys(&alone, "a", 1), keys(&alone, "b", 1));
+        assert_eq!(keys(&both, "a", 5).into_iter().collect::<BTreeSet<u32>>().len(), 5);
+        assert!(both.row_keys("a", 6).is_none() && both.row_keys("c", 5).is_none());
     }
 
     #[test]
@@ -118,15 +152,19 @@ mod tests {
         let device = Device::cpu(1).unwrap();
         let x = device.upload(&[4, 64], &[1.0; 256]).unwrap();
         let root = InputDropout::default();
-        assert!(root.apply(&x).unwrap().is_none());
+        assert!(root.of_layer("a").apply(&x).unwrap().is_none());
         let at = |layer: &str, step: u64| {
-            root.set(Some(Noise { step, ..noise(&[(1, 4)]) }));
+            let mut noise = noise(&[(1, 4)]);
+            noise.rows.insert("c".to_owned(), noise.rows["a"].clone());
+            root.set(Some(Noise { step, ..noise }));
             root.of_layer(layer).apply(&x).unwrap().unwrap().read().unwrap()
         };
         assert_eq!(at("a", 1), at("a", 1));
-        assert_ne!(at("a", 1), at("b", 1));
+        assert_ne!(at("a", 1), at("c", 1));
         assert_ne!(at("a", 1), at("a", 2));
         let kept = at("a", 1).iter().filter(|&&value| value == 2.0).count();
         assert!((96..160).contains(&kept), "{kept} of 256");
+        let message = root.of_layer("d").apply(&x).unwrap_err().to_string();
+        assert!(message.contains("4 rows of d"), "{message}");
     }
 }

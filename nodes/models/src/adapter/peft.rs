@@ -1,5 +1,7 @@
 //! Adapters as folders of Hugging Face peft: `adapter_config.json` and `adapter_model.safetensors`, whose tensors are called
-//! `base_model.model.<layer>.lora_A.weight` `[rank, inputs]` and `.lora_B.weight` `[outputs, rank]`.
+//! `base_model.model.<layer>.lora_A.weight` `[rank, inputs]` and `.lora_B.weight` `[outputs, rank]`; full
+//! weights of modules that were trained as a whole (`modules_to_save`) are called `base_model.model.<module>.weight`, or whatever the
+//! model calls them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,14 +12,15 @@ use indexmap::IndexMap;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::peft_config::{CONFIG, Config};
-use super::{Adapters, Lora, Slot};
+use super::peft_names::{PREFIX, Role, is_saved, modules_to_save};
+use super::{Adapters, Lora, Slot, Tensors, module_of};
 use crate::error::ModelError;
-use celldag_data::checkpoint::unwrapped;
 
-const PREFIX: &str = "base_model.model.";
 const WEIGHTS: &str = "adapter_model.safetensors";
 /// What versions of peft before safetensors wrote.
 const OLD_WEIGHTS: &str = "adapter_model.bin";
+/// What peft itself writes where only modules are saved as a whole.
+const NO_TARGETS: &str = "dummy-target-modules";
 
 /// The adapter of one layer, on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +44,8 @@ pub struct PeftLayer {
 pub struct PeftAdapter {
     /// By layer, as the model calls it.
     pub layers: BTreeMap<String, PeftLayer>,
+    /// Full weights that replace tensors of the model of the same name.
+    pub saved: Tensors,
     /// Rank of all layers, if nothing else is said of one.
     pub rank: usize,
     /// alpha of all layers, if nothing else is said of one.
@@ -70,48 +75,46 @@ impl PeftAdapter {
     /// Reads a folder that peft or [`PeftAdapter::write`] wrote.
     ///
     /// # Errors
-    /// When a file is missing or damaged, the adapter is no plain LoRA, or a tensor is not one of its pairs.
+    /// When a file is missing or damaged, the adapter is no plain LoRA, or a tensor is neither one of its pairs nor of a module that
+    /// was trained as a whole.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let config = Config::read(folder)?;
         let [_, file] = Self::files(folder);
         let weights = Weights::open(std::slice::from_ref(&file))?;
+        let modules = config.modules_to_save.as_deref().unwrap_or_default();
         let mut pairs: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+        let mut saved = Tensors::new();
         for name in weights.names() {
-            let Some((layer, side)) = layer_of(name) else {
-                return Err(ModelError::Adapter(format!(
-                    "{} has the tensor {name}, which is no lora_A or lora_B of a linear layer{}",
-                    file.display(),
-                    saved(&config)
-                )));
-            };
-            pairs.entry(layer).or_default()[side] = Some(name.to_owned());
+            match Role::of(name) {
+                Role::Lora(layer, side) => pairs.entry(layer).or_default()[side] = Some(name.to_owned()),
+                Role::Full(tensor) if is_saved(&tensor, modules) => {
+                    saved.insert(tensor, weights.take_any(name)?);
+                }
+                Role::Full(_) => {
+                    return Err(ModelError::Adapter(format!(
+                        "{} has the tensor {name}, which is no lora_A or lora_B of a linear layer and of none of the \
+                         modules_to_save ({})",
+                        file.display(),
+                        modules.join(", ")
+                    )));
+                }
+            }
         }
         let mut layers = BTreeMap::new();
         for (layer, pair) in pairs {
-            let refuse =
-                |what: &str| ModelError::Adapter(format!("{}: the layer {layer} {what}", file.display()));
-            let [Some(a), Some(b)] = pair else { return Err(refuse("has lora_A or lora_B only")) };
-            let (Some(&[rank, inputs]), Some(&[outputs, same])) = (weights.shape(&a), weights.shape(&b))
-            else {
-                return Err(refuse("has tensors that are no matrices"));
-            };
-            if rank != same || (rank != config.r && config.rank_pattern.is_empty()) {
-                return Err(refuse(&format!(
-                    "has a lora_A of rank {rank} and a lora_B of rank {same}; the configuration says {}",
-                    config.r
-                )));
+            let read = read_layer(&weights, &config, (folder, &file), (&layer, pair))?;
+            if saved.keys().any(|tensor| module_of(tensor) == layer) {
+                let what = "has a low-rank adapter and full weights; one of both can be used";
+                return Err(ModelError::Adapter(format!("{}: the layer {layer} {what}", file.display())));
             }
-            let scale = config.scale(folder, &layer, rank)?;
-            let a = weights.take(&a, &[rank, inputs])?;
-            let b = weights.take(&b, &[outputs, rank])?;
-            layers.insert(layer, PeftLayer { a, b, inputs, outputs, rank, scale });
+            layers.insert(layer, read);
         }
-        if layers.is_empty() {
+        if layers.is_empty() && saved.is_empty() {
             return Err(ModelError::Adapter(format!("{} holds no tensors", file.display())));
         }
         let Config { r: rank, lora_alpha: alpha, lora_dropout: dropout, .. } = config;
         let (base_model, fan_in_fan_out) = (config.base_model_name_or_path, config.fan_in_fan_out);
-        Ok(Self { layers, rank, alpha, dropout, base_model, fan_in_fan_out })
+        Ok(Self { layers, saved, rank, alpha, dropout, base_model, fan_in_fan_out })
     }
 
     /// Writes a folder that peft loads. All layers must have the rank and alpha of the whole.
@@ -121,6 +124,9 @@ impl PeftAdapter {
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         fs_err::create_dir_all(folder)?;
         let targets: Vec<&str> = self.layers.keys().map(String::as_str).collect();
+        // peft refuses an empty list; this name it takes for one.
+        let targets = if targets.is_empty() { NO_TARGETS.into() } else { targets.into() };
+        let modules = Some(modules_to_save(&self.saved)).filter(|modules| !modules.is_empty());
         let config = Config {
             peft_type: "LORA".to_owned(),
             r: self.rank,
@@ -131,27 +137,30 @@ impl PeftAdapter {
             fan_in_fan_out: self.fan_in_fan_out,
             inference_mode: true,
             // Whole names: peft would also put adapters on other layers of the same end.
-            target_modules: targets.into(),
+            target_modules: targets,
             task_type: None,
             use_rslora: false,
             use_dora: false,
             alpha_pattern: IndexMap::new(),
             rank_pattern: IndexMap::new(),
-            modules_to_save: None,
+            modules_to_save: modules,
             init_lora_weights: serde_json::Value::Null,
             others: BTreeMap::new(),
         };
         let text = serde_json::to_string_pretty(&config)?;
         fs_err::write(folder.join(CONFIG), text + "\n")?;
-        let mut tensors: Vec<(String, [usize; 2], Vec<u8>)> = Vec::new();
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, layer) in &self.layers {
-            let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
             let PeftLayer { rank, inputs, outputs, .. } = *layer;
-            tensors.push((format!("{PREFIX}{name}.lora_A.weight"), [rank, inputs], bytes(&layer.a)));
-            tensors.push((format!("{PREFIX}{name}.lora_B.weight"), [outputs, rank], bytes(&layer.b)));
+            tensors.push((format!("{PREFIX}{name}.lora_A.weight"), vec![rank, inputs], bytes(&layer.a)));
+            tensors.push((format!("{PREFIX}{name}.lora_B.weight"), vec![outputs, rank], bytes(&layer.b)));
+        }
+        for (name, (shape, values)) in &self.saved {
+            tensors.push((format!("{PREFIX}{name}"), shape.clone(), bytes(values)));
         }
         let views = tensors.iter().map(|(name, shape, bytes)| {
-            TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.as_str(), view))
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.as_str(), view))
         });
         let views = views.collect::<Result<Vec<_>, _>>().map_err(std::io::Error::other)?;
         // peft's reader refuses files without this.
@@ -160,7 +169,7 @@ impl PeftAdapter {
         fs_err::write(folder.join(WEIGHTS), bytes)
     }
 
-    /// The adapters on a device.
+    /// The adapters on a device, and the full weights.
     ///
     /// # Errors
     /// What the device reports.
@@ -170,7 +179,8 @@ impl PeftAdapter {
             let b = device.upload(&[layer.outputs, layer.rank], &layer.b)?;
             Ok((name.clone(), Lora::new(Slot::new(a), Slot::new(b), layer.scale)))
         };
-        Ok(Adapters::new(self.layers.iter().map(layer).collect::<Result<_, _>>()?))
+        let layers = self.layers.iter().map(layer).collect::<Result<_, _>>()?;
+        Ok(Adapters::new(layers).with_saved(self.saved.clone()))
     }
 }
 
@@ -187,26 +197,28 @@ impl PeftLayer {
     }
 }
 
-/// The layer of a tensor, and 0 for A, 1 for B.
-fn layer_of(tensor: &str) -> Option<(String, usize)> {
-    let ends = [
-        (".lora_A.weight", 0),
-        (".lora_A.default.weight", 0),
-        (".lora_B.weight", 1),
-        (".lora_B.default.weight", 1),
-    ];
-    let (layer, side) = ends.iter().find_map(|(end, side)| Some((tensor.strip_suffix(end)?, *side)))?;
-    Some((unwrapped(layer), side))
-}
-
-/// What else the configuration says was trained.
-fn saved(config: &Config) -> String {
-    match &config.modules_to_save {
-        Some(modules) if !modules.is_empty() => {
-            format!(" (modules_to_save: {}; such layers are not read)", modules.join(", "))
-        }
-        _ => String::new(),
+/// The adapter of a layer, from the names of its A and B.
+fn read_layer(
+    weights: &Weights,
+    config: &Config,
+    (folder, file): (&Path, &Path),
+    (layer, pair): (&str, [Option<String>; 2]),
+) -> Result<PeftLayer, ModelError> {
+    let refuse = |what: &str| ModelError::Adapter(format!("{}: the layer {layer} {what}", file.display()));
+    let [Some(a), Some(b)] = pair else { return Err(refuse("has lora_A or lora_B only")) };
+    let (Some(&[rank, inputs]), Some(&[outputs, same])) = (weights.shape(&a), weights.shape(&b)) else {
+        return Err(refuse("has tensors that are no matrices"));
+    };
+    if rank != same || (rank != config.r && config.rank_pattern.is_empty()) {
+        return Err(refuse(&format!(
+            "has a lora_A of rank {rank} and a lora_B of rank {same}; the configuration says {}",
+            config.r
+        )));
     }
+    let scale = config.scale(folder, layer, rank)?;
+    let a = weights.take(&a, &[rank, inputs])?;
+    let b = weights.take(&b, &[outputs, rank])?;
+    Ok(PeftLayer { a, b, inputs, outputs, rank, scale })
 }
 
 #[cfg(test)]
@@ -226,6 +238,7 @@ mod tests {
             BTreeMap::from([("l.0.query".to_owned(), layer(0.5)), ("l.1.query".to_owned(), layer(-3.0))]);
         PeftAdapter {
             layers,
+            saved: Tensors::new(),
             rank: 2,
             alpha: 4.0,
             dropout: 0.05,
@@ -235,7 +248,11 @@ mod tests {
     }
 
     fn changed(folder: &Path, from: &str, to: &str) -> String {
-        adapter().write(folder).unwrap();
+        changed_from(&adapter(), folder, from, to)
+    }
+
+    fn changed_from(adapter: &PeftAdapter, folder: &Path, from: &str, to: &str) -> String {
+        adapter.write(folder).unwrap();
         let path = folder.join(CONFIG);
         let text = fs_err::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
@@ -249,6 +266,30 @@ mod tests {
         adapter().write(folder.path()).unwrap();
         assert!(is_peft_folder(folder.path()));
         assert_eq!(PeftAdapter::read(folder.path()).unwrap(), adapter());
+    }
+
+    #[test]
+    fn full_weights_are_written_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let of_norm = ("l.0.norm.weight".to_owned(), (vec![2], vec![0.5, -1.0]));
+        let of_table = ("l.1.table.emb".to_owned(), (vec![1, 2], vec![2.0, 3.0]));
+        let saved = Tensors::from([of_norm, of_table]);
+        let both = PeftAdapter { saved: saved.clone(), ..adapter() };
+        both.write(folder.path()).unwrap();
+        let text = fs_err::read_to_string(folder.path().join(CONFIG)).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(config["modules_to_save"], serde_json::json!(["l.0.norm", "l.1.table"]));
+        assert_eq!(PeftAdapter::read(folder.path()).unwrap(), both);
+        let full = PeftAdapter { layers: BTreeMap::new(), ..both };
+        full.write(folder.path()).unwrap();
+        assert_eq!(PeftAdapter::read(folder.path()).unwrap(), full);
+        let message = changed_from(&full, folder.path(), "l.0.norm", "l.0.other");
+        assert!(message.contains("l.0.norm.weight") && message.contains("l.0.other, l.1.table"), "{message}");
+        let twice = ("l.0.query.weight".to_owned(), (vec![1], vec![0.0]));
+        let twice = PeftAdapter { saved: Tensors::from([twice]), ..adapter() };
+        twice.write(folder.path()).unwrap();
+        let message = PeftAdapter::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("l.0.query has a low-rank adapter and full weights"), "{message}");
     }
 
     #[test]

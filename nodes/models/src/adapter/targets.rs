@@ -1,4 +1,4 @@
-//! Which layers get an adapter.
+//! Which layers get an adapter, and which modules are trained as a whole: both are named in one language.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,48 @@ use regex::Regex;
 use super::is_target;
 use crate::error::ModelError;
 
-/// Most names of layers in a message.
+/// Most names in a message.
 const NAMED: usize = 12;
+
+/// A name as users write it: a layer's or module's name or its end behind a dot, as peft has it (`query`), or a pattern for the
+/// whole name in which `*` stands for any text (`*.layer.5.*.query`).
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    /// As it was written.
+    pub(super) text: String,
+    whole: Option<Regex>,
+}
+
+impl Pattern {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`ModelError::Option`] when it is too large.
+    pub(super) fn new(text: &str) -> Result<Self, ModelError> {
+        let whole = if text.contains('*') {
+            let parts: Vec<String> = text.split('*').map(regex::escape).collect();
+            let regex = Regex::new(&format!("^{}$", parts.join(".*")));
+            let too_large = |error| ModelError::Option(format!("the pattern `{text}` is too large: {error}"));
+            Some(regex.map_err(too_large)?)
+        } else {
+            None
+        };
+        Ok(Self { text: text.to_owned(), whole })
+    }
+
+    /// Whether it names `name`.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        match &self.whole {
+            Some(regex) => regex.is_match(name),
+            None => is_target(name, &self.text),
+        }
+    }
+
+    /// Whether `*` stands in it: then it may name more than its author thought of.
+    pub(super) fn is_glob(&self) -> bool {
+        self.whole.is_some()
+    }
+}
 
 /// The layers among `layers` (name, inputs, outputs) that `targets` name, in the order of the model, each once. A target is
 /// a layer's name or its end behind a dot, as peft has it (`query`), or a pattern for the whole name in which `*` stands for
@@ -22,16 +62,16 @@ pub fn chosen_layers(
 ) -> Result<Vec<(String, usize, usize)>, ModelError> {
     let mut chosen = BTreeSet::new();
     for target in targets {
-        let before = chosen.len();
-        let matches = matcher(target)?;
-        chosen.extend(layers.iter().filter(|(name, ..)| matches(name)).map(|(name, ..)| name.as_str()));
-        let repeats = || layers.iter().any(|(name, ..)| matches(name));
-        if chosen.len() == before && !repeats() {
+        let pattern = Pattern::new(target)?;
+        let named: Vec<&str> =
+            layers.iter().map(|(name, ..)| name.as_str()).filter(|name| pattern.matches(name)).collect();
+        if named.is_empty() {
             return Err(ModelError::Option(format!(
-                "the target `{target}` is no layer of the model; {}",
-                listed(layers)
+                "the target `{target}` is no layer of the model; its linear layers {}",
+                listed(layers.iter().map(|(name, ..)| name.as_str()))
             )));
         }
+        chosen.extend(named);
     }
     let mut once = BTreeSet::new();
     let wanted =
@@ -39,28 +79,15 @@ pub fn chosen_layers(
     Ok(wanted.cloned().collect())
 }
 
-type Matcher = Box<dyn Fn(&str) -> bool>;
-
-fn matcher(target: &str) -> Result<Matcher, ModelError> {
-    if !target.contains('*') {
-        let target = target.to_owned();
-        return Ok(Box::new(move |name| is_target(name, &target)));
-    }
-    let parts: Vec<String> = target.split('*').map(regex::escape).collect();
-    let pattern = Regex::new(&format!("^{}$", parts.join(".*")))
-        .map_err(|error| ModelError::Option(format!("the target `{target}` is too large: {error}")))?;
-    Ok(Box::new(move |name| pattern.is_match(name)))
-}
-
-/// The last parts of the names, which are what a user writes, and a few names in full.
-fn listed(layers: &[(String, usize, usize)]) -> String {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let ends: BTreeSet<String> = layers.iter().map(|(name, ..)| last(name)).collect();
-    let ends: Vec<String> = ends.into_iter().collect();
-    let names: Vec<&str> = layers.iter().take(NAMED).map(|(name, ..)| name.as_str()).collect();
-    let more =
-        if layers.len() > NAMED { format!(" and {} more", layers.len() - NAMED) } else { String::new() };
-    format!("its linear layers end in {}; they are {}{more}", ends.join(", "), names.join(", "))
+/// The last steps of the names, which are what a user writes, and a few names in full.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let last = |name: &'a str| name.rsplit('.').next().unwrap_or_default();
+    let ends: BTreeSet<&str> = names.clone().map(last).collect();
+    let ends: Vec<&str> = ends.into_iter().collect();
+    let some: Vec<&str> = names.clone().take(NAMED).collect();
+    let left = names.count().saturating_sub(NAMED);
+    let more = if left > 0 { format!(" and {left} more") } else { String::new() };
+    format!("end in {}; they are {}{more}", ends.join(", "), some.join(", "))
 }
 
 #[cfg(test)]

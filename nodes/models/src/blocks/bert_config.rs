@@ -65,9 +65,17 @@ impl BertConfig {
     /// When the file cannot be read, a size is not one that a model can have, or it describes something else.
     pub fn read(path: &Path, model: &str, model_type: &str) -> Result<Self, ModelError> {
         let refuse = |reason: String| ModelError::Config { path: path.to_path_buf(), reason };
-        let config: Self = serde_json::from_value(read_json::<Value>(path)?)
-            .map_err(|e| refuse(format!("not the configuration of a {model}: {e}")))?;
-        config.check(model, model_type).map_err(refuse)?;
+        Self::of(read_json::<Value>(path)?, model, model_type).map_err(refuse)
+    }
+
+    /// As [`BertConfig::read`], of values that stand in no file.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn of(values: Value, model: &str, model_type: &str) -> Result<Self, String> {
+        let config: Self =
+            serde_json::from_value(values).map_err(|e| format!("not the configuration of a {model}: {e}"))?;
+        config.check(model, model_type)?;
         Ok(config)
     }
 

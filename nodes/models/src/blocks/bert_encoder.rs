@@ -3,7 +3,8 @@
 use celldag_shaders::ops;
 use celldag_shaders::{Device, Ids, Segments, Tensor};
 
-use super::{BertLayer, BertShape, LayerNorm};
+use super::{BertLayer, BertShape, LayerNorm, Positions};
+use crate::adapter::Slot;
 use crate::error::ModelError;
 use crate::params::Params;
 use crate::tokens::CellTokens;
@@ -32,9 +33,9 @@ pub struct BertSizes {
 /// A BERT without its heads, with the tensor names of transformers' `BertModel`.
 #[derive(Debug)]
 pub struct BertEncoder {
-    words: Tensor,
-    /// Position embeddings with the embedding of token type 0 added, the only type that occurs.
-    positions: Tensor,
+    words: Slot,
+    /// With the embedding of token type 0, the only type that occurs.
+    positions: Positions,
     norm: LayerNorm,
     layers: Vec<BertLayer>,
     context: usize,
@@ -50,17 +51,22 @@ impl BertEncoder {
         let &BertSizes { vocabulary, context, types, layers, layer: shape } = sizes;
         let hidden = shape.hidden;
         let embeddings = params.at("embeddings");
-        let types = embeddings.at("token_type_embeddings").values("weight", &[types, hidden])?;
-        let mut positions = embeddings.at("position_embeddings").values("weight", &[context, hidden])?;
-        for row in positions.chunks_exact_mut(hidden) {
-            for (value, of_type) in row.iter_mut().zip(&types) {
-                *value += of_type;
-            }
-        }
+        let (places, of_types) =
+            (embeddings.at("position_embeddings"), embeddings.at("token_type_embeddings"));
+        let types = [types, hidden];
+        // Both are asked, so that both are known as modules that can be trained.
+        let trained = [&places, &of_types].map(|table| table.trains("weight"));
+        let positions = if trained.contains(&true) {
+            let types = of_types.tensor("weight", &types)?;
+            Positions::apart(places.tensor("weight", &[context, hidden])?, Some(types))
+        } else {
+            let types = of_types.values("weight", &types)?;
+            Positions::summed(&places, [context, hidden], &types[..hidden])?
+        };
         let layer = |_, params: &Params<'_>| BertLayer::load(params, shape);
         Ok(Self {
             words: embeddings.at("word_embeddings").weight("weight", &[vocabulary, hidden])?,
-            positions: params.device().upload(&[context, hidden], &positions)?,
+            positions,
             norm: LayerNorm::load(&embeddings.at("LayerNorm"), hidden, shape.eps)?,
             layers: params.at("encoder").at("layer").layers(layers, layer)?,
             context,
@@ -102,13 +108,18 @@ impl BertEncoder {
         sequences: &Segments,
         layers: usize,
     ) -> Result<Tensor, ModelError> {
-        let words = ops::embed(&self.words, tokens)?;
-        let positions = ops::embed(&self.positions, places)?;
+        let words = ops::embed(&self.words.get(), tokens)?;
+        let positions = self.positions.at(places)?;
         let mut x = self.norm.forward(&words, Some(&positions))?;
         for layer in self.layers.iter().take(layers) {
             x = layer.forward(&x, sequences)?;
         }
         Ok(x)
+    }
+
+    /// The table of tokens, which heads for masked tokens share.
+    pub(crate) fn words(&self) -> &Slot {
+        &self.words
     }
 
     /// The device of the weights.

@@ -3,6 +3,7 @@
 use celldag_data::checkpoint::Stored;
 
 use super::{Linear, PackedQkv};
+use crate::adapter::Part;
 use crate::error::ModelError;
 use crate::params::Params;
 
@@ -12,8 +13,9 @@ use crate::params::Params;
 /// # Errors
 /// When a tensor is missing or has another shape.
 pub fn conv1d(params: &Params<'_>, inputs: usize, outputs: usize) -> Result<Linear, ModelError> {
-    let weight = turned(params.stored("weight", &[inputs, outputs])?, [inputs, outputs]);
-    let weight = params.upload(&[outputs, inputs], weight)?;
+    let shape = [inputs, outputs];
+    let weight = turned(params.stored("weight", &shape)?, shape);
+    let weight = params.held("weight", Part::turned(shape, 0..outputs), &[outputs, inputs], weight)?;
     let bias = params.tensor("bias", &[outputs])?;
     Ok(Linear::of(weight, Some(bias), params.lora(inputs, outputs)?))
 }
@@ -23,9 +25,11 @@ pub fn conv1d(params: &Params<'_>, inputs: usize, outputs: usize) -> Result<Line
 /// # Errors
 /// When a tensor is missing or has another shape.
 pub fn conv1d_qkv(params: &Params<'_>, width: usize) -> Result<PackedQkv, ModelError> {
-    let weight = turned(params.stored("weight", &[width, 3 * width])?, [width, 3 * width]);
-    let bias = params.values("bias", &[3 * width])?;
-    PackedQkv::new(params, (&weight, &bias), width, params.lora(width, 3 * width)?)
+    let shape = [width, 3 * width];
+    let weight = turned(params.stored("weight", &shape)?, shape);
+    let bias = ("bias", params.values("bias", &[3 * width])?);
+    let lora = params.lora(width, 3 * width)?;
+    PackedQkv::of_host(params, ("weight", &weight, |rows| Part::turned(shape, rows)), &bias, lora)
 }
 
 /// `[rows, columns]` as `[columns, rows]`, in the precision of the checkpoint.

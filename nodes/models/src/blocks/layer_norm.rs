@@ -3,14 +3,15 @@
 use celldag_shaders::ops;
 use celldag_shaders::{Result, Tensor};
 
+use crate::adapter::Slot;
 use crate::error::ModelError;
 use crate::params::Params;
 
 /// `(x - mean) / sqrt(variance + eps) * weight + bias` for every row.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Slot,
+    bias: Slot,
     eps: f32,
 }
 
@@ -28,6 +29,6 @@ impl LayerNorm {
     /// # Errors
     /// What the device reports.
     pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        ops::layer_norm(x, residual, &self.weight, &self.bias, self.eps)
+        ops::layer_norm(x, residual, &self.weight.get(), &self.bias.get(), self.eps)
     }
 }

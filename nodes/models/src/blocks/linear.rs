@@ -6,15 +6,15 @@ use celldag_data::checkpoint::Stored;
 use celldag_shaders::ops::{self, Activation};
 use celldag_shaders::{Result, Tensor};
 
-use crate::adapter::Lora;
+use crate::adapter::{Lora, Part, Slot};
 use crate::error::ModelError;
 use crate::params::Params;
 
 /// `activation(x W^T + b)`, with the low-rank term of an adapter if the layer has one.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weight: Slot,
+    bias: Option<Slot>,
     lora: Option<Lora>,
 }
 
@@ -42,7 +42,7 @@ impl Linear {
 
     /// Of tensors that are on the device: `weight` `[outputs, inputs]`, `bias` `[outputs]`.
     #[must_use]
-    pub fn of(weight: Tensor, bias: Option<Tensor>, lora: Option<Lora>) -> Self {
+    pub fn of(weight: Slot, bias: Option<Slot>, lora: Option<Lora>) -> Self {
         Self { weight, bias, lora }
     }
 
@@ -51,10 +51,11 @@ impl Linear {
     /// # Errors
     /// What the device reports.
     pub fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        let (weight, bias) = (self.weight.get(), self.bias.as_ref().map(Slot::get));
         let Some(lora) = &self.lora else {
-            return ops::linear(x, &self.weight, self.bias.as_ref(), activation);
+            return ops::linear(x, &weight, bias.as_ref(), activation);
         };
-        let plain = ops::linear(x, &self.weight, self.bias.as_ref(), Activation::None)?;
+        let plain = ops::linear(x, &weight, bias.as_ref(), Activation::None)?;
         ops::activate(&ops::add(&plain, &lora.forward(x)?)?, activation)
     }
 }
@@ -69,27 +70,6 @@ pub struct PackedQkv {
 }
 
 impl PackedQkv {
-    /// Of host values: `weight` `[3 width, inputs]` row-major in the precision of the checkpoint, `bias` `[3 width]`.
-    ///
-    /// # Errors
-    /// What the device reports.
-    pub(crate) fn new(
-        params: &Params<'_>,
-        (weight, bias): (&Stored, &[f32]),
-        width: usize,
-        lora: Option<Lora>,
-    ) -> Result<Self, ModelError> {
-        let inputs = weight.len() / (3 * width);
-        let part = |index: usize| -> Result<Linear, ModelError> {
-            let rows = index * width..(index + 1) * width;
-            let values = part_of(weight, rows.start * inputs..rows.end * inputs);
-            let weight = params.upload(&[width, inputs], values)?;
-            let bias = params.device().upload(&[width], &bias[rows])?;
-            Ok(Linear::of(weight, Some(bias), None))
-        };
-        Ok(Self { parts: [part(0)?, part(1)?, part(2)?], lora, width })
-    }
-
     /// Takes tensors of these names `[3 width, width]` and `[3 width]`; `layer` is what adapters call the layer.
     ///
     /// # Errors
@@ -100,9 +80,32 @@ impl PackedQkv {
         layer: &Params<'_>,
         width: usize,
     ) -> Result<Self, ModelError> {
-        let weight = params.stored(weight, &[3 * width, width])?;
-        let bias = params.values(bias, &[3 * width])?;
-        Self::new(params, (&weight, &bias), width, layer.lora(width, 3 * width)?)
+        let shape = [3 * width, width];
+        let values = params.stored(weight, &shape)?;
+        let bias = (bias, params.values(bias, &[3 * width])?);
+        let lora = layer.lora(width, 3 * width)?;
+        Self::of_host(params, (weight, &values, |rows| Part::rows(&shape, rows)), &bias, lora)
+    }
+
+    /// Of host values: the tensor `weight`, `[3 width, inputs]` row-major in the precision of the checkpoint, with what part of
+    /// it some rows are; and the tensor `bias`, `[3 width]`.
+    pub(super) fn of_host(
+        params: &Params<'_>,
+        (weight, values, part): (&str, &Stored, impl Fn(Range<usize>) -> Part),
+        (bias, shifts): &(&str, Vec<f32>),
+        lora: Option<Lora>,
+    ) -> Result<Self, ModelError> {
+        let width = shifts.len() / 3;
+        let inputs = values.len() / shifts.len().max(1);
+        let one = |index: usize| -> Result<Linear, ModelError> {
+            let rows = index * width..(index + 1) * width;
+            let own = part_of(values, rows.start * inputs..rows.end * inputs);
+            let weight = params.held(weight, part(rows.clone()), &[width, inputs], own)?;
+            let own = Stored::F32(shifts[rows.clone()].to_vec());
+            let bias = params.held(bias, Part::rows(&[shifts.len()], rows), &[width], own)?;
+            Ok(Linear::of(weight, Some(bias), None))
+        };
+        Ok(Self { parts: [one(0)?, one(1)?, one(2)?], lora, width })
     }
 
     /// Rows `[n, inputs]` to queries, keys and values, each `[n, width]`.

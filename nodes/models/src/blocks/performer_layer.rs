@@ -16,6 +16,9 @@ use crate::sizes::{self, Size, check};
 /// Of both normalisations: torch's default, which no checkpoint records.
 const EPS: f32 = 1e-5;
 const PROJECTION: &str = "projection_matrix";
+/// Why random features are not trained.
+pub(crate) const DRAWN: &str =
+    "random features are drawn, not learnt, and no parameter of the published model";
 
 /// Sizes of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +126,11 @@ impl PerformerLayer {
             query: projection("to_q")?,
             key: projection("to_k")?,
             value: projection("to_v")?,
-            projection: attention.at("fast_attention").tensor(PROJECTION, &[features, head_width])?,
+            projection: attention.at("fast_attention").constant(
+                PROJECTION,
+                &[features, head_width],
+                DRAWN,
+            )?,
             out: Linear::load(&attention.at("to_out"), inner, hidden)?,
             feedforward_norm: LayerNorm::load(&params.at("1.norm"), hidden, EPS)?,
             w1: Linear::load(&inner_part.at("w1"), hidden, feedforward)?,

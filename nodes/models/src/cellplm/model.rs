@@ -4,6 +4,7 @@ use celldag_shaders::ops::{self, Activation, Csr};
 use celldag_shaders::{Result, Segments, Tensor, segment};
 
 use super::config::{Config, GROUPS};
+use crate::adapter::Slot;
 use crate::blocks::{LayerNorm, Linear};
 use crate::error::ModelError;
 use crate::params::Params;
@@ -15,10 +16,10 @@ const EPS: f32 = 1e-5;
 #[derive(Debug)]
 pub struct Flowformer {
     /// `[genes, hidden]`.
-    genes: Tensor,
+    genes: Slot,
     linear: Linear,
     /// Scale and shift of the normalisation of groups of channels.
-    norm: (Tensor, Tensor),
+    norm: (Slot, Slot),
     layers: Vec<Layer>,
     last: LayerNorm,
 }
@@ -47,7 +48,7 @@ impl Flowformer {
     /// # Errors
     /// What the device reports.
     pub fn gene_sums(&self, values: &Tensor, genes: &Csr) -> Result<Tensor> {
-        ops::csr_matmul(values, genes, &self.genes)
+        ops::csr_matmul(values, genes, &self.genes.get())
     }
 
     /// States of cells in front of the first layer.
@@ -56,7 +57,7 @@ impl Flowformer {
     /// What the device reports.
     pub fn embedded(&self, sums: &Tensor) -> Result<Tensor> {
         let x = self.linear.forward(sums, Activation::Relu)?;
-        ops::group_norm(&x, GROUPS, &self.norm.0, &self.norm.1, EPS)
+        ops::group_norm(&x, GROUPS, &self.norm.0.get(), &self.norm.1.get(), EPS)
     }
 
     /// States `[cells, hidden]` after `layers` layers. `neighbourhoods` divides the cells.

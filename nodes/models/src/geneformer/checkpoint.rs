@@ -34,13 +34,52 @@ pub struct Checkpoint {
 
 /// Dictionaries of one generation, which share a folder and a suffix (`_gc30M`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dictionaries {
-    pub(super) tokens: PathBuf,
-    pub(super) medians: PathBuf,
+pub(crate) struct Dictionaries {
+    pub(crate) tokens: PathBuf,
+    pub(crate) medians: PathBuf,
     /// Retired and alternative ids → current ids.
-    pub(super) mapping: Option<PathBuf>,
+    pub(crate) mapping: Option<PathBuf>,
     /// Symbols → ids.
-    pub(super) names: Option<PathBuf>,
+    pub(crate) names: Option<PathBuf>,
+}
+
+impl Dictionaries {
+    /// The only set of dictionaries in a folder that need not hold a model.
+    ///
+    /// # Errors
+    /// When there is none or are several.
+    pub(crate) fn only(folder: &Path) -> Result<Self, ModelError> {
+        let mut found = dictionaries_in_package(folder)?;
+        let layout = |what: String, help: &str| ModelError::Layout {
+            path: folder.to_path_buf(),
+            what,
+            help: help.to_owned(),
+        };
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(layout(
+                "there is no token_dictionary* with a gene_median_dictionary* of the same ending".to_owned(),
+                "Give a folder with the dictionaries of a published Geneformer, as .pkl or .json",
+            )),
+            _ => {
+                let files: Vec<String> = found.iter().map(|d| d.tokens.display().to_string()).collect();
+                let what = format!("there are several token dictionaries: {}", files.join(", "));
+                Err(layout(what, "Give a folder with those of one model"))
+            }
+        }
+    }
+
+    /// The files, sorted.
+    pub(crate) fn all(&self) -> Vec<PathBuf> {
+        let Self { tokens, medians, mapping, names } = self;
+        let mut files: Vec<PathBuf> = [Some(tokens), Some(medians), mapping.as_ref(), names.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
+        files.sort();
+        files
+    }
 }
 
 impl Checkpoint {
@@ -82,6 +121,15 @@ impl Checkpoint {
             vocab_size: config.vocab_size,
             found: found.join(", "),
         })
+    }
+
+    /// What there is of a model before it has weights: enough for its tokens.
+    pub(crate) fn untrained(
+        config: BertConfig,
+        tokens: IndexMap<String, i64>,
+        dictionaries: Dictionaries,
+    ) -> Self {
+        Self { config, tokens, config_file: PathBuf::new(), weights_file: PathBuf::new(), dictionaries }
     }
 
     /// Exactly the files that are read for a purpose, sorted.
@@ -169,11 +217,18 @@ fn dictionaries(model: &Path) -> Result<Vec<Dictionaries>, ModelError> {
     let mut out = Vec::new();
     // A fine-tuned model is two levels below the root of its repository.
     for base in model.ancestors().take(3) {
-        for package in PACKAGE_FOLDERS {
-            let folder = base.join(package);
-            if folder.is_dir() {
-                out.extend(dictionaries_in(&folder)?);
-            }
+        out.extend(dictionaries_in_package(base)?);
+    }
+    Ok(out)
+}
+
+/// Complete sets of dictionaries in a folder, or in the Python package folder of a repository.
+fn dictionaries_in_package(base: &Path) -> Result<Vec<Dictionaries>, ModelError> {
+    let mut out = Vec::new();
+    for package in PACKAGE_FOLDERS {
+        let folder = base.join(package);
+        if folder.is_dir() {
+            out.extend(dictionaries_in(&folder)?);
         }
     }
     Ok(out)

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use celldag_data::GeneIds;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use checkpoint::Dictionaries;
 pub use embed::{Encoder, Pooling, Readout};
 pub use tokenize::Tokenizer;
 pub use vocabulary::Vocabulary;

@@ -5,6 +5,7 @@ use celldag_shaders::ops::{self, Activation, Attention, Rotary};
 use celldag_shaders::{Ids, Result, Segments, Tensor, segment};
 
 use super::config::Config;
+use crate::adapter::Slot;
 use crate::blocks::Linear;
 use crate::error::ModelError;
 use crate::params::Params;
@@ -12,7 +13,7 @@ use crate::params::Params;
 /// x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019, arXiv 1910.07467).
 #[derive(Clone, Debug)]
 pub(super) struct RmsNorm {
-    weight: Tensor,
+    weight: Slot,
     eps: f32,
 }
 
@@ -22,7 +23,7 @@ impl RmsNorm {
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        ops::rms_norm(x, None, &self.weight, self.eps)
+        ops::rms_norm(x, None, &self.weight.get(), self.eps)
     }
 }
 

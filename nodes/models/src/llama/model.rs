@@ -47,21 +47,21 @@ impl LlamaEncoder {
     ) -> Result<Self, ModelError> {
         let published = Published::new(weights, adapters, MODEL)?;
         let shape = [config.vocab_size, config.hidden_size];
-        let ((layers, norm, table), taken) = published.load(device, options, &UNREAD, |params| {
-            // Rows are read when they are needed; here the table must only be the right one.
-            params.leave(TABLE, &shape)?;
+        let ((layers, norm, held, table), taken) = published.load(device, options, &UNREAD, |params| {
+            let held = TokenRows::held(params, TABLE, shape)?;
             let layer = |_, params: &Params<'_>| LlamaLayer::load(params, config);
             let layers = params.at("layers").layers(config.num_hidden_layers, layer)?;
-            Ok((layers, RmsNorm::load(&params.at("norm"), config)?, params.name(TABLE)))
+            Ok((layers, RmsNorm::load(&params.at("norm"), config)?, held, params.name(TABLE)))
         })?;
+        let in_table = if held.is_some() { 0 } else { shape[0] * shape[1] };
         let frequencies = config.frequencies().map_err(ModelError::Option)?;
         Ok(Self {
             device: device.clone(),
-            tokens: TokenRows::new(published.weights, table, shape),
+            tokens: held.unwrap_or_else(|| TokenRows::stored(published.weights, table, shape)),
             rotary: Rotary::new(device, &frequencies, config.max_position_embeddings)?,
             layers,
             norm,
-            parameters: taken + shape[0] * shape[1],
+            parameters: taken + in_table,
         })
     }
 

@@ -5,7 +5,7 @@ use celldag_shaders::ops::{self, Activation, Denominator, Rotary};
 use celldag_shaders::{Ids, Result, Segments, Tensor, segment};
 
 use super::config::Config;
-use crate::blocks::{LayerNorm, Linear};
+use crate::blocks::{DRAWN, LayerNorm, Linear};
 use crate::error::ModelError;
 use crate::params::Params;
 
@@ -49,7 +49,11 @@ impl Layer {
             query: projection("query")?,
             key: projection("key")?,
             value: projection("value")?,
-            omega: own.at("feature_map").tensor("weight", &[config.head_width(), config.features])?,
+            omega: own.at("feature_map").constant(
+                "weight",
+                &[config.head_width(), config.features],
+                DRAWN,
+            )?,
             attention_output: Linear::load(&attention.at("output").at("dense"), hidden, hidden)?,
             attention_norm: LayerNorm::load(&attention.at("output").at("LayerNorm"), hidden, config.eps)?,
             intermediate: Linear::load(&params.at("intermediate").at("dense"), hidden, inner)?,

@@ -6,6 +6,7 @@ use celldag_shaders::{Segments, Tensor};
 
 use super::config::Config;
 use super::layer::{Layer, Places};
+use crate::adapter::Slot;
 use crate::blocks::LayerNorm;
 use crate::drug::Packed;
 use crate::error::ModelError;
@@ -17,7 +18,7 @@ const BASE: f64 = 10_000.0;
 
 /// A MoLFormer without its head.
 pub(super) struct Model {
-    words: Tensor,
+    words: Slot,
     layers: Vec<Layer>,
     norm: LayerNorm,
     turns: Rotary,
@@ -56,7 +57,7 @@ impl Model {
             drugs: segments.clone(),
             turns: self.turns.clone(),
         };
-        let mut x = ops::embed(&self.words, &packed.ids)?;
+        let mut x = ops::embed(&self.words.get(), &packed.ids)?;
         for layer in self.layers.iter().take(layers) {
             x = layer.forward(&x, &places)?;
         }

@@ -4,6 +4,7 @@
 use celldag_shaders::ops;
 use celldag_shaders::{Device, Ids, Tensor};
 
+use crate::adapter::Slot;
 use crate::blocks::{LayerNorm, PerformerLayer, PerformerRows, PerformerShape, extents};
 use crate::error::ModelError;
 use crate::params::Params;
@@ -15,8 +16,8 @@ const EPS: f32 = 1e-5;
 /// The encoder of a `PerformerLM` without its head.
 #[derive(Debug)]
 pub struct PerformerEncoder {
-    levels: Tensor,
-    genes: Tensor,
+    levels: Slot,
+    genes: Slot,
     layers: Vec<PerformerLayer>,
     norm: LayerNorm,
     shape: PerformerShape,
@@ -98,8 +99,8 @@ impl PerformerEncoder {
             }
         }
         let device = self.device();
-        let levels = ops::embed(&self.levels, &Ids::new(device, levels)?)?;
-        let genes = ops::embed(&self.genes, &Ids::new(device, genes)?)?;
+        let levels = ops::embed(&self.levels.get(), &Ids::new(device, levels)?)?;
+        let genes = ops::embed(&self.genes.get(), &Ids::new(device, genes)?)?;
         let mut x = ops::add(&levels, &genes)?;
         for layer in self.layers.iter().take(depth) {
             x = layer.forward(&x, rows)?;

@@ -4,6 +4,7 @@ use celldag_shaders::ops::{self, Activation, Layout};
 use celldag_shaders::{Device, Ids, Tensor};
 
 use super::config::Config;
+use crate::adapter::Slot;
 use crate::blocks::Linear;
 use crate::error::ModelError;
 use crate::params::Params;
@@ -18,9 +19,9 @@ pub struct AutoBin {
     outer: Linear,
     alpha: f32,
     /// `[bins, hidden]`.
-    vectors: Tensor,
+    vectors: Slot,
     /// The values that stand for something else, and the vector `[1, hidden]` of each.
-    special: [(f32, Tensor); 2],
+    special: [(f32, Slot); 2],
 }
 
 impl AutoBin {
@@ -60,14 +61,14 @@ impl AutoBin {
     /// # Errors
     /// What the device reports.
     pub fn embed(&self, values: &[f32]) -> Result<Tensor, ModelError> {
-        let mut x = ops::matmul(&self.weights(values)?, &self.vectors, Layout::NN)?;
+        let mut x = ops::matmul(&self.weights(values)?, &self.vectors.get(), Layout::NN)?;
         for (number, vector) in &self.special {
             #[expect(clippy::float_cmp, reason = "the authors compare so")]
             let is = |value: &f32| value == number;
             if values.iter().any(is) {
                 let rows: Vec<bool> = values.iter().map(is).collect();
                 let others = ops::mask_rows(&x, &self.mask(rows.iter().map(|&is| !is))?, 0.0)?;
-                let these = ops::embed(vector, &Ids::new(self.device(), &vec![0; rows.len()])?)?;
+                let these = ops::embed(&vector.get(), &Ids::new(self.device(), &vec![0; rows.len()])?)?;
                 x = ops::add(&others, &ops::mask_rows(&these, &self.mask(rows.into_iter())?, 0.0)?)?;
             }
         }

@@ -8,7 +8,7 @@ use super::checkpoint::{Checkpoint, Key, Opened, plain};
 use super::decoder::Decoder;
 use super::model::TokenEncoder;
 use super::vocabulary::Vocabulary;
-use crate::adapter::Adapters;
+use crate::adapter::{Adapters, LayerRows};
 use crate::blocks::{depth, rows_from_end};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
@@ -271,6 +271,17 @@ impl CellEncoder for Encoder {
             Output::Cell => self.vectors(batch.cells),
             Output::Expression => self.expression(batch.cells),
         }
+    }
+
+    fn layer_rows(&self, layer: &str, cells: &[CellTokens]) -> Vec<LayerRows> {
+        // Names may still have the step in front that the published files have.
+        let layer = plain(layer);
+        if DECODER.iter().any(|part| layer.starts_with(part) || layer == part.trim_end_matches('.')) {
+            return vec![LayerRows::OfCells(vec![self.model.positions(); cells.len()])];
+        }
+        let tokens = LayerRows::OfCells(cells.iter().map(CellTokens::len).collect());
+        // The value 0, whose vector the decoder takes once for all genes that no cell expresses.
+        vec![tokens, LayerRows::Shared(vec![0])]
     }
 
     /// Genes are decoded cell by cell: a cell of a few hundred tokens becomes one of 19,266.

@@ -5,6 +5,7 @@ use celldag_shaders::{Device, Ids, Segments, Tensor};
 
 use super::autobin::AutoBin;
 use super::config::Config;
+use crate::adapter::Slot;
 use crate::blocks::{LayerNorm, PackedNames, TransformerLayer, TransformerShape, extents};
 use crate::error::ModelError;
 use crate::params::Params;
@@ -19,7 +20,7 @@ pub(super) const EPS: f32 = 1e-5;
 pub struct TokenEncoder {
     values: AutoBin,
     /// `[positions + 1, hidden]`; the last row is that of padding, which is never computed.
-    table: Tensor,
+    table: Slot,
     layers: Vec<TransformerLayer>,
     norm: LayerNorm,
     positions: usize,
@@ -91,7 +92,7 @@ impl TokenEncoder {
     /// # Errors
     /// When there is no such position, or the device fails.
     pub fn at_positions(&self, places: &[u32]) -> Result<Tensor, ModelError> {
-        Ok(ops::embed(&self.table, &Ids::new(self.device(), places)?)?)
+        Ok(ops::embed(&self.table.get(), &Ids::new(self.device(), places)?)?)
     }
 
     /// Token states after `layers` layers (0: the sum of the embeddings), `[tokens, hidden]`, with the cells' layout; not

@@ -4,6 +4,7 @@ use celldag_shaders::ops::{self, Activation};
 use celldag_shaders::{Ids, Segments, Tensor};
 
 use super::config::{Config, EPS};
+use crate::adapter::Slot;
 use crate::blocks::{LayerNorm, Linear, PackedNames, TransformerLayer};
 use crate::error::ModelError;
 use crate::params::Params;
@@ -15,7 +16,7 @@ const LARGEST_VALUE: f32 = 512.0;
 /// A scGPT without its decoders.
 #[derive(Debug)]
 pub struct TokenEncoder {
-    genes: Tensor,
+    genes: Slot,
     gene_norm: LayerNorm,
     value1: Linear,
     value2: Linear,
@@ -69,7 +70,8 @@ impl TokenEncoder {
             cells.iter().flat_map(|cell| cell.values.iter().map(|value| value.min(LARGEST_VALUE))).collect();
         let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
         let segments = Segments::new(device, &lengths)?;
-        let genes = self.gene_norm.forward(&ops::embed(&self.genes, &Ids::new(device, &ids)?)?, None)?;
+        let genes =
+            self.gene_norm.forward(&ops::embed(&self.genes.get(), &Ids::new(device, &ids)?)?, None)?;
         let values = self.value1.forward(&device.upload(&[values.len(), 1], &values)?, Activation::Relu)?;
         let values = self.value_norm.forward(&self.value2.forward(&values, Activation::None)?, None)?;
         let mut x = ops::add(&genes, &values)?;

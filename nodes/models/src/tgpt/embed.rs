@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::model::Decoder;
-use crate::adapter::Adapters;
+use crate::adapter::{Adapters, LayerRows};
 use crate::blocks::depth;
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
@@ -152,5 +152,13 @@ impl CellEncoder for Encoder {
         };
         let (states, segments) = self.model.states(cells, layers)?;
         Ok(ops::pool(&states, &segments, pool)?)
+    }
+
+    fn layer_rows(&self, _layer: &str, cells: &[CellTokens]) -> Vec<LayerRows> {
+        let rows = |cell: &CellTokens| match self.readout.pooling {
+            Pooling::Mean => self.unpadded(cell).len(),
+            Pooling::MeanAll => cell.len(),
+        };
+        vec![LayerRows::OfCells(cells.iter().map(rows).collect())]
     }
 }

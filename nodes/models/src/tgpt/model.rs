@@ -4,7 +4,8 @@ use celldag_shaders::ops::{self, Activation, Attention};
 use celldag_shaders::{Ids, Segments, Tensor, segment};
 
 use super::config::Config;
-use crate::blocks::{LayerNorm, Linear, PackedQkv, conv1d, conv1d_qkv};
+use crate::adapter::Slot;
+use crate::blocks::{LayerNorm, Linear, PackedQkv, Positions, conv1d, conv1d_qkv};
 use crate::error::ModelError;
 use crate::params::Params;
 use crate::tokens::CellTokens;
@@ -57,9 +58,9 @@ impl Block {
 /// A tGPT without its head.
 #[derive(Debug)]
 pub struct Decoder {
-    words: Tensor,
-    /// Position embeddings, with the embedding of the token type where it is added.
-    positions: Tensor,
+    words: Slot,
+    /// With the embedding of the token type where it is added.
+    positions: Positions,
     blocks: Vec<Block>,
     norm: LayerNorm,
     context: usize,
@@ -75,20 +76,22 @@ impl Decoder {
     pub fn load(params: &Params<'_>, config: &Config, token_types: bool) -> Result<Self, ModelError> {
         let (width, context) = (config.n_embd, config.n_positions);
         let words = params.at("wte");
-        let mut positions = params.at("wpe").values("weight", &[context, width])?;
-        // A table of another shape is reported by the call that takes it.
-        if token_types && words.shape("weight").is_some_and(|shape| shape == [config.vocab_size, width]) {
-            let of_type = words.rows("weight", 0..1)?;
-            for row in positions.chunks_exact_mut(width) {
-                for (value, of_type) in row.iter_mut().zip(&of_type) {
-                    *value += of_type;
-                }
-            }
-        }
+        let places = params.at("wpe");
+        let shape = [config.vocab_size, width];
+        let table = words.weight("weight", &shape)?;
+        let positions = if [&places, &words].map(|table| table.trains("weight")).contains(&true) {
+            let of_type = token_types.then(|| table.clone());
+            Positions::apart(places.tensor("weight", &[context, width])?, of_type)
+        } else {
+            // A table of another shape is reported by the call that takes it.
+            let fits = words.shape("weight").is_some_and(|found| found == shape);
+            let of_type = if token_types && fits { words.rows("weight", 0..1)? } else { Vec::new() };
+            Positions::summed(&places, [context, width], &of_type)?
+        };
         let block = |index, params: &Params<'_>| Block::load(params, config, index);
         Ok(Self {
-            words: words.weight("weight", &[config.vocab_size, width])?,
-            positions: params.device().upload(&[context, width], &positions)?,
+            words: table,
+            positions,
             blocks: params.at("h").layers(config.n_layer, block)?,
             norm: LayerNorm::load(&params.at("ln_f"), width, config.layer_norm_epsilon)?,
             context,
@@ -115,8 +118,8 @@ impl Decoder {
         let places: Vec<u32> = cells.iter().flat_map(|cell| (0_u32..).take(cell.len())).collect();
         let lengths: Vec<usize> = cells.iter().map(CellTokens::len).collect();
         let segments = Segments::new(device, &lengths)?;
-        let words = ops::embed(&self.words, &Ids::new(device, &tokens)?)?;
-        let positions = ops::embed(&self.positions, &Ids::new(device, &places)?)?;
+        let words = ops::embed(&self.words.get(), &Ids::new(device, &tokens)?)?;
+        let positions = self.positions.at(&Ids::new(device, &places)?)?;
         let mut x = ops::add(&words, &positions)?;
         for block in self.blocks.iter().take(layers) {
             x = block.forward(&x, &segments)?;

@@ -1,20 +1,22 @@
-//! Adapters of an encoder and a head on top, learning together from tokens of cells.
+//! Layers of an encoder and a head on top, learning together from tokens of cells.
 
 use celldag_shaders::ops::{self, Parameter};
 use celldag_shaders::{Device, Tape, Tensor};
 
+use super::memory::Fitting;
 use super::network::Network;
 use super::objective::Objective;
 use super::optimizer::Optimizer;
 use super::passes::LabelledTokens;
-use crate::adapter::{InputDropout, Lora, PeftLayer};
+use super::tuned::{Tuned, TunedLayer};
+use crate::adapter::{InputDropout, PeftLayer, Tensors, assemble};
 use crate::encoder::{Batch, CellEncoder};
 use crate::error::ModelError;
 
 /// How a batch is learnt from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuningSettings {
-    /// The optimiser of adapters and head.
+    /// The optimiser of layers and head.
     pub optimizer: Optimizer,
     /// Most norm of the gradient of all parameters together.
     pub clip: Option<f64>,
@@ -39,47 +41,22 @@ pub struct Learned {
     pub gradient_norm: Option<f64>,
 }
 
-/// One layer whose adapter is trained.
-#[derive(Debug)]
-pub struct TunedLayer {
-    /// The layer.
-    pub name: String,
-    lora: Lora,
-    a: Parameter,
-    b: Parameter,
-}
-
-impl TunedLayer {
-    /// The adapter `lora` of the layer `name`, which starts at its present values.
-    ///
-    /// # Errors
-    /// What the device reports.
-    pub fn new(name: String, lora: Lora) -> Result<Self, ModelError> {
-        let (a, b) = (Parameter::new(lora.a.get())?, Parameter::new(lora.b.get())?);
-        Ok(Self { name, lora, a, b })
-    }
-}
-
-/// Adapters of an encoder that are trained, and the head on its vectors. The encoder itself is given to every call: it must be
-/// the one that was loaded with these adapters.
+/// Layers of an encoder that are trained, and the head on its vectors. The encoder itself is given to every call: it must be
+/// the one that was loaded with the slots of these layers.
 pub struct FineTuning {
     pub(super) device: Device,
-    layers: Vec<TunedLayer>,
+    pub(super) layers: Vec<TunedLayer>,
     pub(super) head: Network,
     pub(super) objective: Objective,
     pub(super) settings: TuningSettings,
     pub(super) dropout: InputDropout,
     pub(super) steps: u64,
-    /// Segments are computed twice, since a batch did not fit otherwise.
-    pub(super) recompute: bool,
-    /// Passes that were cut because they did not fit.
-    pub(super) halved: u64,
-    pub(super) peak: u64,
+    pub(super) fitting: Fitting,
 }
 
 impl FineTuning {
-    /// Trains `layers` of an encoder that was loaded with their adapters, and `head`. `dropout` is what these adapters were
-    /// made with.
+    /// Trains `layers` of an encoder that was loaded with their slots, and `head`. `dropout` is what the adapters among them
+    /// were made with.
     #[must_use]
     pub fn new(
         device: &Device,
@@ -89,9 +66,8 @@ impl FineTuning {
         settings: TuningSettings,
     ) -> Self {
         let device = device.clone();
-        let recompute = settings.recompute;
-        let (steps, halved, peak) = (0, 0, 0);
-        Self { device, layers, head, objective, settings, dropout, steps, recompute, halved, peak }
+        let fitting = Fitting::new(settings.recompute);
+        Self { device, layers, head, objective, settings, dropout, steps: 0, fitting }
     }
 
     /// The head.
@@ -100,10 +76,10 @@ impl FineTuning {
         &self.head
     }
 
-    /// Number of layers whose adapters are trained.
+    /// What is trained beside the head.
     #[must_use]
-    pub fn layers(&self) -> usize {
-        self.layers.len()
+    pub fn layers(&self) -> &[TunedLayer] {
+        &self.layers
     }
 
     /// The loss.
@@ -117,56 +93,60 @@ impl FineTuning {
     /// # Errors
     /// What the device reports.
     pub fn adapters(&self) -> Result<Vec<(String, PeftLayer)>, ModelError> {
-        let layer = |layer: &TunedLayer| {
-            let values = PeftLayer::of_tensors(layer.a.value(), layer.b.value(), layer.lora.scale)?;
-            Ok((layer.name.clone(), values))
-        };
-        self.layers.iter().map(layer).collect()
+        let values = |layer: &TunedLayer| Ok(layer.peft()?.map(|values| (layer.name.clone(), values)));
+        self.layers.iter().filter_map(|layer| values(layer).transpose()).collect()
+    }
+
+    /// The weights that are trained as a whole, on the host, as a checkpoint has them.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn weights(&self) -> Result<Tensors, ModelError> {
+        let weights = self.layers.iter().filter_map(|layer| layer.weight().transpose());
+        assemble(weights.collect::<Result<Vec<_>, ModelError>>()?)
     }
 
     /// The most bytes of device memory that a pass took, weights included.
     #[must_use]
     pub fn peak(&self) -> u64 {
-        self.peak
-    }
-
-    /// How many passes were cut in two because they did not fit the memory. Results of such a run agree with those of one
-    /// with more memory up to rounding only.
-    #[must_use]
-    pub fn halved(&self) -> u64 {
-        self.halved
+        self.fitting.peak
     }
 
     /// Whether layers were computed twice because memory was short; results do not depend on it.
     #[must_use]
     pub fn recomputed(&self) -> bool {
-        self.recompute
+        self.fitting.recompute
     }
 
-    /// Leaves out the adapters that the vectors of `batch` do not depend on, such as those of layers behind the one that is
-    /// read, and gives their layers.
+    /// Leaves out the layers that the vectors of `batch` do not depend on, such as those behind the one that is read, and
+    /// gives their names.
     ///
     /// # Errors
-    /// When tokens are out of range.
+    /// When tokens are out of range; what the device reports.
     pub fn drop_unreached(
         &mut self,
         encoder: &dyn CellEncoder,
         batch: Batch<'_>,
     ) -> Result<Vec<String>, ModelError> {
-        let mut reached = Vec::new();
+        let mut reached = vec![false; self.layers.len()];
         self.device.rehearse(|| -> Result<(), ModelError> {
             let tape = Tape::new();
             let watched = self.watch(&tape);
             let vectors = encoder.pooled(batch);
             self.settle();
             let vectors = vectors?;
-            // Without any adapter in reach there is nothing on the tape.
-            let Ok(gradients) = tape.gradients(&vectors, &vectors.detach()) else { return Ok(()) };
-            reached =
-                watched.iter().map(|[a, b]| gradients.of(a).is_some() && gradients.of(b).is_some()).collect();
+            // Without any layer in reach there is nothing on the tape.
+            if !vectors.is_traced() {
+                return Ok(());
+            }
+            let gradients = tape.gradients(&vectors, &vectors.detach())?;
+            let mut watched = watched.iter();
+            for (reached, layer) in reached.iter_mut().zip(&self.layers) {
+                let of_layer: Vec<&Tensor> = watched.by_ref().take(layer.tensors.len()).collect();
+                *reached = of_layer.into_iter().all(|tensor| gradients.of(tensor).is_some());
+            }
             Ok(())
         })?;
-        reached.resize(self.layers.len(), false);
         let mut at = reached.iter();
         let (kept, left): (Vec<_>, Vec<_>) =
             self.layers.drain(..).partition(|_| at.next().copied().unwrap_or(false));
@@ -178,7 +158,7 @@ impl FineTuning {
     /// number.
     ///
     /// # Errors
-    /// When tokens are out of range or the device fails; when a single cell does not fit its memory.
+    /// When tokens are out of range or the device fails; when a part of the batch does not fit its memory.
     pub fn learn(
         &mut self,
         encoder: &dyn CellEncoder,
@@ -193,13 +173,9 @@ impl FineTuning {
             return Ok(learned);
         }
         let optimizer = self.settings.optimizer.at_rate(rate);
-        let (of_layers, of_head) = gradients.split_at(2 * self.layers.len());
-        for (layer, slopes) in self.layers.iter_mut().zip(of_layers.chunks_exact(2)) {
-            optimizer.step(&mut layer.a, &slopes[0])?;
-            optimizer.step(&mut layer.b, &slopes[1])?;
+        for (parameter, gradient) in self.parameters_mut().zip(&gradients) {
+            optimizer.step(parameter, gradient)?;
         }
-        let of_head = of_head.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-        self.head.update(&of_head, |parameter, gradient| optimizer.step(parameter, gradient))?;
         self.settle();
         self.steps += 1;
         Ok(learned)
@@ -216,45 +192,44 @@ impl FineTuning {
         Ok(self.objective.evaluate(&self.device, &logits, class)?.0)
     }
 
-    /// Puts tensors that `tape` watches into the adapters.
-    pub(super) fn watch(&self, tape: &Tape) -> Vec<[Tensor; 2]> {
-        let watch = |layer: &TunedLayer| {
-            let watched = [tape.watch(layer.a.value()), tape.watch(layer.b.value())];
-            layer.lora.a.set(watched[0].clone());
-            layer.lora.b.set(watched[1].clone());
-            watched
-        };
-        self.layers.iter().map(watch).collect()
+    /// Puts tensors that `tape` watches into the encoder, in the order of [`FineTuning::parameters`] without the head's.
+    pub(super) fn watch(&self, tape: &Tape) -> Vec<Tensor> {
+        self.tuned().map(|tuned| tuned.watch(tape)).collect()
     }
 
-    /// Puts the present values into the adapters.
+    /// Puts the present values into the encoder.
     pub(super) fn settle(&self) {
-        for layer in &self.layers {
-            layer.lora.a.set(layer.a.value().clone());
-            layer.lora.b.set(layer.b.value().clone());
-        }
+        self.tuned().for_each(Tuned::settle);
     }
 
-    /// The present values; later steps leave them alone.
+    fn tuned(&self) -> impl Iterator<Item = &Tuned> {
+        self.layers.iter().flat_map(|layer| &layer.tensors)
+    }
+
+    /// All that is trained: tensors of each layer (A and B of an adapter), then weight and bias of each layer of the head.
+    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.tuned().map(|tuned| &tuned.parameter).chain(self.head.parameters())
+    }
+
+    pub(super) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
+        let tuned = self.layers.iter_mut().flat_map(|layer| &mut layer.tensors);
+        tuned.map(|tuned| &mut tuned.parameter).chain(self.head.parameters_mut())
+    }
+
+    /// The present values, in the order of [`FineTuning::parameters`]; later steps leave them alone.
     #[must_use]
-    pub fn snapshot(&self) -> (Vec<[Tensor; 2]>, Vec<(Tensor, Tensor)>) {
-        let of = |layer: &TunedLayer| [layer.a.value().clone(), layer.b.value().clone()];
-        (self.layers.iter().map(of).collect(), self.head.snapshot())
+    pub fn snapshot(&self) -> Vec<Tensor> {
+        self.parameters().map(|parameter| parameter.value().clone()).collect()
     }
 
     /// Goes back to a snapshot.
     ///
     /// # Errors
     /// A snapshot of other layers.
-    pub fn restore(
-        &mut self,
-        (layers, head): &(Vec<[Tensor; 2]>, Vec<(Tensor, Tensor)>),
-    ) -> Result<(), ModelError> {
-        for (layer, [a, b]) in self.layers.iter_mut().zip(layers) {
-            layer.a.set(a.clone())?;
-            layer.b.set(b.clone())?;
+    pub fn restore(&mut self, snapshot: &[Tensor]) -> Result<(), ModelError> {
+        for (parameter, value) in self.parameters_mut().zip(snapshot) {
+            parameter.set(value.clone())?;
         }
-        self.head.restore(head)?;
         self.settle();
         Ok(())
     }

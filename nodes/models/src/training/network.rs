@@ -121,6 +121,16 @@ impl Network {
         Ok(())
     }
 
+    /// Weight and bias of each layer.
+    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.layers.iter().flat_map(|(weight, bias)| [weight, bias])
+    }
+
+    /// As [`Network::parameters`], to be changed.
+    pub fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
+        self.layers.iter_mut().flat_map(|(weight, bias)| [weight, bias])
+    }
+
     /// The present values; later updates leave them alone.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Tensor, Tensor)> {

@@ -1,11 +1,13 @@
-//! Loss and gradients of a batch, within the memory there is: whole, with layers computed twice, or in parts.
+//! Loss and gradients of a batch, within the memory there is: in the parts that were asked for, with layers computed twice
+//! where that is needed.
 
 use std::ops::Range;
 
 use celldag_shaders::ops;
-use celldag_shaders::{DeviceError, Error, Tape, Tensor};
+use celldag_shaders::{Tape, Tensor};
 
 use super::fine_tuning::{FineTuning, TuningSettings};
+use super::memory::{gradients_at, summed};
 use super::network::Network;
 use crate::adapter::Noise;
 use crate::encoder::{Batch, CellEncoder};
@@ -40,20 +42,20 @@ impl<'a> LabelledTokens<'a> {
     }
 }
 
-/// Gradients of a part of a batch, in the order of the parameters: A and B of each layer, weight and bias of the head's.
+/// Gradients of a part of a batch, in the order of [`FineTuning::parameters`].
 struct Slope {
     loss: f64,
     gradients: Vec<Tensor>,
 }
 
 impl FineTuning {
-    /// Loss and gradients of a batch: A and B of each layer, then weight and bias of each layer of the head. A batch is
-    /// computed in as many parts as the settings say, and their gradients are added in the order of the cells: the bits of the
-    /// result depend on the number of parts, but not on threads or on whether layers were computed twice. A part that does
-    /// not fit the memory even so is cut in two, which [`FineTuning::halved`] counts.
+    /// Loss of a batch and its gradients, in the order of [`FineTuning::parameters`]. A batch is computed in as many parts as
+    /// the settings say, and their gradients are added in the order of the cells: the bits of the result depend on the number
+    /// of parts, but neither on threads nor on the memory there is. A part that does not fit is computed with layers twice,
+    /// which changes no bit.
     ///
     /// # Errors
-    /// When tokens are out of range or the device fails; when a single neighbourhood does not fit its memory.
+    /// When tokens are out of range or the device fails; out of memory when a part does not fit even so.
     pub fn gradients(
         &mut self,
         encoder: &dyn CellEncoder,
@@ -62,25 +64,13 @@ impl FineTuning {
         let count = batch.neighbourhoods.len();
         let whole = self.objective.divisor(batch.class);
         let size = count.div_ceil(self.settings.parts.clamp(1, count.max(1))).max(1);
-        // Parts not yet done, the next one last.
-        let mut pending: Vec<Range<usize>> =
-            (0..count).step_by(size).map(|start| start..(start + size).min(count)).collect();
-        pending.reverse();
         let mut total: Option<Slope> = None;
-        while let Some(range) = pending.pop() {
+        for start in (0..count).step_by(size) {
+            let range = start..(start + size).min(count);
             let part = batch.of(range.clone());
             let share = if range.len() == count { 1.0 } else { self.objective.divisor(part.class) / whole };
-            match self.fitting(encoder, part, share) {
-                Ok(slope) => total = Some(added(total, slope)?),
-                Err(error) if error.is_out_of_memory() && range.len() > 1 => {
-                    tracing::debug!(cells = part.tokens.len(), %error, "the pass does not fit; trying half of it");
-                    self.halved += 1;
-                    let middle = range.start + range.len() / 2;
-                    pending.push(middle..range.end);
-                    pending.push(range.start..middle);
-                }
-                Err(error) => return Err(error),
-            }
+            let slope = self.fitting(encoder, part, share)?;
+            total = Some(added(total, slope)?);
         }
         let nothing = || ModelError::Tokens("a batch has no cells".to_owned());
         total.map(|slope| (slope.loss, slope.gradients)).ok_or_else(nothing)
@@ -93,25 +83,10 @@ impl FineTuning {
         part: LabelledTokens<'_>,
         share: f64,
     ) -> Result<Slope, ModelError> {
-        let limit = self.device.memory().limit.or(self.settings.memory);
-        let device = self.device.clone();
-        let try_with = |tuning: &Self, recompute: bool| -> Result<Slope, ModelError> {
-            let plan = device.plan(|| tuning.pass(encoder, part, share, recompute))?;
-            let bytes = plan.peak();
-            if limit.is_some_and(|limit| bytes > limit) {
-                let device = device.info().name.clone();
-                return Err(Error::from(DeviceError::OutOfMemory { device, bytes }).into());
-            }
-            device.reset_peak();
-            device.run_planned(&plan, || tuning.pass(encoder, part, share, recompute))
-        };
-        let mut slope = try_with(self, self.recompute);
-        if !self.recompute && slope.as_ref().is_err_and(ModelError::is_out_of_memory) {
-            slope = try_with(self, true);
-            // What did not fit once will not fit again.
-            self.recompute = slope.is_ok();
-        }
-        self.peak = self.peak.max(self.device.memory().peak);
+        let mut fitting = self.fitting;
+        let slope = fitting
+            .run(&self.device, self.settings.memory, |recompute| self.pass(encoder, part, share, recompute));
+        self.fitting = fitting;
         slope
     }
 
@@ -125,9 +100,11 @@ impl FineTuning {
     ) -> Result<Slope, ModelError> {
         let tape = Tape::with_recompute(recompute);
         let watched = self.watch(&tape);
-        let cells = part.keys.iter().zip(part.tokens).map(|(&key, tokens)| (key, tokens.len())).collect();
         let TuningSettings { dropout: probability, seed, .. } = self.settings;
-        self.dropout.set(Some(Noise { probability, seed, step: self.steps, cells }));
+        let rows = self.layers.iter().filter(|layer| layer.is_adapter());
+        let rows = rows.map(|layer| (layer.name.clone(), encoder.layer_rows(&layer.name, part.tokens)));
+        let (step, rows) = (self.steps, rows.collect());
+        self.dropout.set(Some(Noise { probability, seed, step, cells: part.keys.to_vec(), rows }));
         let slope = self.watched_pass(encoder, tape, &watched, part, share);
         self.dropout.set(None);
         self.settle();
@@ -138,7 +115,7 @@ impl FineTuning {
         &self,
         encoder: &dyn CellEncoder,
         tape: Tape,
-        watched: &[[Tensor; 2]],
+        watched: &[Tensor],
         part: LabelledTokens<'_>,
         share: f64,
     ) -> Result<Slope, ModelError> {
@@ -149,13 +126,8 @@ impl FineTuning {
         let (loss, slope) = self.objective.evaluate(&self.device, &logits, part.class)?;
         let slope = if share < 1.0 { ops::scale(&slope, share as f32)? } else { slope };
         let found = tape.gradients(&logits, &slope)?;
-        let of = |tensor: &Tensor| match found.of(tensor) {
-            Some(gradient) => Ok(gradient.clone()),
-            None => self.device.zeros(tensor.shape()),
-        };
         let of_head = head.iter().flat_map(|(weight, bias)| [weight, bias]);
-        let gradients =
-            watched.iter().flatten().chain(of_head).map(of).collect::<celldag_shaders::Result<_>>()?;
+        let gradients = gradients_at(&found, watched.iter().chain(of_head))?;
         Ok(Slope { loss: loss * share, gradients })
     }
 }
@@ -163,6 +135,5 @@ impl FineTuning {
 /// The sum of two slopes.
 fn added(total: Option<Slope>, slope: Slope) -> Result<Slope, ModelError> {
     let Some(total) = total else { return Ok(slope) };
-    let sums = total.gradients.iter().zip(&slope.gradients).map(|(a, b)| ops::add(a, b));
-    Ok(Slope { loss: total.loss + slope.loss, gradients: sums.collect::<Result<_, _>>()? })
+    Ok(Slope { loss: total.loss + slope.loss, gradients: summed(&total.gradients, &slope.gradients)? })
 }

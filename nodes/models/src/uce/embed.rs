@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::Checkpoint;
 use super::model::{EPS, Shape, Transformer};
 use super::sampling::{CHROM_TOKEN_OFFSET, VERSION};
-use super::table::{Parts, TokenTable};
+use super::table::{Parts, TokenTable, distinct};
 use super::vocabulary::Vocabulary;
-use crate::adapter::Adapters;
+use crate::adapter::{Adapters, LayerRows, is_target};
 use crate::blocks::{LayerNorm, Linear, Normalize, depth};
 use crate::encoder::{Batch, CellEncoder, EncoderInfo};
 use crate::error::ModelError;
@@ -22,6 +22,10 @@ use crate::tokens::CellTokens;
 /// projection of the genes it is asked about.
 const IGNORED: [&str; 2] = ["binary_decoder.", "gene_embedding_layer."];
 const TABLE: &str = "pe_embedding.weight";
+/// The layer that projects rows of the table.
+const PROJECTION: &str = "encoder.0";
+const FROZEN: &str =
+    "the vectors of proteins are given by a protein language model; UCE itself never trains them";
 
 pub(super) const OPTIONS: &[ModelOption] = &[
     ModelOption {
@@ -118,13 +122,15 @@ impl Encoder {
         let encoder = root.at("encoder");
         let (model, linear, norm) = options.load(&weights, &IGNORED, |weights| {
             weights.skip(TABLE);
+            root.note_constant(TABLE, FROZEN);
             let linear = Linear::load(&encoder.at(0), shape.inputs, shape.hidden)?;
             let norm = LayerNorm::load(&encoder.at(2), shape.hidden, EPS)?;
             Ok((Transformer::load(&root, &shape)?, linear, norm))
         })?;
         adapters.finish()?;
         let parameters = root.taken();
-        let trained = encoder.at(0).lora(shape.inputs, shape.hidden)?.is_some();
+        let adapted = encoder.at(0).lora(shape.inputs, shape.hidden)?.is_some();
+        let trained = adapted || [0, 2].iter().any(|part| encoder.at(part).trains("weight"));
         drop((root, encoder));
         let (weights, tensor, rows) = table(checkpoint, &vocabulary, weights, shape.inputs)?;
         let (hidden, inputs) = (shape.hidden, shape.inputs);
@@ -191,6 +197,17 @@ impl CellEncoder for Encoder {
             }
         };
         Ok(self.readout.normalize.apply(&decoded)?)
+    }
+
+    fn layer_rows(&self, layer: &str, cells: &[CellTokens]) -> Vec<LayerRows> {
+        if is_target(layer, PROJECTION) {
+            // A token is projected once for all cells that have it.
+            let ids = cells.iter().flat_map(|cell| cell.ids.iter().copied());
+            return vec![LayerRows::Shared(distinct(ids))];
+        }
+        // The decoder sees the first token, or all.
+        let tokens = cells.iter().map(CellTokens::len).collect();
+        vec![LayerRows::OfCells(tokens), LayerRows::OfCells(vec![1; cells.len()])]
     }
 }
 

@@ -12,6 +12,7 @@ use crate::sizes::{Size, check, head_width};
 const HEADS: usize = 20;
 /// Of all normalisations: PyTorch's default.
 pub(super) const EPS: f32 = 1e-5;
+const SINES: &str = "sines of positions are no parameter of the published model";
 
 /// Sizes of a UCE, from the shapes of its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,13 +97,13 @@ impl Transformer {
             let params = params.at("transformer_encoder").at("layers").at(index);
             TransformerLayer::load(&params, &params.at("self_attn"), PackedNames::TORCH, layer_shape)
         };
-        let table = params.at("pos_encoder").values("pe", &[positions, 1, hidden])?;
+        let table = params.at("pos_encoder").constant("pe", &[positions, 1, hidden], SINES)?;
         let block = |index: usize, inputs, outputs| -> std::result::Result<_, ModelError> {
             let params = params.at("decoder").at(index);
             Ok((Linear::load(&params.at(0), inputs, outputs)?, LayerNorm::load(&params.at(1), outputs, EPS)?))
         };
         Ok(Self {
-            positions: params.device().upload(&[positions, hidden], &table)?,
+            positions: table.reshape(&[positions, hidden])?,
             layers: (0..layers).map(layer).collect::<std::result::Result<_, _>>()?,
             decoder: [block(0, hidden, decoder)?, block(1, decoder, outputs)?, block(2, outputs, outputs)?],
             out: Linear::load(&params.at("decoder").at(3), outputs, outputs)?,

@@ -27,7 +27,7 @@ pub struct TokenTable {
     linear: Linear,
     norm: LayerNorm,
     hidden: usize,
-    /// Whether an adapter changes the projection.
+    /// Whether training changes the projection.
     trained: bool,
     projected: Mutex<BTreeMap<u32, Box<[f32]>>>,
 }
@@ -49,7 +49,7 @@ pub(super) struct Parts {
     pub(super) norm: LayerNorm,
     /// Width of the model.
     pub(super) hidden: usize,
-    /// Whether an adapter changes `linear`.
+    /// Whether training changes `linear` or `norm`.
     pub(super) trained: bool,
 }
 
@@ -68,9 +68,7 @@ impl TokenTable {
             let message = format!("the token {unknown} is beyond the table of {} rows", self.rows);
             return Err(ModelError::Tokens(message));
         }
-        let mut distinct = tokens.to_vec();
-        distinct.sort_unstable();
-        distinct.dedup();
+        let distinct = distinct(tokens.iter().copied());
         let table =
             if self.trained { self.project(&distinct, device)? } else { self.kept(&distinct, device)? };
         let place = |token: &u32| {
@@ -119,4 +117,12 @@ impl TokenTable {
         let scale = (self.hidden as f32).sqrt();
         Ok(ops::scale(&x, scale)?)
     }
+}
+
+/// Each of `tokens` once, in ascending order: the rows that a batch projects.
+pub(super) fn distinct(tokens: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut distinct: Vec<u32> = tokens.collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct
 }

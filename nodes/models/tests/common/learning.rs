@@ -123,9 +123,7 @@ impl<'a> Learning<'a> {
         if steps < 5 {
             return;
         }
-        let (layers, head) = tuning.snapshot();
-        let values = layers.iter().flatten().chain(head.iter().flat_map(|(weight, bias)| [weight, bias]));
-        for (trained, values) in self.all.iter().zip(values) {
+        for (trained, values) in self.all.iter().zip(tuning.snapshot()) {
             let array = name(&format!("after5.{}", trained.name));
             assert_close(&values.read().unwrap(), &self.golden.f32s(&array), 2e-4, &what(&array));
         }
@@ -140,7 +138,7 @@ impl<'a> Learning<'a> {
         let layers: Vec<TunedLayer> = self
             .adapters
             .iter()
-            .map(|(layer, lora)| TunedLayer::new(layer.clone(), lora.clone()).unwrap())
+            .map(|(layer, lora)| TunedLayer::adapter(layer.clone(), lora).unwrap())
             .collect();
         let head = &self.all[2 * layers.len()..];
         let read = |trained: &Trained| trained.initial.read().unwrap();

@@ -14,6 +14,7 @@ pub(crate) mod performer;
 pub(crate) mod saved;
 pub(crate) mod small_bert;
 pub(crate) mod specimen;
+pub(crate) mod trainee;
 pub(crate) mod uce;
 
 use std::path::{Path, PathBuf};

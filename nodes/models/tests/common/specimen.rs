@@ -81,6 +81,11 @@ impl Specimen {
         Self { folder: made.path().to_path_buf(), _made: Some(made), ..self }
     }
 
+    /// The same, read otherwise.
+    pub(crate) fn read_as(self, embed: Value) -> Self {
+        Self { embed, ..self }
+    }
+
     /// The first file of the folder with such a name, also further down.
     pub(crate) fn file(&self, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
         let mut folders = vec![self.folder.clone()];

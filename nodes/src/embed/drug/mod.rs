@@ -9,6 +9,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
 use celldag_models::drug::{DrugModel, DrugTokens, Remark, drug_model, drug_models};
@@ -18,7 +19,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::embed_cells::default_batch;
+use super::embed_cells::{default_batch, per_second};
 use super::failure::{self, Failure};
 use super::{checkpoint, options};
 use crate::artifacts::{CHECKPOINT, DRUG_EMBEDDING, DRUGS};
@@ -159,6 +160,7 @@ fn run(step: &Step<'_>, model: &dyn DrugModel, chosen: &Chosen) -> Result<(), Fa
     let batch_tokens = chosen.batch_tokens.unwrap_or_else(|| default_batch(&device, info.widest));
     let lengths: Vec<usize> = read.iter().map(|drug| drug.tokens.len()).collect();
     step.progress.total(lengths.len() as u64, "drugs");
+    let started = Instant::now();
     let vectors = embed_cells(
         &mut loaded,
         Cells { lengths: &lengths, neighbourhoods: None, batch_tokens },
@@ -171,6 +173,8 @@ fn run(step: &Step<'_>, model: &dyn DrugModel, chosen: &Chosen) -> Result<(), Fa
             Ok(())
         },
     )?;
+    let embedded = lengths.iter().filter(|&&length| length > 0).count();
+    step.execution("drugs_per_second", per_second(embedded, started.elapsed()));
     step.execution("peak_memory", loaded.peak());
     let rows = table.drugs.iter().zip(vectors.chunks_exact(info.dim.max(1)));
     for ((drug, row), &length) in rows.zip(&lengths) {

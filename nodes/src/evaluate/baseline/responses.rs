@@ -1,11 +1,11 @@
 //! Predictors of drug responses that look at no molecule and no omics: means, additive effects, and a low-rank table.
 
-use std::collections::BTreeMap;
-
 use faer::Mat;
 use faer::linalg::solvers::Solve;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::numbering::Numbering;
 
 /// Rounds of alternating least squares; effects change in the tenth digit after them.
 const ROUNDS: usize = 60;
@@ -48,8 +48,8 @@ pub enum ResponseModel {
 #[derive(Clone, Debug)]
 pub struct FittedResponses {
     mean: f64,
-    drugs: BTreeMap<String, usize>,
-    lines: BTreeMap<String, usize>,
+    drugs: Numbering,
+    lines: Numbering,
     drug_effect: Vec<f64>,
     line_effect: Vec<f64>,
     drug_factors: Vec<Vec<f64>>,
@@ -70,16 +70,12 @@ impl FittedResponses {
         if training.is_empty() {
             return None;
         }
-        let numbered = |name: fn(&Response) -> &String| {
-            let mut index: BTreeMap<String, usize> = training.iter().map(|r| (name(r).clone(), 0)).collect();
-            index.values_mut().enumerate().for_each(|(at, spot)| *spot = at);
-            index
-        };
-        let (drugs, lines) = (numbered(|r| &r.drug), numbered(|r| &r.line));
+        let drugs = Numbering::of(training.iter().map(|r| &r.drug));
+        let lines = Numbering::of(training.iter().map(|r| &r.line));
         let mean = training.iter().map(|r| r.value).sum::<f64>() / training.len() as f64;
         let mut table = Table {
-            drug: training.iter().map(|r| drugs[&r.drug]).collect(),
-            line: training.iter().map(|r| lines[&r.line]).collect(),
+            drug: drugs.rows(training.iter().map(|r| &r.drug)),
+            line: lines.rows(training.iter().map(|r| &r.line)),
             rest: training.iter().map(|r| r.value - mean).collect(),
         };
         let mut out = Self {
@@ -112,8 +108,8 @@ impl FittedResponses {
     pub fn predict(&self, drug: &str, line: &str) -> f64 {
         let (drug, line) = (self.drugs.get(drug), self.lines.get(line));
         let mut sum = self.mean;
-        sum += drug.map_or(0.0, |&d| self.drug_effect[d]) + line.map_or(0.0, |&l| self.line_effect[l]);
-        if let (Some(&d), Some(&l)) = (drug, line) {
+        sum += drug.map_or(0.0, |d| self.drug_effect[d]) + line.map_or(0.0, |l| self.line_effect[l]);
+        if let (Some(d), Some(l)) = (drug, line) {
             sum += self.drug_factors[d].iter().zip(&self.line_factors[l]).map(|(a, b)| a * b).sum::<f64>();
         }
         sum

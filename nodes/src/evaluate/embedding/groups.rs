@@ -1,6 +1,6 @@
 //! Cells by group (cell type, batch, cluster), as indices.
 
-use std::collections::BTreeMap;
+use crate::numbering::Numbering;
 
 /// A group index for each cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,8 @@ impl Grouping {
     /// Groups are numbered in the order of their names.
     #[must_use]
     pub fn new<S: AsRef<str>>(names: &[S]) -> Self {
-        let mut index: BTreeMap<&str, usize> = names.iter().map(|n| (n.as_ref(), 0)).collect();
-        index.values_mut().enumerate().for_each(|(at, spot)| *spot = at);
-        let of_cell = names.iter().map(|n| index[n.as_ref()]).collect();
-        Self { names: index.into_keys().map(str::to_owned).collect(), of_cell }
+        let index = Numbering::of(names);
+        Self { of_cell: index.rows(names), names: index.names().map(str::to_owned).collect() }
     }
 
     /// Number of groups.

@@ -1,9 +1,14 @@
 //! The kind `evaluate-embedding` itself: files, parameters.
 
-use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
+use celldag_engine::{
+    InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
+};
 use serde::Deserialize;
+use serde_json::json;
 
+use super::run::NAMES;
 use crate::artifacts::{CELLS, EMBEDDING, METRICS, REPORT};
+use crate::evaluate::models::NAME;
 
 /// Measures embeddings without training anything on them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +26,7 @@ pub(super) struct Options {
     pub(super) neighbors: usize,
     pub(super) graph_neighbors: usize,
     pub(super) max_cells: usize,
+    pub(super) baselines: Vec<String>,
     pub(super) seed: u64,
 }
 
@@ -28,8 +34,8 @@ impl Kind for EvaluateEmbedding {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "evaluate-embedding",
-            epoch: 1,
-            about: "measures how embeddings keep labels apart and batches together (AvgBIO, LISI, ASW ...), beside PCA",
+            epoch: 2,
+            about: "measures how embeddings keep labels apart and batches together (AvgBIO, LISI, ASW ...), beside PCA and variable genes",
             inputs: vec![
                 InPort {
                     name: "embedding",
@@ -41,7 +47,7 @@ impl Kind for EvaluateEmbedding {
                     name: "cells",
                     ty: CELLS,
                     many: Multiplicity::Optional,
-                    about: "counts of the same cells, for the baseline: 50 principal components of 2,000 variable genes",
+                    about: "counts of the same cells, for the baselines",
                 },
             ],
             outputs: vec![
@@ -59,8 +65,8 @@ impl Kind for EvaluateEmbedding {
                 Param::text("clusters", "column of obs with clusters (leiden ...); default: k-means, as many as labels")
                     .optional(),
                 Param::text("key", "array of obsm; default: the only one there is").optional(),
-                Param::text("name", "name of the embedding in tables, when the gathered labels give none")
-                    .default("embedding"),
+                Param::text("name", "name of the embedding in tables when there is one only; several are named by their nodes and axes")
+                    .default(NAME),
                 Param::text("title", "heading of the report").default("Embedding quality"),
                 Param::int("neighbors", "cells of a neighbourhood of LISI and kBET, the cell itself included; the perplexity is a third")
                     .range(6, 10_000)
@@ -71,6 +77,12 @@ impl Kind for EvaluateEmbedding {
                     .range(10, 1_000_000)
                     .unit("cells")
                     .default(5000),
+                Param::list(
+                    "baselines",
+                    ParamType::Choice(NAMES.to_vec()),
+                    "what the embedding is compared with: pca (50 components of 2,000 variable genes), hvg (these genes themselves)",
+                )
+                .default(json!(NAMES)),
                 Param::int("seed", "seed of k-means").default(0),
             ],
             uses_device: false,

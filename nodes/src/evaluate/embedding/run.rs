@@ -12,14 +12,18 @@ use super::groups::Grouping;
 use super::kind::Options;
 use super::points::Points;
 use super::quality::{self, Annotation, Settings, quality};
-use crate::evaluate::baseline::PcaLogistic;
-use crate::evaluate::models::model_name;
+use crate::columns::column;
+use crate::evaluate::baseline::{BaselineError, Features, LogCells};
+use crate::evaluate::files::{FlatTable, write_report};
+use crate::evaluate::models::{distinct, names};
 use crate::evaluate::threads::pool;
-use crate::learn::failure::{data, io};
+use crate::failure::data;
 use crate::learn::mlp::Embedding;
 
-/// The baseline in tables.
-const PCA: &str = "PCA 50";
+/// Baselines as written in `baselines:` and as shown.
+const BASELINES: [(&str, &str); 2] = [("pca", "PCA 50"), ("hvg", "HVG 2000")];
+/// The same, as the parameter takes them.
+pub(super) const NAMES: [&str; 2] = [BASELINES[0].0, BASELINES[1].0];
 
 /// An embedding with its measures.
 struct Row {
@@ -29,17 +33,16 @@ struct Row {
 }
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
-    let embeddings: Vec<(String, Embedding)> = step
-        .gathered("embedding")
-        .iter()
-        .map(|input| {
-            Ok((
-                model_name(&input.label, &options.name),
-                Embedding::read(&input.path, options.key.as_deref())?,
-            ))
-        })
+    let gathered = step.gathered("embedding");
+    let names = names(gathered, &options.name);
+    let embeddings: Vec<(String, Embedding)> = names
+        .into_iter()
+        .zip(gathered)
+        .map(|(name, input)| Ok((name, Embedding::read(&input.path, options.key.as_deref())?)))
         .collect::<Result<_, NodeError>>()?;
-    let first = step.gathered("embedding").first().ok_or_else(|| NodeError::data("there is no embedding"))?;
+    let shown = BASELINES.iter().filter(|(word, _)| options.baselines.iter().any(|b| b == word));
+    distinct(embeddings.iter().map(|(name, _)| name.as_str()).chain(shown.map(|(_, name)| *name)))?;
+    let first = gathered.first().ok_or_else(|| NodeError::data("there is no embedding"))?;
     let obs = CellsFile::open(&first.path).map_err(data)?.obs().clone();
     let mut warnings = Vec::new();
     let (cells, known) = cells(&obs, &embeddings, options, &mut warnings)?;
@@ -63,12 +66,17 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         rows.push(Row { name: name.clone(), baseline: false, values: measured(&points) });
     }
     match step.optional_input("cells") {
-        Some(input) => {
-            let points = principal_components(&CellsFile::open(&input.path).map_err(data)?, &cells)?;
-            rows.push(Row { name: PCA.to_owned(), baseline: true, values: measured(&points) });
+        Some(input) if !options.baselines.is_empty() => {
+            let (log, at) = log_cells(&CellsFile::open(&input.path).map_err(data)?, &cells)?;
+            for (word, name) in BASELINES.iter().filter(|(word, _)| options.baselines.iter().any(|b| b == word)) {
+                step.check_cancelled()?;
+                let features = if *word == "hvg" { log.variable_genes(&at) } else { log.components(&at) };
+                rows.push(baseline(name, features, measured)?);
+            }
         }
+        Some(_) => {}
         None => warnings.push(
-            "no PCA baseline: give `evaluate-embedding` the input `cells`, so that the embedding can be compared with \
+            "no baselines: give `evaluate-embedding` the input `cells`, so that the embedding can be compared with \
              something that needs no model"
                 .to_owned(),
         ),
@@ -94,14 +102,7 @@ fn cells(
     .flatten()
     .collect();
     for (what, name) in &columns {
-        if obs.column(name).is_none() {
-            let there: Vec<&str> = obs.columns.keys().map(String::as_str).collect();
-            return Err(NodeError::data(format!(
-                "obs of the embedding has no column `{name}` for `{what}`; there are: {}",
-                there.join(", ")
-            ))
-            .help(format!("set `{what}` to a column of obs")));
-        }
+        column(obs, name, what)?;
     }
     let annotated =
         |row: usize| columns.iter().all(|(_, name)| obs.text(name, row).is_some_and(|v| !v.is_empty()));
@@ -143,8 +144,8 @@ fn cells(
     Ok((rows.iter().map(|&r| obs.index[r].clone()).collect(), known))
 }
 
-/// The baseline: what a careful analyst would look at without any model.
-fn principal_components(file: &CellsFile, cells: &[String]) -> Result<Points, NodeError> {
+/// Log-normalised cells of a file, and the row of each measured cell in it.
+fn log_cells(file: &CellsFile, cells: &[String]) -> Result<(LogCells, Vec<usize>), NodeError> {
     let matrix = file.counts_matrix(&CountsSource::Auto).map_err(data)?;
     let counts = file.read_matrix(&matrix).map_err(data)?;
     let row_of: BTreeMap<&str, usize> =
@@ -158,23 +159,37 @@ fn principal_components(file: &CellsFile, cells: &[String]) -> Result<Points, No
             })
         })
         .collect::<Result<_, _>>()?;
-    let failed =
-        |e: crate::evaluate::baseline::BaselineError| NodeError::data(format!("the PCA baseline: {e}"));
-    let (dim, values) = PcaLogistic::new(counts).and_then(|p| p.components(&rows)).map_err(failed)?;
-    Points::new(dim, values).map_err(|e| NodeError::data(format!("the PCA baseline: {e}")))
+    Ok((LogCells::new(counts).map_err(|e| NodeError::failed(e.to_string()))?, rows))
 }
 
-/// Says plainly when a model is no better than principal components in the two averages.
+/// What a careful analyst would look at without any model.
+fn baseline(
+    name: &str,
+    features: Result<Features, BaselineError>,
+    measured: impl Fn(&Points) -> IndexMap<&'static str, quality::Measure>,
+) -> Result<Row, NodeError> {
+    let bad = |e: String| NodeError::data(format!("the baseline {name}: {e}"));
+    let features = features.map_err(|e| bad(e.to_string()))?;
+    let points = Points::new(features.dim, features.values).map_err(|e| bad(e.to_string()))?;
+    Ok(Row { name: name.to_owned(), baseline: true, values: measured(&points) })
+}
+
+/// Says plainly when a model is no better than the best baseline in the two averages.
 fn not_better(rows: &[Row], warnings: &mut Vec<String>) {
-    let Some(baseline) = rows.iter().find(|r| r.baseline) else { return };
+    let value = |row: &Row, measure: &str| row.values.get(measure).and_then(|v| v.clone().ok());
     for row in rows.iter().filter(|r| !r.baseline) {
         for measure in ["avg_bio", "avg_batch"] {
-            if let (Some(Ok(own)), Some(Ok(pca))) = (row.values.get(measure), baseline.values.get(measure))
-                && own <= pca
+            let best = rows
+                .iter()
+                .filter(|r| r.baseline)
+                .filter_map(|r| Some((r, value(r, measure)?)))
+                .max_by(|a, b| a.1.total_cmp(&b.1));
+            if let (Some(own), Some((baseline, best))) = (value(row, measure), best)
+                && own <= best
             {
                 warnings.push(format!(
-                    "{} is not better than principal components: {measure} {own:.3} against {pca:.3}.",
-                    row.name
+                    "{} is not better than the baseline `{}`: {measure} {own:.3} against {best:.3}.",
+                    row.name, baseline.name
                 ));
             }
         }
@@ -241,33 +256,22 @@ fn write(
         format: DOCUMENT_FORMAT.to_owned(),
         title: options.title.clone(),
         notes,
-        warnings: warnings.iter().map(|w| crate::evaluate::run::for_the_page(w)).collect(),
+        warnings: warnings.to_vec(),
         headline: headline("avg_bio").chain(headline("avg_batch")).collect(),
         metrics: rows.iter().map(numbers).collect(),
         tables: vec![table],
         figures: Vec::new(),
     };
-    let text = serde_json::to_string_pretty(&document).map_err(io)?;
-    fs_err::write(step.output("report")?, text + "\n").map_err(io)?;
-    let file = fs_err::File::create(step.output("metrics")?).map_err(io)?;
-    let mut out = csv::Writer::from_writer(std::io::BufWriter::new(file));
-    out.write_record(["model", "scope", "fold", "metric", "value"]).map_err(io)?;
-    for row in rows {
-        for (measure, value) in &row.values {
-            let text = value.as_ref().map(f64::to_string).unwrap_or_default();
-            out.write_record([row.name.as_str(), "merged", "", measure, &text]).map_err(io)?;
-        }
-    }
-    out.flush().map_err(io)?;
-    for warning in &document.warnings {
-        step.warn(warning.as_str());
-    }
     step.fact("cells", cells);
     step.fact("labels", known.labels.count());
-    for (name, value) in &document.headline {
-        step.fact(name, *value);
+    write_report(step, document)?;
+    let mut out = FlatTable::create(step)?;
+    for row in rows {
+        for (measure, value) in &row.values {
+            out.row(&row.name, "merged", "", measure, value.as_ref().ok().copied())?;
+        }
     }
-    Ok(())
+    out.finish()
 }
 
 /// Why values are empty, each reason once.

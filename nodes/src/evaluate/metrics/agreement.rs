@@ -2,7 +2,7 @@
 //!
 //! Conventions of scikit-learn 1.9: entropies in nats, two equal trivial groupings agree completely.
 
-use std::collections::BTreeMap;
+use crate::numbering::numbered;
 
 /// Counts of cells by group of the truth (rows) and of the prediction (columns).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,11 @@ impl Contingency {
         if truth.is_empty() || truth.len() != prediction.len() {
             return None;
         }
-        let numbered = |values: &[T]| -> (Vec<usize>, usize) {
-            let mut index: BTreeMap<&T, usize> = values.iter().map(|v| (v, 0)).collect();
-            index.values_mut().enumerate().for_each(|(at, spot)| *spot = at);
+        let groups = |values: &[T]| -> (Vec<usize>, usize) {
+            let index = numbered(values);
             (values.iter().map(|v| index[v]).collect(), index.len())
         };
-        let ((rows, n_rows), (columns, n_columns)) = (numbered(truth), numbered(prediction));
+        let ((rows, n_rows), (columns, n_columns)) = (groups(truth), groups(prediction));
         let mut counts = vec![vec![0; n_columns]; n_rows];
         rows.into_iter().zip(columns).for_each(|(r, c)| counts[r][c] += 1);
         Some(Self { counts })

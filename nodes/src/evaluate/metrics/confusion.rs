@@ -112,10 +112,10 @@ impl Confusion {
             .then(|| recalls.iter().sum::<f64>() / recalls.len() as f64)
     }
 
-    /// Matthews correlation, multi-class form (Gorodkin 2004). 0 when truth or prediction is constant, as the field
-    /// agrees (the limit of a table that knows nothing).
+    /// Matthews correlation, multi-class form (Gorodkin 2004). Undefined when truth or prediction is constant, where
+    /// scikit-learn says 0.
     #[must_use]
-    pub fn mcc(&self) -> f64 {
+    pub fn mcc(&self) -> Option<f64> {
         let n = self.total();
         let (mut tp, mut tt, mut pp) = (0.0, 0.0, 0.0);
         for c in 0..self.classes {
@@ -127,9 +127,9 @@ impl Confusion {
         let denominator = (n * n - tt) * (n * n - pp);
         // Weighted sums leave rounding dust where the exact value is zero.
         if denominator <= 1e-14 * n * n * n * n {
-            return 0.0;
+            return None;
         }
-        (self.correct() * n - tp) / denominator.sqrt()
+        Some((self.correct() * n - tp) / denominator.sqrt())
     }
 
     /// Cohen's kappa; undefined when chance agreement is complete.

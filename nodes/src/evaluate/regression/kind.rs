@@ -4,10 +4,10 @@ use celldag_engine::{
     ArtifactType, InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
 };
 use serde::Deserialize;
-use serde_json::json;
 
 use super::run::BASELINES;
 use crate::artifacts::{METRICS, REPORT};
+use crate::evaluate::models::NAME;
 
 /// Measures predicted responses beside baselines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,17 +23,20 @@ pub(super) struct Options {
     pub(super) fold: Option<String>,
     pub(super) name: String,
     pub(super) title: String,
-    pub(super) baselines: Vec<String>,
+    pub(super) baselines: Option<Vec<String>>,
     pub(super) ridge: f64,
     pub(super) rank: usize,
     pub(super) rank_ridge: f64,
+    pub(super) features_key: Option<String>,
+    pub(super) ridge_alpha: f64,
+    pub(super) lasso_alpha: f64,
 }
 
 impl Kind for EvaluateRegression {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "evaluate-regression",
-            epoch: 1,
+            epoch: 2,
             about: "measures predicted drug responses (ln IC50), also within each drug and line, beside baselines",
             inputs: vec![
                 InPort {
@@ -48,6 +51,12 @@ impl Kind for EvaluateRegression {
                     many: Multiplicity::Optional,
                     about: "table (.csv, .tsv) of the pairs that trained: drug, line, truth; without it the other folds train the baselines",
                 },
+                InPort {
+                    name: "features",
+                    ty: ArtifactType::FILE,
+                    many: Multiplicity::Optional,
+                    about: "one row a line (expression in X, or an embedding in obsm), for the baselines `ridge` and `lasso`",
+                },
             ],
             outputs: vec![
                 OutPort {
@@ -60,7 +69,7 @@ impl Kind for EvaluateRegression {
                     name: "metrics",
                     ty: METRICS,
                     file: "metrics.csv",
-                    about: "model, scope (fold, mean, sd, merged, drug, line), fold or name, metric, value",
+                    about: "model, scope (fold, mean, sd, se, merged, drug, line), fold or name, metric, value",
                 },
             ],
             params: vec![
@@ -70,18 +79,24 @@ impl Kind for EvaluateRegression {
                 Param::text("line", "column that names the cell line, sample or patient").default("line"),
                 Param::text("fold", "column that names the fold; default: all pairs are one test set")
                     .optional(),
-                Param::text("name", "name of the model in tables, when the gathered labels give none")
-                    .default("model"),
+                Param::text("name", "name of the model in tables when there is one only; several are named by their nodes and axes")
+                    .default(NAME),
                 Param::text("title", "heading of the report").default("Regression"),
                 Param::list(
                     "baselines",
                     ParamType::Choice(BASELINES.to_vec()),
-                    "what the model is compared with",
+                    "what the model is compared with; default: all, ridge and lasso where `features` are given",
                 )
-                .default(json!(BASELINES)),
+                .optional(),
                 Param::float("ridge", 0.0, 1e9, "penalty of drug and line effects").default(5.0),
                 Param::int("rank", "factors of the low-rank baseline").range(1, 100).default(6),
                 Param::float("rank_ridge", 1e-9, 1e9, "penalty of these factors").default(12.0),
+                Param::text("features_key", "array of obsm of `features`; default: X, or without genes the only array there is")
+                    .optional(),
+                Param::float("ridge_alpha", 1e-9, 1e12, "penalty of `ridge`, for standardised features, as in scikit-learn")
+                    .default(100.0),
+                Param::float("lasso_alpha", 0.0, 1e12, "penalty of `lasso`, for standardised features, as in scikit-learn")
+                    .default(0.1),
             ],
             uses_device: false,
             wants_lineage: false,

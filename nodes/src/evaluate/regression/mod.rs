@@ -1,10 +1,11 @@
 //! Predicted numbers (drug response as ln IC50) beside predictors that see no cell: the kind `evaluate-regression`.
 
 mod kind;
+mod linear;
 mod measure;
 mod report;
 mod run;
 mod table;
 
 pub use kind::EvaluateRegression;
-pub use measure::{PairMetrics, Predicted, measure, within};
+pub use measure::{Predicted, measure, within};

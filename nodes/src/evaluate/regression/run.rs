@@ -5,23 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use celldag_engine::{NodeError, Step};
 
 use super::kind::Options;
-use super::measure::{PairMetrics, Predicted, measure};
+use super::linear::{self, LineFeatures, Linear};
+use super::measure::{Predicted, measure};
 use super::report;
 use super::table::{Columns, read};
-use crate::evaluate::baseline::{FittedResponses, Response, ResponseModel};
+use crate::evaluate::baseline::{FittedResponses, Penalty, Response, ResponseModel};
+use crate::evaluate::measure::Metrics;
 use crate::evaluate::metrics::MetricError;
-use crate::evaluate::models::model_name;
+use crate::evaluate::models::{distinct, names};
+use crate::evaluate::scopes::Scopes;
+use crate::evaluate::threads::pool;
 
 /// Baselines as written in `baselines:`.
-pub(super) const BASELINES: &[&str] = &["drug-mean", "line-mean", "additive", "low-rank"];
+pub(super) const BASELINES: &[&str] = &["drug-mean", "line-mean", "additive", "low-rank", "ridge", "lasso"];
 
 /// Pairs of one model with everything measured on them.
 pub(super) struct Measured {
     pub(super) name: String,
     pub(super) baseline: bool,
     pub(super) pairs: Vec<Predicted>,
-    pub(super) folds: BTreeMap<String, PairMetrics>,
-    pub(super) merged: PairMetrics,
+    pub(super) folds: BTreeMap<String, Metrics>,
+    pub(super) merged: Metrics,
 }
 
 impl Measured {
@@ -36,6 +40,12 @@ impl Measured {
         let merged = measure(&pairs.iter().collect::<Vec<_>>()).map_err(bad)?;
         Ok(Self { name, baseline, pairs, folds, merged })
     }
+
+    /// As tables of every kind that measures show it.
+    pub(super) fn scopes(&self) -> Scopes<'_> {
+        let folds = self.folds.iter().map(|(fold, metrics)| (fold.clone(), metrics)).collect();
+        Scopes { name: &self.name, baseline: self.baseline, folds, merged: &self.merged }
+    }
 }
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
@@ -47,11 +57,18 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         fold: options.fold.as_deref(),
     };
     let mut parts: BTreeMap<String, Vec<Predicted>> = BTreeMap::new();
-    for input in step.gathered("predictions") {
-        parts
-            .entry(model_name(&input.label, &options.name))
-            .or_default()
-            .extend(read(&input.path, &columns)?);
+    let gathered = step.gathered("predictions");
+    for (name, input) in names(gathered, &options.name).into_iter().zip(gathered) {
+        let pairs = read(&input.path, &columns)?;
+        let known = parts.entry(name.clone()).or_default();
+        if let Some(pair) = twice(known, &pairs) {
+            return Err(NodeError::data(format!(
+                "two files of `{name}` predict the pair of drug `{}` and line `{}` in one fold",
+                pair.response.drug, pair.response.line
+            ))
+            .help("give each fold once, and name models apart by their nodes or an axis"));
+        }
+        known.extend(pairs);
     }
     let mut warnings = Vec::new();
     let mut all = Vec::new();
@@ -80,11 +97,16 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         );
     } else {
         warnings.extend(seen_pairs(&like, &trained_on));
-        for name in &options.baselines {
-            let pairs = predict(model(name, options), &like, &trained_on);
-            all.push(Measured::new(title(name, options), true, pairs)?);
+        let wanted = wanted(step, options)?;
+        for name in &wanted {
+            if let Some(model) = simple(name, options) {
+                let pairs = predict(model, &like, &trained_on);
+                all.push(Measured::new(title(name, options), true, pairs)?);
+            }
         }
+        all.extend(on_features(step, options, &wanted, &like, &trained_on, &mut warnings)?);
     }
+    distinct(all.iter().map(|m| m.name.as_str()))?;
     warnings.extend(doubts(&all));
     report::write(step, options, &all, training.is_some(), &warnings)
 }
@@ -110,17 +132,75 @@ fn training_of(pairs: &[Predicted], training: Option<&[Predicted]>) -> BTreeMap<
     folds.into_iter().map(|fold| (fold.clone(), of(fold))).filter(|(_, rows)| !rows.is_empty()).collect()
 }
 
-fn model(name: &str, options: &Options) -> ResponseModel {
+/// The baselines to make: those that were named, or all that the inputs allow.
+fn wanted(step: &Step<'_>, options: &Options) -> Result<Vec<String>, NodeError> {
+    let features = step.optional_input("features").is_some();
+    let needs_features = |name: &str| matches!(name, "ridge" | "lasso");
+    let Some(named) = &options.baselines else {
+        let all = BASELINES.iter().filter(|name| features || !needs_features(name));
+        return Ok(all.map(|name| (*name).to_owned()).collect());
+    };
+    match named.iter().find(|name| needs_features(name) && !features) {
+        Some(name) => Err(NodeError::parameter(format!(
+            "the baseline `{name}` needs one vector a line on the port `features`"
+        ))
+        .help("write `in: {predictions: ..., features: expression_of_lines.h5ad}`")),
+        None => Ok(named.clone()),
+    }
+}
+
+/// The baselines that see no features of the lines.
+fn simple(name: &str, options: &Options) -> Option<ResponseModel> {
     match name {
-        "drug-mean" => ResponseModel::DrugMean,
-        "line-mean" => ResponseModel::LineMean,
-        "additive" => ResponseModel::Additive { ridge: options.ridge },
-        _ => ResponseModel::LowRank {
+        "drug-mean" => Some(ResponseModel::DrugMean),
+        "line-mean" => Some(ResponseModel::LineMean),
+        "additive" => Some(ResponseModel::Additive { ridge: options.ridge }),
+        "low-rank" => Some(ResponseModel::LowRank {
             ridge: options.ridge,
             rank: options.rank,
             rank_ridge: options.rank_ridge,
-        },
+        }),
+        _ => None,
     }
+}
+
+/// The baselines that see the features of the lines, where these are given.
+fn on_features(
+    step: &Step<'_>,
+    options: &Options,
+    wanted: &[String],
+    like: &[Predicted],
+    training: &BTreeMap<String, Vec<Response>>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Measured>, NodeError> {
+    let penalty = |name: &String| match name.as_str() {
+        "ridge" => Some((name.clone(), Penalty::Ridge { alpha: options.ridge_alpha })),
+        "lasso" => Some((name.clone(), Penalty::Lasso { alpha: options.lasso_alpha })),
+        _ => None,
+    };
+    let Some(input) = step.optional_input("features") else { return Ok(Vec::new()) };
+    let features = LineFeatures::read(&input.path, options.features_key.as_deref())?;
+    let mut out = Vec::new();
+    for (name, penalty) in wanted.iter().filter_map(penalty) {
+        step.check_cancelled()?;
+        let fitted = || linear::predict(&features, penalty, options.ridge, like, training);
+        let Linear { pairs, without } = pool(step, usize::MAX)?.install(fitted);
+        if without > 0 {
+            warnings.push(format!(
+                "{name}: {without} of {} pairs have a line without features, or a drug with too few training lines for a fit of \
+                 its own; the additive model stands in",
+                pairs.len()
+            ));
+        }
+        out.push(Measured::new(title(&name, options), true, pairs)?);
+    }
+    Ok(out)
+}
+
+/// A pair that two files predict in the same fold.
+fn twice<'a>(known: &[Predicted], pairs: &'a [Predicted]) -> Option<&'a Predicted> {
+    let seen: BTreeSet<(&str, &str, &str)> = known.iter().map(key).collect();
+    pairs.iter().find(|pair| seen.contains(&key(pair)))
 }
 
 fn title(name: &str, options: &Options) -> String {
@@ -128,6 +208,8 @@ fn title(name: &str, options: &Options) -> String {
         "drug-mean" => "drug mean".to_owned(),
         "line-mean" => "line mean".to_owned(),
         "additive" => "additive drug + line".to_owned(),
+        "ridge" => "ridge per drug on features".to_owned(),
+        "lasso" => "LASSO per drug on features".to_owned(),
         _ => format!("additive + rank {}", options.rank),
     }
 }
@@ -166,24 +248,34 @@ fn seen_pairs(pairs: &[Predicted], training: &BTreeMap<String, Vec<Response>>) -
     })
 }
 
+/// Says so when most drugs have one prediction for all lines of a fold. Folds are looked at one by one: each has a model of
+/// its own, so that even a mean of the drug differs between them.
+fn ignores_the_line(model: &Measured) -> Option<String> {
+    let mut predictions: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for pair in &model.pairs {
+        let of = (pair.response.drug.as_str(), pair.fold.as_str());
+        predictions.entry(of).or_default().push(pair.prediction.to_bits());
+    }
+    let mut drugs: BTreeMap<&str, bool> = BTreeMap::new();
+    for ((drug, _), values) in predictions.iter().filter(|(_, values)| values.len() > 1) {
+        *drugs.entry(drug).or_insert(true) &= values.iter().all(|v| *v == values[0]);
+    }
+    let constant = drugs.values().filter(|constant| **constant).count();
+    (drugs.len() > 1 && 2 * constant > drugs.len()).then(|| {
+        format!(
+            "{}: the prediction is the same for every line of {constant} of {} drugs: the model ignores the line there",
+            model.name,
+            drugs.len()
+        )
+    })
+}
+
 /// Models that ignore the line, or that a baseline beats.
 fn doubts(all: &[Measured]) -> Vec<String> {
     let mut out = Vec::new();
     for model in all.iter().filter(|m| !m.baseline) {
         let of = |m: &Measured, metric: &str| m.merged.get(metric).copied().flatten();
-        let mut drugs: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-        for pair in &model.pairs {
-            drugs.entry(&pair.response.drug).or_default().insert(pair.prediction.to_bits());
-        }
-        let several = drugs.len() > 1 && model.pairs.len() > drugs.len();
-        let constant = drugs.values().filter(|values| values.len() == 1).count();
-        if several && 2 * constant > drugs.len() {
-            out.push(format!(
-                "{}: the prediction is the same for every line of {constant} of {} drugs: the model ignores the line there",
-                model.name,
-                drugs.len()
-            ));
-        }
+        out.extend(ignores_the_line(model));
         for (metric, sign) in [("pearson", 1.0), ("rmse", -1.0), ("pearson_within_drug", 1.0)] {
             let Some(own) = of(model, metric) else { continue };
             let best = all

@@ -25,7 +25,7 @@ impl Kind for LinearHead {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "linear-head",
-            epoch: 1,
+            epoch: 2,
             about: "fits a logistic regression on frozen embeddings per fold (linear probe) and scores the test cells",
             inputs: ports::inputs_of_frozen(),
             outputs: ports::outputs("training and validation loss of every value of `c`"),

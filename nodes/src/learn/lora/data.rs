@@ -49,6 +49,12 @@ impl CellIndex {
         Self { rows: names.iter().enumerate().map(|(row, name)| (name.clone(), row)).collect(), lengths }
     }
 
+    /// Whether there is a cell of this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.rows.contains_key(name)
+    }
+
     /// Numbers of tokens of some cells.
     #[must_use]
     pub fn lengths(&self, rows: &[usize]) -> Vec<usize> {
@@ -57,13 +63,13 @@ impl CellIndex {
 
     /// Numbers of the cells of a role, in the order of the split.
     fn rows_of(&self, members: &[&SplitRow]) -> Result<Vec<usize>, NodeError> {
-        let missing: Vec<&str> = names(members, |name| !self.rows.contains_key(name));
+        let missing: Vec<&str> = names(members, |name| !self.contains(name));
         if let Some(first) = missing.first() {
             let (missing, all) = (missing.len(), members.len());
             return Err(NodeError::data(format!(
                 "{missing} of {all} cells of the split are not among the tokens (for example `{first}`)"
             ))
-            .help("make the split and the tokens from the same cells"));
+            .help("make the split and the tokens from the same cells; those of another study belong on the port `external`"));
         }
         let rows: Vec<usize> =
             members.iter().filter_map(|row| self.rows.get(&row.cell_id).copied()).collect();

@@ -5,10 +5,13 @@
 
 mod data;
 mod fold;
+mod keep;
 mod kind;
 mod learner;
 mod model;
 mod run;
+mod tokens;
 
 pub use data::{CellIndex, LabelledCells, TestCells, TrainingCells};
 pub use kind::LoraTrain;
+pub(super) use run::host_memory;

@@ -4,11 +4,10 @@ use celldag_engine::Step;
 use celldag_models::training::LossKind;
 use serde_json::json;
 
-use super::data::CellIndex;
 use super::fold::train_fold;
 use super::kind::Options;
 use super::model::Adapted;
-use crate::embed::TokensFile;
+use super::tokens::AllTokens;
 use crate::embed::embed_cells::default_batch;
 use crate::embed::failure::Failure;
 use crate::learn::fold::{loss_kind, loss_word, wanted_folds, write_json};
@@ -20,8 +19,7 @@ use crate::learn::split::{Role, SplitTable};
 pub(super) struct Shared<'a> {
     pub(super) step: &'a Step<'a>,
     pub(super) options: &'a Options,
-    pub(super) tokens: &'a TokensFile,
-    pub(super) index: &'a CellIndex,
+    pub(super) tokens: &'a AllTokens,
     pub(super) classes: &'a [String],
     pub(super) kind: LossKind,
     /// Of the head, from the vectors to the logits.
@@ -35,26 +33,25 @@ pub(super) struct Shared<'a> {
 }
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
+    let training = &options.training;
     let split_path = &step.input("split")?.path;
     let split = SplitTable::read(split_path)?;
     let classes = split.classes(split_path)?;
-    let kind = loss_kind(&options.loss, classes.len())?;
-    let wanted = wanted_folds(&split, options.fold)?;
-    let tokens = TokensFile::open(&step.input("tokens")?.path)?;
-    let index = CellIndex::new(&tokens.obs()?.index, tokens.lengths());
-    let mut adapted = Adapted::load(step, &tokens, options)?;
+    let kind = loss_kind(&training.loss, classes.len())?;
+    let wanted = wanted_folds(&split, training.fold)?;
+    let tokens = AllTokens::of_step(step)?;
+    let mut adapted = Adapted::load(step, tokens.file(), options)?;
     let info = adapted.loaded.encoder().info().clone();
     let widths: Vec<usize> = std::iter::once(info.dim)
-        .chain(options.hidden.iter().copied())
+        .chain(training.hidden.iter().copied())
         .chain([kind.outputs(classes.len())])
         .collect();
     let on_host = adapted.device.info().backend == "cpu";
-    check_size(&widths, if options.optimizer == "sgd" { 1 } else { 2 }, on_host)?;
+    check_size(&widths, training.moments(), on_host)?;
     let shared = Shared {
         step,
         options,
         tokens: &tokens,
-        index: &index,
         classes: &classes,
         kind,
         widths: widths.clone(),
@@ -65,14 +62,17 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
         fan_in_fan_out: adapted.model.name() == "tgpt",
     };
     let cells = wanted.iter().flat_map(|(_, members)| members).filter(|row| row.role == Role::Train).count();
-    step.progress.total((cells * options.epochs) as u64, "cells");
+    step.progress.total((cells * training.epochs) as u64, "cells");
     let folder = step.output("adapter")?;
     let (mut heads, mut history, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut peak, mut halved) = (0, 0);
+    let (mut peak, mut steps, mut seconds) = (0, 0, 0.0);
     for (key @ (repeat, fold), members) in &wanted {
         let folder = folder.join(format!("repeat{repeat}.fold{fold}"));
         let outcome = train_fold(&shared, &mut adapted, (key, members), &folder)?;
-        step.fact("adapted_layers", outcome.layers);
+        step.fact("adapted_layers", outcome.adapters);
+        if outcome.weights > 0 {
+            step.fact("trained_weights", outcome.weights);
+        }
         step.fact("trained_parameters", outcome.parameters);
         if !outcome.unreached.is_empty() {
             step.fact("layers_not_read", outcome.unreached.join(", "));
@@ -80,28 +80,30 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
         heads.push(outcome.head);
         history.push(outcome.history);
         rows.extend(outcome.predictions);
-        (peak, halved) = (outcome.peak.max(peak), halved + outcome.halved);
+        peak = outcome.peak.max(peak);
+        (steps, seconds) = (steps + outcome.steps, seconds + outcome.seconds);
     }
     step.fact("folds", heads.len());
     step.fact("test_cells", rows.len());
     step.fact("dimensions", info.dim);
     step.fact("variant", info.variant);
     step.execution("peak_memory", peak);
-    step.execution("halved_passes", halved);
+    step.execution("optimiser_steps", steps);
+    step.execution("training_seconds", seconds);
     let architecture = HeadArchitecture {
         embedding: format!("X_{}", adapted.model.name()),
         widths,
         activation: "relu".to_owned(),
         loss: loss_word(kind).to_owned(),
     };
-    write_heads(step.output("head")?, &classes, &architecture, options.seed, &heads)?;
+    write_heads(step.output("head")?, &classes, &architecture, training.seed, &heads)?;
     Predictions { classes, rows }.write(step.output("predictions")?)?;
     write_json(step.output("history")?, &json!({ "format": "celldag.history/1", "folds": history }))?;
     Ok(())
 }
 
 /// What tensors may take of the host's memory: what they have and what is free.
-fn host_memory(live: u64) -> Option<u64> {
+pub(in crate::learn) fn host_memory(live: u64) -> Option<u64> {
     let free = u64::try_from(available_memory()?).ok()?;
     Some(free.saturating_add(live))
 }

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::learn::failure;
 use crate::learn::split::{Role, SplitRow};
 
+/// Characters of a value that a message shows.
+const SHOWN: usize = 60;
+
 /// One vector a cell, from `obsm` of an AnnData file.
 #[derive(Clone, Debug)]
 pub struct Embedding {
@@ -82,26 +85,52 @@ impl Embedding {
     /// # Errors
     /// As [`Embedding::read`]; a data error when the two do not fit.
     pub fn of_step(step: &Step<'_>, key: Option<&str>) -> Result<Self, NodeError> {
+        Self::of_ports(step, "external", key)
+    }
+
+    /// The same with another name of the second port.
+    ///
+    /// # Errors
+    /// As [`Embedding::of_step`].
+    pub fn of_ports(step: &Step<'_>, external: &str, key: Option<&str>) -> Result<Self, NodeError> {
         let own = Self::read(&step.input("embedding")?.path, key)?;
-        match step.optional_input("external") {
-            Some(input) => own.join(Self::read(&input.path, key)?),
+        match step.optional_input(external) {
+            Some(input) => {
+                let other = Self::read(&input.path, key)?;
+                if own.provenance.is_null() && other.provenance.is_null() {
+                    step.warn(
+                        "neither file says what made its vectors (uns[\"celldag\"]): that both are of one model with the same \
+                         weights and options cannot be checked",
+                    );
+                }
+                own.join(other)
+            }
             None => Ok(own),
         }
     }
 
-    /// The cells of both, which must be vectors of one model and differ in their names.
+    /// The cells of both, which must be vectors of one model with the same weights and options, and differ in their names.
     fn join(mut self, other: Self) -> Result<Self, NodeError> {
         if (&self.key, self.dim) != (&other.key, other.dim) {
             return Err(NodeError::data(format!(
-                "the embeddings on `embedding` and `external` are not of one model: obsm/{} with {} dimensions and \
+                "the embeddings of the cells and of the external cells are not of one model: obsm/{} with {} dimensions and \
                  obsm/{} with {}",
                 self.key, self.dim, other.key, other.dim
             ))
             .help("embed both files with the same model, checkpoint and options"));
         }
+        if let Some(what) = different(&self.provenance, &other.provenance) {
+            return Err(NodeError::data(format!(
+                "the embeddings of the cells and of the external cells were made differently: {what}. A head that learns on the one \
+                 knows nothing of the other"
+            ))
+            .help("embed both files with the same model, checkpoint and options"));
+        }
         if let Some(id) = other.ids.iter().find(|id| self.index.contains_key(*id)) {
-            return Err(NodeError::data(format!("cell `{id}` is on both ports, `embedding` and `external`"))
-                .help("give cells names that say their study"));
+            return Err(NodeError::data(format!(
+                "cell `{id}` is among the cells and among the external cells"
+            ))
+            .help("give cells names that say their study"));
         }
         self.ids.extend(other.ids);
         self.values.extend(other.values);
@@ -278,4 +307,25 @@ impl FeatureRows {
     pub fn gather(&self, cells: &[usize]) -> Vec<f32> {
         cells.iter().flat_map(|&c| self.vector(c).iter().copied()).collect()
     }
+}
+
+/// What two records of how vectors were made disagree in; `None` when they agree.
+fn different(a: &Value, b: &Value) -> Option<String> {
+    if a == b {
+        return None;
+    }
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
+        return Some("one of the files does not say what made its vectors".to_owned());
+    };
+    let names: BTreeSet<&String> =
+        a.keys().chain(b.keys()).filter(|name| a.get(*name) != b.get(*name)).collect();
+    let shown = |value: Option<&Value>| match value {
+        None => "nothing".to_owned(),
+        Some(value) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            text.chars().take(SHOWN).collect()
+        }
+    };
+    let one = |name: &&String| format!("{name} is {} and {}", shown(a.get(*name)), shown(b.get(*name)));
+    Some(names.iter().map(one).collect::<Vec<_>>().join("; "))
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::learn::failure;
 use crate::learn::fold::{
-    fold_name, fold_seed, loss_kind, loss_word, objective, optimizer, predictions, wanted_folds, write_json,
+    fold_name, fold_seed, loss_kind, loss_word, objective, predictions, wanted_folds, write_json,
 };
 use crate::learn::predictions::{Prediction, Predictions};
 use crate::learn::split::{SplitRow, SplitTable};
@@ -21,20 +21,17 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     let split = SplitTable::read(split_path)?;
     let classes = split.classes(split_path)?;
     let embedding = Embedding::of_step(step, options.key.as_deref())?;
-    let kind = loss_kind(&options.loss, classes.len())?;
+    let training = &options.training;
+    let kind = loss_kind(&training.loss, classes.len())?;
     let device = open_device(step)?;
-    let wanted = wanted_folds(&split, options.fold)?;
+    let wanted = wanted_folds(&split, training.fold)?;
     let widths: Vec<usize> = std::iter::once(embedding.dim)
-        .chain(options.hidden.iter().copied())
+        .chain(training.hidden.iter().copied())
         .chain([kind.outputs(classes.len())])
         .collect();
     embedding.require_finite(wanted.iter().flat_map(|(_, rows)| rows.iter().map(|r| r.cell_id.as_str())))?;
-    let copies = match options.optimizer.as_str() {
-        "sgd" => 1,
-        _ => 2,
-    };
-    check_size(&widths, copies, device.info().backend == "cpu")?;
-    step.progress.total((wanted.len() * options.epochs) as u64, "epochs");
+    check_size(&widths, training.moments(), device.info().backend == "cpu")?;
+    step.progress.total((wanted.len() * training.epochs) as u64, "epochs");
     let (mut heads, mut history, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for ((repeat, fold), members) in &wanted {
         let run = FoldRun {
@@ -60,7 +57,7 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     step.fact("folds", heads.len());
     step.fact("test_cells", rows.len());
     step.fact("dimensions", embedding.dim);
-    write_heads(step.output("head")?, &classes, &architecture, options.seed, &heads)?;
+    write_heads(step.output("head")?, &classes, &architecture, training.seed, &heads)?;
     Predictions { classes, rows }.write(step.output("predictions")?)?;
     write_json(step.output("history")?, &json!({ "format": "celldag.history/1", "folds": history }))
 }
@@ -104,7 +101,8 @@ impl FoldRun<'_> {
             data = data.map(|rows| s.apply(rows));
             s.apply(&mut test);
         }
-        let loss = (self.kind, self.options.class_weight == "balanced");
+        let training = &self.options.training;
+        let loss = (self.kind, training.is_balanced());
         let objective = objective(self.step, &name, loss, self.classes, &data.train().class);
         let seed = self.seed(repeat, fold, "weights");
         let mut network = Network::new(self.device, self.widths, seed).map_err(failure::device)?;
@@ -116,7 +114,14 @@ impl FoldRun<'_> {
         };
         let trained = train(self.device, &mut network, &data, &objective, &settings, order, after)
             .map_err(|e| in_fold(self.training_failed(e)))?;
-        self.step.progress.advance((self.options.epochs - trained.history.len()) as u64);
+        if let Some(divergence) = &trained.divergence {
+            self.step.warn(format!(
+                "{name}: training stopped: {divergence}; the result is that of epoch {}; a lower `learning_rate` (now {}) or \
+                 `standardize: true` may help",
+                trained.best_epoch, training.learning_rate
+            ));
+        }
+        self.step.progress.advance((training.epochs - trained.history.len()) as u64);
         let logits = network.logits(self.device, &test.values).map_err(failure::device)?;
         let head = FoldHead {
             repeat,
@@ -125,7 +130,7 @@ impl FoldRun<'_> {
             layers: network.values().map_err(failure::device)?,
             standardizer,
         };
-        let curve = json!({
+        let mut curve = json!({
             "repeat": repeat,
             "fold": fold,
             "best_epoch": trained.best_epoch,
@@ -133,22 +138,25 @@ impl FoldRun<'_> {
             "validation_cells": data.validation().map_or(0, |v| v.class.len()),
             "epochs": trained.history,
         });
-        let named = (self.classes, self.options.dataset.as_str());
+        if let Some(divergence) = &trained.divergence {
+            curve["diverged"] = json!(divergence);
+        }
+        let named = (self.classes, training.dataset.as_str());
         Ok((head, curve, predictions(members, &objective, named, &logits)?))
     }
 
     fn settings(&self) -> TrainSettings {
-        let o = self.options;
+        let o = &self.options.training;
         TrainSettings {
             epochs: o.epochs,
             batch_size: o.batch_size,
-            optimizer: optimizer(&o.optimizer, o.learning_rate, o.weight_decay, o.momentum),
-            patience: Some(o.early_stopping).filter(|&p| p > 0),
+            optimizer: o.optimizer(),
+            patience: o.patience(),
         }
     }
 
     fn seed(&self, repeat: u32, fold: u32, what: &str) -> [u8; 32] {
-        fold_seed("celldag mlp-head seed 1", self.options.seed, (repeat, fold), what)
+        fold_seed("celldag mlp-head seed 1", self.options.training.seed, (repeat, fold), what)
     }
 
     fn training_failed(&self, error: TrainError) -> NodeError {
@@ -157,7 +165,7 @@ impl FoldRun<'_> {
             TrainError::Failed(e) => failure::device(e),
             e @ TrainError::Diverged(_) => NodeError::failed(e.to_string()).help(format!(
                 "lower `learning_rate` (now {}), or set `standardize: true`",
-                self.options.learning_rate
+                self.options.training.learning_rate
             )),
         }
     }

@@ -110,6 +110,39 @@ fn a_loss_that_is_no_number_stops_before_the_weights_are_spoiled() {
 }
 
 #[test]
+fn good_epochs_outlive_a_later_loss_that_is_no_number() {
+    let device = Device::cpu(1).expect("cpu");
+    let (embedding, rows) = clouds(70);
+    let members: Vec<&SplitRow> = rows.iter().collect();
+    let data = TrainingData::of_fold(&embedding, &members).expect("data");
+    let objective = Objective::new(LossKind::Bce, 2);
+    let run = |epochs: usize| {
+        let mut network = Network::new(&device, &[3, 8, 1], [3; 32]).expect("network");
+        let settings = TrainSettings {
+            epochs,
+            batch_size: 16,
+            // Each step turns the weights over and makes them ten times as large.
+            optimizer: Optimizer::Sgd(Sgd { lr: 1e-3, momentum: 0.0, weight_decay: 1.1e4 }),
+            patience: None,
+        };
+        let order = shuffled_epochs(data.train().class.len(), [4; 32]);
+        let trained =
+            train(&device, &mut network, &data, &objective, &settings, order, |_| true).expect("kept");
+        (trained, network.values().expect("values"))
+    };
+    let (trained, values) = run(50);
+    let divergence = trained.divergence.expect("weights that grow without end");
+    assert!(divergence.epoch > 2 && trained.history.len() == divergence.epoch - 1, "{divergence}");
+    let losses: Vec<f64> = trained.history.iter().map(|epoch| epoch.validation_loss.expect("loss")).collect();
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(losses[trained.best_epoch - 1], least);
+    // What was kept is what a training has that stops there.
+    let (short, expected) = run(trained.best_epoch);
+    assert_eq!((short.best_epoch, short.divergence), (trained.best_epoch, None));
+    assert_eq!(values, expected);
+}
+
+#[test]
 fn training_does_not_depend_on_threads_or_on_the_order_of_rows() {
     let (embedding, rows) = clouds(140);
     let result = |threads: usize, rows: &[SplitRow]| {

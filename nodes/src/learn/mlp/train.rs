@@ -27,11 +27,11 @@ pub struct TrainSettings {
 }
 
 /// Trains `network`; afterwards it holds the weights of the best epoch on the validation cells, or of the last epoch
-/// when there are none. `order` gives the order of the training cells in each epoch (from 0); `after_epoch` is told
-/// about each epoch and returns whether to go on.
+/// when there are none; that also when a later loss is no number ([`Trained::divergence`]). `order` gives the order of the
+/// training cells in each epoch (from 0); `after_epoch` is told about each epoch and returns whether to go on.
 ///
 /// # Errors
-/// [`TrainError`]. A head takes seconds: a loss that is no number is an error in any epoch.
+/// [`TrainError`]. A loss that is no number ends the training; before the first epoch is complete there is nothing to keep.
 pub fn train(
     device: &Device,
     network: &mut Network,
@@ -44,14 +44,10 @@ pub fn train(
     let TrainSettings { epochs, batch_size, patience, optimizer } = *settings;
     let mut learner = Head { device, network, data, objective, optimizer };
     let settings = FitSettings { epochs, batch_size, patience, schedule: Schedule::Constant };
-    let mut trained = fit(&mut learner, &settings, order, |event| match event {
+    fit(&mut learner, &settings, order, |event| match event {
         Event::Batch(_) => true,
         Event::Epoch(record) => after_epoch(record),
-    })?;
-    match trained.divergence.take() {
-        Some(divergence) => Err(TrainError::Diverged(divergence)),
-        None => Ok(trained),
-    }
+    })
 }
 
 struct Head<'a> {

@@ -1,17 +1,18 @@
 //! Ways to divide cells into test folds.
 
-use std::collections::BTreeMap;
-
 use celldag_engine::NodeError;
 
 use super::draw::shuffled;
 use super::labels::LabelledCells;
+use crate::numbering::Numbering;
 
 /// How to divide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// One test set; whole groups when there is a group column, else stratified by label.
     Holdout,
+    /// One test set of cells at random, whatever their label and group: what the public scDrugMap code does.
+    RandomHoldout,
     /// Every cell is tested once; cells at random.
     KFold,
     /// The same with equal class shares per fold.
@@ -31,7 +32,7 @@ impl Scheme {
         match self {
             Self::GroupKFold | Self::StratifiedGroupKFold | Self::LeaveGroupOut => true,
             Self::Holdout => has_group,
-            Self::KFold | Self::StratifiedKFold => false,
+            Self::RandomHoldout | Self::KFold | Self::StratifiedKFold => false,
         }
     }
 }
@@ -59,7 +60,8 @@ pub fn assign(
 ) -> Result<TestFolds, NodeError> {
     let n = cells.ids.len();
     let (k, order) = (folds as usize, shuffled(&cells.ids, seed, "cells", repeat));
-    if scheme != Scheme::Holdout && scheme != Scheme::LeaveGroupOut && k > n {
+    let of_folds = !matches!(scheme, Scheme::Holdout | Scheme::RandomHoldout | Scheme::LeaveGroupOut);
+    if of_folds && k > n {
         return Err(NodeError::parameter(format!(
             "{k} folds need at least {k} labelled cells; there are {n}"
         )));
@@ -79,6 +81,12 @@ pub fn assign(
                     next += 1;
                 }
             }
+        }
+        Scheme::RandomHoldout => {
+            // As the code has it: the training part is rounded down, what is left tests.
+            let train = ((n as f64 * (1.0 - test_fraction)) as usize).clamp(1, n.saturating_sub(1).max(1));
+            order[train..].iter().for_each(|&cell| of_cell[cell] = Some(0));
+            return Ok(TestFolds { folds: 1, of_cell });
         }
         Scheme::Holdout if cells.group.is_empty() => {
             for class in 0..cells.classes.names.len() {
@@ -146,23 +154,20 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn of(cells: &LabelledCells) -> Result<Self, NodeError> {
-        let mut index: BTreeMap<&str, usize> = cells.group.iter().map(|g| (g.as_str(), 0)).collect();
+        let index = Numbering::of(&cells.group);
         if index.len() < 2 {
             let what =
-                index.keys().next().map_or("there is none".to_owned(), |g| format!("there is only `{g}`"));
+                index.names().next().map_or("there is none".to_owned(), |g| format!("there is only `{g}`"));
             return Err(NodeError::data(format!("dividing by group needs at least two groups; {what}"))
                 .help("set `group` to a column with several values (sample, patient, study ...)"));
         }
-        for (at, spot) in index.values_mut().enumerate() {
-            *spot = at;
-        }
-        let of_cell: Vec<usize> = cells.group.iter().map(|g| index[g.as_str()]).collect();
+        let of_cell = index.rows(&cells.group);
         let mut classes = vec![vec![0; cells.classes.names.len()]; index.len()];
         for (&group, &class) in of_cell.iter().zip(&cells.class) {
             classes[group][class] += 1;
         }
         let sizes = classes.iter().map(|c| c.iter().sum()).collect();
-        Ok(Self { names: index.into_keys().map(str::to_owned).collect(), sizes, of_cell, classes })
+        Ok(Self { names: index.names().map(str::to_owned).collect(), sizes, of_cell, classes })
     }
 
     /// Largest groups first, each into the fold with the fewest cells.

@@ -1,10 +1,11 @@
 //! The cells of one file, or of a file and an external one behind it, as one table.
 
-use celldag_data::{CellsFile, Column, CountsSource, Table};
+use celldag_data::{CellsFile, CountsSource, Csr, MatrixRef, Table};
 use celldag_engine::{NodeError, Step};
 
 use super::leaks::Fingerprints;
 use crate::learn::failure::data;
+use crate::prep::concat::{Match, common};
 
 /// Cells hashed at once.
 const CHUNK: usize = 2048;
@@ -29,7 +30,7 @@ impl JoinedCells {
         };
         let other = CellsFile::open(&input.path).map_err(data)?;
         let first = obs.len();
-        let obs = concatenated(&obs, other.obs());
+        let obs = Table::stacked(&[&obs, other.obs()]);
         if let Some((name, _, _)) = obs.first_duplicate() {
             return Err(NodeError::data(format!(
                 "cell `{name}` is in the file on the port `cells` and in the one on `external`"
@@ -59,6 +60,34 @@ impl JoinedCells {
         self.files.windows(2).all(|pair| pair[0].var().index == pair[1].var().index)
     }
 
+    /// Raw counts of all cells, in order, over the genes that every file names, in the order of the first file. The inner
+    /// error says why there are none: a file without raw counts, or files that share no gene.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn counts(&self) -> Result<Result<Csr, String>, NodeError> {
+        let mut matrices = Vec::new();
+        for file in &self.files {
+            match file.counts_matrix(&CountsSource::Auto) {
+                Ok(matrix) => matrices.push(matrix),
+                Err(e) => return Ok(Err(format!("it needs raw counts: {e}"))),
+            }
+        }
+        let columns = shared(&matrices.iter().map(MatrixRef::var).collect::<Vec<_>>());
+        let genes = columns.first().map_or(0, Vec::len);
+        if genes == 0 {
+            return Ok(Err("`cells` and `external` have no name of a gene in common".to_owned()));
+        }
+        let mut all = Csr::empty(genes);
+        for ((file, matrix), columns) in self.files.iter().zip(&matrices).zip(&columns) {
+            let counts = file.read_matrix(matrix).map_err(data)?;
+            let whole =
+                columns.len() == counts.n_cols() && columns.iter().enumerate().all(|(at, &c)| at == c);
+            all.append(&if whole { counts } else { counts.select_columns(columns) });
+        }
+        Ok(Ok(all))
+    }
+
     /// Fingerprints of all cells, in order.
     ///
     /// # Errors
@@ -80,24 +109,32 @@ impl JoinedCells {
     }
 }
 
-/// Rows of `a`, then rows of `b`, with the columns that either has; a value is missing where a file lacks the column.
-fn concatenated(a: &Table, b: &Table) -> Table {
-    let mut out = Table::new(a.index.iter().chain(&b.index).cloned().collect());
-    let names = a.columns.keys().chain(b.columns.keys().filter(|name| a.column(name).is_none()));
-    for name in names {
-        let values = |table: &Table| -> Vec<Option<String>> {
-            (0..table.len()).map(|row| table.text(name, row).map(std::borrow::Cow::into_owned)).collect()
-        };
-        let number = |table: &Table| table.column(name).is_none_or(|c| c.kind() == "number");
-        let column = if number(a) && number(b) {
-            let value =
-                |table: &Table, row| table.column(name).and_then(|c| c.as_number(row)).unwrap_or(f64::NAN);
-            let rows = (0..a.len()).map(|row| value(a, row)).chain((0..b.len()).map(|row| value(b, row)));
-            Column::Float(rows.collect())
-        } else {
-            Column::Text(values(a).into_iter().chain(values(b)).collect())
-        };
-        out.columns.insert(name.clone(), column);
+/// For each file the columns of the genes that all files name, in the order of the first file. A name that a file holds twice
+/// stands for its first gene; a single file is taken whole.
+fn shared(vars: &[&Table]) -> Vec<Vec<usize>> {
+    if let [only] = vars {
+        return vec![(0..only.len()).collect()];
     }
-    out
+    let common = common(vars, Match::Name, false);
+    let columns = |target: &Vec<Option<u32>>| {
+        let mut columns: Vec<(u32, usize)> =
+            target.iter().enumerate().filter_map(|(column, new)| Some(((*new)?, column))).collect();
+        columns.sort_unstable();
+        columns.into_iter().map(|(_, column)| column).collect()
+    };
+    common.target.iter().map(columns).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn genes_are_joined_by_name() {
+        let genes = |names: &[&str]| Table::new(names.iter().map(|n| (*n).to_owned()).collect());
+        let (a, b) = (genes(&["x", "y", "x", "z"]), genes(&["z", "w", "x"]));
+        assert_eq!(shared(&[&a, &b]), [vec![0, 3], vec![2, 0]]);
+        assert_eq!(shared(&[&a]), [vec![0, 1, 2, 3]]);
+        assert_eq!(shared(&[&a, &genes(&["q"])]), [Vec::<usize>::new(), Vec::new()]);
+    }
 }

@@ -13,6 +13,7 @@ pub struct Split;
 
 const KINDS: &[&str] = &[
     "holdout",
+    "random-holdout",
     "k-fold",
     "stratified-k-fold",
     "group-k-fold",
@@ -46,7 +47,7 @@ impl Kind for Split {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "split",
-            epoch: 3,
+            epoch: 4,
             about: "divides labelled cells into training, validation and test cells and looks for leaks",
             inputs: vec![
                 InPort {
@@ -83,7 +84,7 @@ impl Kind for Split {
                 },
             ],
             params: vec![
-                Param::choice("kind", KINDS, "how cells are divided; only the kinds with group in their name, and holdout, keep the values of `group` together")
+                Param::choice("kind", KINDS, "how cells are divided; only the kinds with group in their name, and holdout, keep the values of `group` together. random-holdout draws cells whatever their label and group, as the public scDrugMap code does")
                     .default("stratified-k-fold"),
                 Param::text("label", "column of obs with the labels"),
                 Param::text("positive", "the positive class; needed unless the labels are 0/1, false/true or resistant/sensitive")
@@ -104,7 +105,7 @@ impl Kind for Split {
                     .default(serde_json::json!([])),
                 Param::int("folds", "number of folds; leave-group-out has one for each group").range(2, 1000).default(5),
                 Param::int("repeats", "how often everything is divided anew").range(1, 1000).default(1),
-                Param::float("test_fraction", 0.001, 0.999, "share of test cells of a holdout").default(0.2),
+                Param::float("test_fraction", 0.001, 0.999, "share of test cells of a holdout, random or not").default(0.2),
                 Param::float(
                     "validation_fraction",
                     0.0,

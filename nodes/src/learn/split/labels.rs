@@ -3,6 +3,8 @@
 use celldag_data::Table;
 use celldag_engine::NodeError;
 
+use crate::columns;
+
 /// Classes in index order; with two classes index 1 is the positive one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classes {
@@ -64,8 +66,9 @@ pub struct LabelRequest<'a> {
 /// A data error for a missing column, a constant label or a cell without group; a parameter error when the positive
 /// class is not named or not there.
 pub fn read_labels(obs: &Table, wanted: &LabelRequest<'_>) -> Result<LabelledCells, NodeError> {
-    let column = find(obs, wanted.label, "label")?;
-    let group = wanted.group.map(|name| find(obs, name, "group").map(|c| (name, c))).transpose()?;
+    let column = columns::column(obs, wanted.label, "label")?;
+    let group =
+        wanted.group.map(|name| columns::column(obs, name, "group").map(|c| (name, c))).transpose()?;
     let mut cells = LabelledCells {
         rows: Vec::new(),
         ids: Vec::new(),
@@ -103,25 +106,6 @@ pub fn read_labels(obs: &Table, wanted: &LabelRequest<'_>) -> Result<LabelledCel
     let index = |label: &String| cells.classes.names.iter().position(|n| n == label).unwrap_or(0);
     cells.class = labels.iter().map(index).collect();
     Ok(cells)
-}
-
-fn find<'a>(obs: &'a Table, name: &str, what: &str) -> Result<&'a celldag_data::Column, NodeError> {
-    obs.column(name).ok_or_else(|| {
-        let near = obs
-            .columns
-            .keys()
-            .map(|c| (strsim::jaro_winkler(&c.to_lowercase(), &name.to_lowercase()), c))
-            .filter(|(likeness, _)| *likeness > 0.75)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let list = obs.columns.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let help = match near {
-            Some((_, c)) => format!("did you mean `{what}: {c}`?"),
-            None => format!("set `{what}` to a column of obs"),
-        };
-        let there =
-            if list.is_empty() { "obs has no columns".to_owned() } else { format!("there are: {list}") };
-        NodeError::data(format!("the cells have no column `{name}` for `{what}`; {there}")).help(help)
-    })
 }
 
 /// Orders the classes and decides which one is positive.

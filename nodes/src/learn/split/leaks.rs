@@ -9,7 +9,7 @@ use celldag_data::Csr;
 
 use super::labels::LabelledCells;
 use super::roles::FoldRoles;
-use super::table::Role;
+use super::table::{Role, fold_name};
 
 /// Cells with fewer expressed genes can be equal by chance.
 const LEAST_GENES: usize = 10;
@@ -92,12 +92,7 @@ pub fn missing_classes(cells: &LabelledCells, folds: &[FoldRoles]) -> Vec<String
                 continue;
             }
             for (class, _) in counts.iter().enumerate().filter(|(_, n)| **n == 0) {
-                let name = if folds.iter().any(|f| f.repeat > 0) {
-                    format!("{}/{}", fold.repeat, fold.fold)
-                } else {
-                    fold.fold.to_string()
-                };
-                lacking.entry((role, class)).or_default().push(name);
+                lacking.entry((role, class)).or_default().push(fold_name(fold.repeat, fold.fold));
             }
         }
     }

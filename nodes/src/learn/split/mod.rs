@@ -21,13 +21,13 @@ mod tests;
 pub use assign::{Scheme, TestFolds, assign};
 pub use copies::{Dropped, drop_copies};
 pub use from_file::{Assignment, read_assignment};
-pub use held_out::{external, few_shots, named_groups};
+pub use held_out::{Shots, external, few_shots, named_groups};
 pub use joined::JoinedCells;
 pub use kind::Split;
 pub use labels::{Classes, LabelRequest, LabelledCells, read_labels};
 pub use leaks::{Fingerprints, missing_classes, same_cell_on_both_sides};
 pub use origins::{OriginLeaks, groups_on_both_sides, label_fixed_by_group};
 pub use roles::{FoldRoles, roles};
-pub use table::{FoldCounts, Role, SplitInfo, SplitRow, SplitTable};
+pub use table::{FoldCounts, Role, SplitInfo, SplitRow, SplitTable, fold_name};
 
 pub(crate) use draw::shuffled;

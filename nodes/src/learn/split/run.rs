@@ -7,9 +7,9 @@ use celldag_engine::{NodeError, Step};
 use super::kind::Options;
 use super::{
     Assignment, Fingerprints, FoldCounts, FoldRoles, JoinedCells, LabelRequest, LabelledCells, Role, Scheme,
-    SplitInfo, SplitRow, SplitTable, assign, drop_copies, external, few_shots, groups_on_both_sides,
-    label_fixed_by_group, missing_classes, named_groups, read_assignment, read_labels, roles,
-    same_cell_on_both_sides,
+    SplitInfo, SplitRow, SplitTable, assign, drop_copies, external, few_shots, fold_name,
+    groups_on_both_sides, label_fixed_by_group, missing_classes, named_groups, read_assignment, read_labels,
+    roles, same_cell_on_both_sides,
 };
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
@@ -41,7 +41,7 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
     if options.copies == "drop" {
         left_out += without_copies(&mut cells, &prints, joined.external(), &mut warnings);
     }
-    let folds = divide(options, &cells, assignment.as_ref(), joined.external())?;
+    let folds = divide(options, &cells, assignment.as_ref(), joined.external(), &mut warnings)?;
     if options.validation_fraction > 0.0 {
         warn_of_no_validation(&folds, &mut warnings);
     }
@@ -154,6 +154,7 @@ fn divide(
     cells: &LabelledCells,
     file: Option<&Assignment>,
     first_external: Option<usize>,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<FoldRoles>, NodeError> {
     if let Some(file) = file {
         if let Some(folds) = file.roles(cells) {
@@ -169,6 +170,7 @@ fn divide(
     }
     let scheme = match options.kind.as_str() {
         "holdout" => Scheme::Holdout,
+        "random-holdout" => Scheme::RandomHoldout,
         "k-fold" => Scheme::KFold,
         "group-k-fold" => Scheme::GroupKFold,
         "stratified-group-k-fold" => Scheme::StratifiedGroupKFold,
@@ -189,7 +191,8 @@ fn divide(
         all.extend(roles(cells, &test, options.validation_fraction, by_group, options.seed, repeat)?);
     }
     if options.few_shot_fraction > 0.0 {
-        few_shots(cells, &mut all, options.few_shot_fraction, options.seed);
+        let shots = few_shots(cells, &mut all, options.few_shot_fraction, options.seed);
+        warnings.extend(shots.remarks(cells, options.few_shot_fraction)?);
     }
     Ok(all)
 }
@@ -204,7 +207,7 @@ fn warn_of_no_validation(folds: &[FoldRoles], warnings: &mut Vec<String>) {
     let without: Vec<String> = folds
         .iter()
         .filter(|f| !f.roles.contains(&Some(Role::Validation)))
-        .map(|f| if f.repeat > 0 { format!("{}/{}", f.repeat, f.fold) } else { f.fold.to_string() })
+        .map(|f| fold_name(f.repeat, f.fold))
         .collect();
     if !without.is_empty() {
         warnings.push(format!(

@@ -205,3 +205,9 @@ impl SplitInfo {
         serde_json::from_str(&text).map_err(|e| NodeError::data(format!("{}: {e}", path.display())))
     }
 }
+
+/// `3`, or `1/3` in a later repeat: how reports name a fold.
+#[must_use]
+pub fn fold_name(repeat: u32, fold: u32) -> String {
+    if repeat > 0 { format!("{repeat}/{fold}") } else { fold.to_string() }
+}

@@ -7,6 +7,7 @@ use celldag_engine::{Action, JobRecord, RunRecord};
 use serde_json::Value;
 
 use super::given;
+use super::heads::{Chosen, choose, of_type};
 use crate::failure::Failure;
 
 /// Kinds whose heads need nothing but vectors of the checkpoint as it was published.
@@ -22,8 +23,12 @@ pub(super) struct Training {
     pub(super) tokenize: Value,
     /// Parameters of `embed`.
     pub(super) embed: Value,
+    /// Folds of the training whose heads were not asked for.
+    pub(super) folds_left_out: usize,
     /// Name of the node that embedded.
     pub(super) embed_node: String,
+    /// Which of its jobs: axis → value.
+    pub(super) embed_coordinates: BTreeMap<String, String>,
     /// Digest of the checkpoint.
     pub(super) checkpoint: String,
     /// Genes of the vocabulary that the training cells had.
@@ -33,13 +38,13 @@ pub(super) struct Training {
 }
 
 /// A job with its action.
-type Known<'a> = (&'a JobRecord, Action);
+pub(super) type Known<'a> = (&'a JobRecord, Action);
 
 impl Training {
-    /// Looks for the heads in a run; `wanted` is a node or a job where there is more than one training.
+    /// Looks for the heads in a run; `wanted` says which, where there is more than one training.
     pub(super) fn find(run: &RunRecord, wanted: Option<&str>) -> Result<Self, Failure> {
         let jobs: Vec<Known<'_>> = run.jobs.iter().filter_map(|job| Some((job, job.action()?))).collect();
-        let heads = heads(run, &jobs, wanted)?;
+        let Chosen { jobs: heads, left_out } = choose(run, &jobs, wanted)?;
         let (first, action) = heads[0];
         if !HEADS_ON_FROZEN_VECTORS.contains(&first.kind.as_str()) {
             return Err(Failure::Usage {
@@ -70,56 +75,13 @@ impl Training {
             normalize,
             tokenize: given(&tokenize.1.params),
             embed: given(&embed.1.params),
+            folds_left_out: left_out,
             embed_node: embed.0.node.clone(),
+            embed_coordinates: embed.0.coordinates.clone(),
             checkpoint,
             genes: tokenize.0.summary.facts.get("vocabulary_genes_in_file").and_then(Value::as_u64),
             filters,
         })
-    }
-}
-
-/// The jobs of one training that wrote heads: those of a node that differ in their fold only.
-fn heads<'a>(
-    run: &RunRecord,
-    jobs: &'a [Known<'a>],
-    wanted: Option<&str>,
-) -> Result<Vec<(&'a JobRecord, &'a Action)>, Failure> {
-    let mut trainings: BTreeMap<String, Vec<(&JobRecord, &Action)>> = BTreeMap::new();
-    for (job, action) in jobs.iter().filter(|(job, action)| of_type(job, action, "head").next().is_some()) {
-        if wanted.is_some_and(|wanted| wanted != job.node && wanted != job.id) {
-            continue;
-        }
-        let axes: Vec<String> = job
-            .coordinates
-            .iter()
-            .filter(|(axis, _)| !["fold", "repeat"].contains(&axis.as_str()))
-            .map(|(axis, value)| format!("{axis}={value}"))
-            .collect();
-        trainings.entry(format!("{} {}", job.node, axes.join(","))).or_default().push((job, action));
-    }
-    let names = || {
-        let jobs = jobs.iter().filter(|(job, action)| of_type(job, action, "head").next().is_some());
-        jobs.map(|(job, _)| job.id.clone()).collect::<Vec<_>>().join(", ")
-    };
-    let count = trainings.len();
-    match trainings.into_values().next() {
-        Some(only) if count == 1 => Ok(only),
-        Some(_) => Err(Failure::Usage {
-            message: format!("run {} trained heads more than once", run.id()),
-            help: Some(format!("choose with --head: a node, or one job of: {}", names())),
-        }),
-        None => Err(Failure::Usage {
-            message: match wanted {
-                Some(wanted) => format!("run {} has no head of `{wanted}`", run.id()),
-                None => format!("run {} has no trained head", run.id()),
-            },
-            help: Some(match names() {
-                none if none.is_empty() => {
-                    "name a run with `mlp-head` or `linear-head`; `celldag runs` lists them".to_owned()
-                }
-                some => format!("heads were trained by: {some}"),
-            }),
-        }),
     }
 }
 
@@ -129,7 +91,7 @@ fn before(jobs: &[Known<'_>], tokenize: &Known<'_>) -> Result<(Option<Value>, bo
     let mut at = tokenize;
     while let Some(above) = digest(&at.1, "cells").and_then(|cells| maker(jobs, cells)) {
         match above.0.kind.as_str() {
-            "qc" => filters = true,
+            "qc" | "concat" => filters = true,
             "normalize" if normalize.is_none() => {
                 let mut with = given(&above.1.params);
                 // The median of the training cells, not that of the new ones.
@@ -185,10 +147,4 @@ fn maker<'a>(jobs: &'a [Known<'a>], digest: &str) -> Option<&'a Known<'a>> {
 /// Digest of the single artifact on a port.
 fn digest<'a>(action: &'a Action, port: &str) -> Option<&'a str> {
     action.inputs.get(port)?.first().map(|input| input.digest.as_str())
-}
-
-/// Outputs of a job that have this type.
-fn of_type<'a>(job: &'a JobRecord, action: &'a Action, ty: &'a str) -> impl Iterator<Item = &'a Artifact> {
-    let fits = move |port: &str| action.outputs.get(port).is_some_and(|output| output.ty == ty);
-    job.outputs.iter().filter(move |(port, _)| fits(port)).map(|(_, artifact)| artifact)
 }

@@ -1,15 +1,13 @@
-//! Logistic regression on principal components, exactly as the published baseline figures were made.
+//! Principal components of each fold, exactly as the published baseline figures were made.
 //!
 //! Counts to 10,000 a cell, ln(1 + x), genes in at least 3 training cells, 2,000 highly variable genes (seurat), scaled
-//! and clipped above 10 (not below), 50 components, L2 logistic regression with C = 1. All but the first two steps are
-//! fitted on the training cells.
+//! and clipped above 10 (not below), 50 components. All but the first two steps are fitted on the training cells.
 
 use std::convert::Infallible;
 
 use celldag_data::Csr;
 
 use super::components::leading_components;
-use super::logistic::LogisticRegression;
 use crate::prep::hvg::{Flavor, HvgError, Settings, highly_variable_genes};
 use crate::prep::normalize::{Normalization, log1p, size_factors};
 use crate::prep::pca::Scaling;
@@ -19,17 +17,28 @@ const LEAST_CELLS: u32 = 3;
 const GENES: usize = 2000;
 const CLIP: f64 = 10.0;
 const COMPONENTS: usize = 50;
-const C: f64 = 1.0;
 
 /// Log-normalised cells, ready for any number of folds.
 #[derive(Clone, Debug)]
-pub struct PcaLogistic {
+pub struct LogCells {
     log: Csr,
+}
+
+/// Numbers of some cells, `dim` each, cell after cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    /// Numbers of a cell.
+    pub dim: usize,
+    /// Cell after cell.
+    pub values: Vec<f64>,
 }
 
 /// Why a fold has no such baseline.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BaselineError {
+    /// The split names none for this fold.
+    #[error("the split has no training cells")]
+    NoCells,
     /// Fewer than two classes to learn from.
     #[error("the training cells hold only one class")]
     OneClass,
@@ -39,6 +48,9 @@ pub enum BaselineError {
     /// The eigenvalue solver failed.
     #[error("principal components could not be computed")]
     Components,
+    /// The perceptron could not be trained.
+    #[error("the perceptron: {0}")]
+    Training(String),
 }
 
 impl From<Infallible> for BaselineError {
@@ -47,7 +59,14 @@ impl From<Infallible> for BaselineError {
     }
 }
 
-impl PcaLogistic {
+impl Features {
+    /// The numbers of each cell.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.values.chunks(self.dim.max(1))
+    }
+}
+
+impl LogCells {
     /// Normalises counts (cells × genes).
     ///
     /// # Errors
@@ -58,49 +77,42 @@ impl PcaLogistic {
         Ok(Self { log: counts })
     }
 
-    /// Fits on the rows `train`, whose classes are `class`, and gives the probability of each class for the rows
-    /// `test`.
+    /// Components of the rows `train` and of the rows `test`, everything fitted on `train`.
     ///
     /// # Errors
-    /// When the training cells hold one class or nothing varies.
-    pub fn predict(
-        &self,
-        train: &[usize],
-        class: &[usize],
-        classes: usize,
-        test: &[usize],
-    ) -> Result<Vec<Vec<f64>>, BaselineError> {
-        if class.iter().all(|&c| Some(c) == class.first().copied()) {
-            return Err(BaselineError::OneClass);
-        }
+    /// When nothing varies among the training cells.
+    pub fn fold(&self, train: &[usize], test: &[usize]) -> Result<(Features, Features), BaselineError> {
         let keep = self.genes(train)?;
         let (train, test) = (SparseRows::subset(&self.log, train), SparseRows::subset(&self.log, test));
         let (train, test) = (train.genes(&keep), test.genes(&keep));
         let scaling = Scaling::fit(&train, true, Some(CLIP))?;
-        let features = train.n_cols();
         let dense = scaling.dense(&train)?;
         let components =
-            leading_components(dense.data(), features, COMPONENTS).ok_or(BaselineError::Components)?;
-        let model =
-            LogisticRegression::fit(&components.scores(dense.data()), components.count, class, classes, C);
+            leading_components(dense.data(), train.n_cols(), COMPONENTS).ok_or(BaselineError::Components)?;
+        let dim = components.count;
+        let train = Features { dim, values: components.scores(dense.data()) };
         drop(dense);
-        let scores = components.scores(scaling.dense(&test)?.data());
-        Ok(scores.chunks(components.count.max(1)).map(|row| model.probabilities(row)).collect())
+        Ok((train, Features { dim, values: components.scores(scaling.dense(&test)?.data()) }))
     }
 
-    /// Scores of the rows on their own leading components, row after row, and how many there are: what a zero-shot
-    /// embedding is compared with.
+    /// The rows on their own leading components: what a zero-shot embedding is compared with.
     ///
     /// # Errors
     /// When nothing varies.
-    pub fn components(&self, rows: &[usize]) -> Result<(usize, Vec<f64>), BaselineError> {
+    pub fn components(&self, rows: &[usize]) -> Result<Features, BaselineError> {
+        Ok(self.fold(rows, &[])?.0)
+    }
+
+    /// The rows in their own highly variable genes, scaled: the embedding that needs no model at all.
+    ///
+    /// # Errors
+    /// When nothing varies.
+    pub fn variable_genes(&self, rows: &[usize]) -> Result<Features, BaselineError> {
         let keep = self.genes(rows)?;
         let rows = SparseRows::subset(&self.log, rows);
         let rows = rows.genes(&keep);
         let dense = Scaling::fit(&rows, true, Some(CLIP))?.dense(&rows)?;
-        let components =
-            leading_components(dense.data(), rows.n_cols(), COMPONENTS).ok_or(BaselineError::Components)?;
-        Ok((components.count, components.scores(dense.data())))
+        Ok(Features { dim: rows.n_cols(), values: dense.data().to_vec() })
     }
 
     /// Genes seen in enough training cells that are highly variable among them.
