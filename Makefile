@@ -3,7 +3,7 @@
 CELLDAG := target/release/celldag
 FIXTURES ?= ../shared
 
-.PHONY: help setup build demo test check ci bench bench-models bench-lora docs install minilm
+.PHONY: help setup build demo test check ci bench bench-models bench-lora bench-engine soak docs install minilm
 
 help:
 	@echo "make demo    build, run the quickstart on the cells in pipelines/, show metrics and where the outputs are"
@@ -13,6 +13,8 @@ help:
 	@echo "make bench   speed and memory, as ratios to PyTorch measured in the same run (installs PyTorch into target/)"
 	@echo "make bench-models  every model at full size beside PyTorch: random weights, real cells"
 	@echo "make bench-lora  LoRA steps at full size beside PyTorch and peft"
+	@echo "make bench-engine  what the engine itself costs in a study of 13,644 jobs, beside Snakemake"
+	@echo "make soak    200 kills at random instants, 8 processes on one store for five minutes (about 15 minutes)"
 	@echo "make docs    API documentation, and the book if mdbook is installed"
 	@echo "make install put the celldag binary into cargo's bin folder"
 
@@ -50,6 +52,12 @@ bench-models: build
 
 bench-lora: build
 	@sh nodes/models/benches/lora.sh
+
+bench-engine: setup
+	@sh engine/benches/study.sh
+
+soak: setup
+	CELLDAG_KILLS=200 CELLDAG_SOAK_SECONDS=300 cargo test --locked -p celldag --test scenario -- kills:: soak:: --nocapture --test-threads 1
 
 install: setup
 	cargo install --locked --path engine/cli

@@ -158,6 +158,28 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
+    /// The address of the shared store cannot be used.
+    #[error("the shared store `{address}` cannot be used: {why}")]
+    RemoteAddress {
+        /// The address without user, password and parameters.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The credentials for the shared store cannot be used.
+    #[error("no credentials for the shared store: {why}")]
+    RemoteCredentials {
+        /// What is wrong with them. Holds no secret.
+        why: String,
+    },
+    /// No result is meant, or more than one.
+    #[error("no result can be found by `{key}`: {why}")]
+    NoSuchKey {
+        /// What was given.
+        key: String,
+        /// What to do.
+        why: String,
+    },
     /// A name that cannot be a file name.
     #[error(
         "`{name}` cannot be used as a name: use letters, digits, `-`, `_` and `.`, not starting with `.`"

@@ -29,6 +29,9 @@ pub struct Failure {
     pub host: String,
     /// With which version of the program.
     pub version: String,
+    /// Whether the caller expects the same failure again while nothing changes.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl Failure {
@@ -43,6 +46,7 @@ impl Failure {
             created: Timestamp::now(),
             host: host().to_owned(),
             version: String::new(),
+            lasting: false,
         }
     }
 }

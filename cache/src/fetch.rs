@@ -41,8 +41,32 @@ impl Store {
         Ok(if files::remove_file(&path)? { size } else { 0 })
     }
 
-    /// The path of a blob after checking size and content.
+    /// The path of a blob after checking size and content. What is not here, or damaged, comes from the shared store.
     pub(crate) fn fetch_blob(&self, blob: Blob, size: Option<u64>) -> Result<PathBuf> {
+        if !blob.tree
+            && let Some(path) = self.fetch_inline(blob.digest)?
+        {
+            return Ok(path);
+        }
+        match self.fetch_here(blob, size) {
+            Err(e) if e.needs_recompute() => {
+                let pulled = match self.pull_blob(blob, size) {
+                    Ok(pulled) => pulled,
+                    // Computing again would need the same space.
+                    Err(trouble) if trouble.is_out_of_space() => return Err(trouble),
+                    Err(trouble) => {
+                        tracing::warn!(error = %trouble, "bytes of the shared store could not be stored");
+                        false
+                    }
+                };
+                if pulled { self.fetch_here(blob, size) } else { Err(e) }
+            }
+            other => other,
+        }
+    }
+
+    /// As [`Self::fetch_blob`], from this store alone.
+    pub(crate) fn fetch_here(&self, blob: Blob, size: Option<u64>) -> Result<PathBuf> {
         let path = self.blob_path(blob);
         let missing = |e: StoreError| {
             if e.is_not_found() { StoreError::Missing { digest: blob.digest, path: path.clone() } } else { e }

@@ -20,6 +20,7 @@
 //! | `pins/<name>.json` | keys that garbage collection must keep |
 //! | `quarantine/` | damaged bytes, kept for a while |
 //! | `trees/<digest>/` | folders rebuilt from manifests |
+//! | `upload/<key>` | results that wait to be sent to the shared store |
 //!
 //! Order of publishing: hash what is on disk, make it read-only, fsync, rename into `cas`, fsync the folder, and only
 //! then the record, in the same way. Whatever a crash leaves behind is garbage that nobody refers to.
@@ -29,9 +30,12 @@ mod error;
 mod failure;
 mod fetch;
 mod files;
+mod find;
 mod gc;
 mod hash;
 mod host;
+mod inline;
+mod list;
 mod lock;
 mod lookup;
 mod materialize;
@@ -40,8 +44,10 @@ mod partial;
 mod pin;
 mod placed;
 mod publish;
+mod purge;
 mod quarantine;
 mod record;
+mod remote;
 mod sandbox;
 mod stamp;
 mod stats;
@@ -62,7 +68,9 @@ pub use materialize::Materialized;
 pub use memo::Memo;
 pub use partial::{Partial, Saved};
 pub use publish::{PublishState, Published};
+pub use purge::PurgeReport;
 pub use record::{Artifact, Record, RecordMeta};
+pub use remote::{PushReport, RemoteOptions, Role};
 pub use sandbox::Sandbox;
 pub use stats::Stats;
 pub use store::{Durability, Options, Store};

@@ -1,10 +1,12 @@
 //! One computation per key: a kernel lock that the holder unlinks and that dies with its process.
 //!
 //! The lock saves work, it does not guard correctness: publishing twice is harmless. That is why a file system without
-//! locks is no obstacle.
+//! locks is no obstacle: a lease takes the lock's place there.
+
+pub(crate) mod lease;
 
 use std::fs::TryLockError;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::digest::Key;
 use crate::error::{IoContext, Result};
 use crate::files;
 use crate::store::Store;
+use lease::{Lease, Pace};
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -24,7 +27,18 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 #[must_use = "the key is locked only as long as this lives"]
 pub struct KeyLock {
     path: PathBuf,
-    file: Option<File>,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// Open as long as it is held; closing it lets go.
+    Kernel {
+        _file: File,
+    },
+    Lease {
+        _lease: Lease,
+    },
 }
 
 impl KeyLock {
@@ -33,9 +47,9 @@ impl KeyLock {
         files::name_of(&self.path)
     }
 
-    /// Whether this is more than a promise: the file system has locks.
+    /// Whether others are kept away for sure: a machine that sleeps loses its lease.
     pub(crate) fn excludes_others(&self) -> bool {
-        self.file.is_some()
+        matches!(self.held, Held::Kernel { .. })
     }
 }
 
@@ -55,7 +69,8 @@ impl Store {
         let mut pause = SHORTEST_WAIT;
         let mut told = false;
         while !cancelled() {
-            if let Some(lock) = try_lock(&path)? {
+            let lock = if self.leases() { try_lease(&path)? } else { try_lock(&path)? };
+            if let Some(lock) = lock {
                 return Ok(Some(lock));
             }
             if !told {
@@ -84,19 +99,39 @@ pub(crate) fn try_lock(path: &Path) -> Result<Option<KeyLock>> {
     match file.file().try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
-            tracing::warn!(path = %path.display(), "this file system has no locks: work may be done twice");
-            return Ok(Some(KeyLock { path: path.to_path_buf(), file: None }));
+        Err(TryLockError::Error(e)) if has_no_locks(&e) => {
+            tracing::debug!(path = %path.display(), "this file system has no locks: a lease takes the place of one");
+            files::remove_file(path)?;
+            return try_lease(path);
         }
         Err(TryLockError::Error(e)) => return Err(e).at("lock", path),
     }
     // The holder before us unlinks the file before it lets go: what we have locked may have no name any more, and
     // somebody else may hold a new file of that name.
     if is_still_named(&file, path) {
-        Ok(Some(KeyLock { path: path.to_path_buf(), file: Some(file) }))
+        Ok(Some(KeyLock { path: path.to_path_buf(), held: Held::Kernel { _file: file } }))
     } else {
         Ok(None)
     }
+}
+
+/// Whether an error of locking says that the file system has no locks.
+pub(crate) fn has_no_locks(error: &io::Error) -> bool {
+    // ENOLCK: NFS says so when nobody answers for locks (no `lockd`). The standard library has no kind for it.
+    let no_locks_available = if cfg!(any(target_os = "linux", target_os = "android")) {
+        Some(37)
+    } else if cfg!(unix) {
+        Some(77)
+    } else {
+        None
+    };
+    error.kind() == ErrorKind::Unsupported
+        || no_locks_available.is_some_and(|number| error.raw_os_error() == Some(number))
+}
+
+fn try_lease(path: &Path) -> Result<Option<KeyLock>> {
+    let lease = Lease::take(path, Pace::USUAL)?;
+    Ok(lease.map(|lease| KeyLock { path: path.to_path_buf(), held: Held::Lease { _lease: lease } }))
 }
 
 #[cfg(unix)]
@@ -117,9 +152,24 @@ fn is_still_named(_file: &File, path: &Path) -> bool {
 impl Drop for KeyLock {
     fn drop(&mut self) {
         // Only Unix can tell an unlinked lock file from its successor; elsewhere garbage collection deletes them.
-        if cfg!(unix) && self.file.is_some() {
+        if cfg!(unix) && self.excludes_others() {
             let _ = files::remove_file(&self.path);
         }
-        // Closing the file lets go of the lock.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_known_by_its_answer() {
+        assert!(has_no_locks(&ErrorKind::Unsupported.into()));
+        assert!(!has_no_locks(&ErrorKind::PermissionDenied.into()));
+        if cfg!(target_os = "linux") {
+            let [enolck, eio] = [37, 5].map(io::Error::from_raw_os_error);
+            assert!(has_no_locks(&enolck), "NFS without lockd");
+            assert!(!has_no_locks(&eio));
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{IoContext, Result};
 use crate::record::{Artifact, Record};
 use crate::stamp::age;
 use crate::store::{Blob, Store};
-use crate::tree::TreeManifest;
+use crate::tree::{TreeFile, TreeManifest};
 
 /// The time of last use is kept this exactly; finer would write to the disk at every look.
 const TOUCH: Duration = Duration::from_secs(600);
@@ -49,6 +49,8 @@ pub struct Absence {
     pub port: String,
     /// The blob.
     pub digest: Digest,
+    /// Bytes, if that is known.
+    pub size: Option<u64>,
     /// Whether something is there that has another size.
     pub wrong_size: bool,
 }
@@ -83,15 +85,21 @@ impl Store {
     pub fn lookup(&self, key: &Key, action: &[u8]) -> Result<Lookup> {
         let record = match self.read_record(key)? {
             Ok(record) => record,
-            Err(reason) => return Ok(Lookup::Miss(reason)),
+            Err(reason) => match self.pull_record(key, action) {
+                Some(record) => record,
+                None => return Ok(Lookup::Miss(reason)),
+            },
         };
         if record.action.get().as_bytes() != action {
             tracing::error!(%key, "a record under this key belongs to another action");
             return Ok(Lookup::Miss(MissReason::OtherAction));
         }
         self.touch(key);
+        self.note_inline(&record);
         let record = Box::new(record);
-        let absent = self.absent(&record)?;
+        let mut absent = self.absent(&record)?;
+        // What the shared store has is fetched when somebody reads it.
+        absent.retain(|absence| !self.is_in_remote(absence.digest, absence.size));
         Ok(if absent.is_empty() { Lookup::Hit(record) } else { Lookup::Partial { record, absent } })
     }
 
@@ -100,7 +108,11 @@ impl Store {
     /// # Errors
     /// When it exists and cannot be read.
     pub fn record(&self, key: &Key) -> Result<Option<Record>> {
-        Ok(self.read_record(key)?.ok())
+        let record = self.read_record(key)?.ok();
+        if let Some(record) = &record {
+            self.note_inline(record);
+        }
+        Ok(record)
     }
 
     pub(crate) fn read_record(&self, key: &Key) -> Result<std::result::Result<Record, MissReason>> {
@@ -120,31 +132,33 @@ impl Store {
     /// Bytes that the record refers to and that are not there, or have the wrong size.
     pub(crate) fn absent(&self, record: &Record) -> Result<Vec<Absence>> {
         let mut absent = Vec::new();
-        for (port, artifact) in &record.outputs {
-            for (digest, state) in self.presence(artifact)? {
+        for (port, artifact) in record.outputs.iter().filter(|(_, a)| !record.inline.contains_key(&a.digest))
+        {
+            for (digest, size, state) in self.presence(artifact)? {
                 let wrong_size = match state {
                     Presence::Right => continue,
                     Presence::Absent => false,
                     Presence::WrongSize => true,
                 };
-                absent.push(Absence { port: port.clone(), digest, wrong_size });
+                absent.push(Absence { port: port.clone(), digest, size, wrong_size });
             }
         }
         Ok(absent)
     }
 
-    fn presence(&self, artifact: &Artifact) -> Result<Vec<(Digest, Presence)>> {
+    fn presence(&self, artifact: &Artifact) -> Result<Vec<(Digest, Option<u64>, Presence)>> {
         if !artifact.tree {
             let state = self.blob_presence(Blob::file(artifact.digest), Some(artifact.size))?;
-            return Ok(vec![(artifact.digest, state)]);
+            return Ok(vec![(artifact.digest, Some(artifact.size), state)]);
         }
         let Some(manifest) = self.read_manifest(&artifact.digest)? else {
             let state = self.blob_presence(Blob::tree(artifact.digest), None)?;
             let state = if state == Presence::Absent { state } else { Presence::WrongSize };
-            return Ok(vec![(artifact.digest, state)]);
+            return Ok(vec![(artifact.digest, None, state)]);
         };
         let files = manifest.files.values();
-        files.map(|f| Ok((f.digest, self.blob_presence(Blob::file(f.digest), Some(f.size))?))).collect()
+        let state = |f: &TreeFile| self.blob_presence(Blob::file(f.digest), Some(f.size));
+        files.map(|f| Ok((f.digest, Some(f.size), state(f)?))).collect()
     }
 
     fn blob_presence(&self, blob: Blob, size: Option<u64>) -> Result<Presence> {

@@ -21,6 +21,8 @@ pub struct Published {
     pub record: Record,
     /// How it relates to what was there.
     pub state: PublishState,
+    /// Contents of outputs that the store did not have before: nobody else can have relied on them until now.
+    pub created: BTreeSet<Digest>,
 }
 
 /// How a published result relates to an earlier one of the same key.
@@ -62,36 +64,60 @@ impl Store {
         }
         // A link may point to another output: read everything behind links before anything moves.
         let mut stored = BTreeMap::new();
+        let mut inline = BTreeMap::new();
+        let mut created = BTreeSet::new();
         for ((port, path), moving) in
             linked.into_iter().map(|p| (p, false)).chain(plain.into_iter().map(|p| (p, true)))
         {
-            stored.insert(port.clone(), self.store_output(path, moving)?);
+            let artifact = match self.inlined(path)? {
+                Some((artifact, text)) => {
+                    inline.insert(artifact.digest, text);
+                    artifact
+                }
+                None => {
+                    let (artifact, new) = self.store_output(path, moving)?;
+                    if new {
+                        created.insert(artifact.digest);
+                    }
+                    artifact
+                }
+            };
+            stored.insert(port.clone(), artifact);
         }
-        self.publish_record(Record::new(*key, raw, stored, meta))
+        // Before the record: a crash in between must not leave a result that is never sent.
+        self.queue_upload(key);
+        let (record, state) =
+            self.publish_record(Record { inline, ..Record::new(*key, raw, stored, meta) })?;
+        self.note_inline(&record);
+        self.upload_soon(key);
+        Ok(Published { record, state, created })
     }
 
-    fn store_output(&self, path: &Path, moving: bool) -> Result<Artifact> {
+    /// The artifact, and whether its content is new in the store.
+    fn store_output(&self, path: &Path, moving: bool) -> Result<(Artifact, bool)> {
         if !fs_err::metadata(path).at("read", path)?.is_dir() {
-            let (digest, size) = self.store_file(path, moving)?;
-            return Ok(Artifact { digest, size, tree: false });
+            let (digest, size, new) = self.store_file(path, moving)?;
+            return Ok((Artifact { digest, size, tree: false }, new));
         }
-        let manifest = manifest_of(path, None, Hidden::Include, &mut |file| self.store_file(file, moving))?;
-        let digest = self.store_manifest(&manifest)?;
-        Ok(Artifact { digest, size: manifest.size(), tree: true })
+        let manifest = manifest_of(path, None, Hidden::Include, &mut |file| {
+            self.store_file(file, moving).map(|(digest, size, _)| (digest, size))
+        })?;
+        let (digest, new) = self.store_manifest(&manifest)?;
+        Ok((Artifact { digest, size: manifest.size(), tree: true }, new))
     }
 
-    fn store_manifest(&self, manifest: &TreeManifest) -> Result<Digest> {
+    fn store_manifest(&self, manifest: &TreeManifest) -> Result<(Digest, bool)> {
         let tmp = self.workspace()?.fresh_path();
         let blob = Blob::tree(manifest.digest());
-        files::write_new(&tmp, &manifest.to_bytes(), self.sync())
+        let new = files::write_new(&tmp, &manifest.to_bytes(), self.sync())
             .and_then(|()| files::set_mode(&tmp, true))
             .and_then(|()| self.place(&tmp, blob))
             .inspect_err(|_| discard(&tmp))?;
-        Ok(blob.digest)
+        Ok((blob.digest, new))
     }
 
     /// Stores one file: hash what is on disk, make it read-only, flush, rename, flush the folder.
-    fn store_file(&self, path: &Path, moving: bool) -> Result<(Digest, u64)> {
+    fn store_file(&self, path: &Path, moving: bool) -> Result<(Digest, u64, bool)> {
         // A hard link would let the other name write into the store.
         if moving && has_one_name(path)? {
             return self.seal(path);
@@ -106,7 +132,7 @@ impl Store {
         self.seal(&copy).inspect_err(|_| discard(&copy))
     }
 
-    fn seal(&self, path: &Path) -> Result<(Digest, u64)> {
+    fn seal(&self, path: &Path) -> Result<(Digest, u64, bool)> {
         let (digest, hashed) = digest_stamped(path)?;
         files::set_mode(path, true)?;
         if self.sync() {
@@ -116,30 +142,32 @@ impl Store {
         if (now.size, now.mtime) != (hashed.size, hashed.mtime) {
             return Err(StoreError::Changed { path: path.to_path_buf() });
         }
-        self.place(path, Blob::file(digest))?;
-        Ok((digest, hashed.size))
+        let new = self.place(path, Blob::file(digest))?;
+        Ok((digest, hashed.size, new))
     }
 
-    /// Renames a finished file into `cas`. Bytes that are there already are replaced: ours were just hashed.
-    fn place(&self, from: &Path, blob: Blob) -> Result<()> {
+    /// Renames a finished file into `cas`; whether there was none. Bytes that are there already are replaced: ours were just
+    /// hashed.
+    pub(crate) fn place(&self, from: &Path, blob: Blob) -> Result<bool> {
         let to = self.blob_path(blob);
         let known = self.verified().get(&blob).copied();
         if known.is_some() && known == Stamp::of(&to).ok() {
-            return files::remove_file(from).map(|_| ());
+            return files::remove_file(from).map(|_| false);
         }
         if !cfg!(unix) && to.exists() {
             // Windows does not replace read-only files. If the old bytes are bad, this sets them aside.
             if self.fetch_blob(blob, None).is_ok() {
-                return files::remove_file(from).map(|_| ());
+                return files::remove_file(from).map(|_| false);
             }
         }
+        let new = !to.exists();
         files::rename(from, &to, self.sync())?;
         let stamp = Stamp::of(&to)?;
         self.verified().insert(blob, stamp);
-        Ok(())
+        Ok(new)
     }
 
-    fn publish_record(&self, record: Record) -> Result<Published> {
+    fn publish_record(&self, record: Record) -> Result<(Record, PublishState)> {
         let path = self.record_path(&record.key);
         let bytes =
             record.encode().map_err(|e| StoreError::BadAction { key: record.key, why: e.to_string() })?;
@@ -152,20 +180,21 @@ impl Store {
             PublishState::First
         } else {
             let before = self.read_record(&record.key)?.ok();
-            // Our bytes were stored before this look: an old record with the same digests is complete again.
+            // Our blobs were stored before this look: an old record with the same digests is complete again, unless
+            // what it lacks is in our record.
             if let Some(old) = before.as_ref().filter(|old| old.action.get() == record.action.get()) {
                 let differing = differing_ports(old, &record);
-                if differing.is_empty() || self.absent(old)?.is_empty() {
+                if self.absent(old)?.is_empty() {
                     discard(&tmp);
                     let state = if differing.is_empty() {
                         PublishState::Same
                     } else {
                         PublishState::KeptOther(differing)
                     };
-                    return Ok(Published { record: old.clone(), state });
+                    return Ok((old.clone(), state));
                 }
                 files::rename(&tmp, &path, false).inspect_err(|_| discard(&tmp))?;
-                PublishState::Replaced(differing)
+                if differing.is_empty() { PublishState::Same } else { PublishState::Replaced(differing) }
             } else {
                 files::rename(&tmp, &path, false).inspect_err(|_| discard(&tmp))?;
                 PublishState::First
@@ -175,7 +204,7 @@ impl Store {
             files::sync_dir(folder)?;
             files::sync_dir(files::parent(folder))?;
         }
-        Ok(Published { record, state })
+        Ok((record, state))
     }
 
     /// Whether a path lies in our own temporary folder, with no link anywhere on the way to it or below it.

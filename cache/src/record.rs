@@ -67,6 +67,9 @@ pub struct Record {
     pub pid: u32,
     /// By which version of the program.
     pub version: String,
+    /// Small outputs that are text, by digest; they have no file in `cas`. Older records have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) inline: BTreeMap<Digest, String>,
 }
 
 impl Record {
@@ -90,6 +93,7 @@ impl Record {
             host: host().to_owned(),
             pid: std::process::id(),
             version: meta.version,
+            inline: BTreeMap::new(),
         }
     }
 
@@ -125,6 +129,13 @@ impl Record {
         if record.format != RECORD_FORMAT {
             return Err(format!("has format {}, this celldag reads {RECORD_FORMAT}", record.format));
         }
+        // A checksum only says that the text is as somebody wrote it: what goes on as the bytes of a digest has to have it.
+        for (digest, text) in &record.inline {
+            let found = Digest::of_bytes(text.as_bytes());
+            if found != *digest {
+                return Err(format!("the output {digest} that it holds has digest {found}"));
+            }
+        }
         Ok(record)
     }
 }
@@ -154,6 +165,16 @@ mod tests {
         let back = Record::decode(&bytes).unwrap();
         assert_eq!(back.action.get(), r#"{"kind":"qc", "x": 0.1}"#);
         assert_eq!(back.encode().unwrap(), bytes);
+    }
+
+    #[test]
+    fn an_output_inside_has_to_have_its_digest() {
+        let mut record = sample();
+        record.inline.insert(Digest::of_bytes(b"x"), "x".to_owned());
+        assert!(Record::decode(&record.encode().unwrap()).is_ok());
+        record.inline.insert(Digest::of_bytes(b"x"), "y".to_owned());
+        let error = Record::decode(&record.encode().unwrap()).unwrap_err();
+        assert!(error.contains(&Digest::of_bytes(b"y").to_string()), "{error}");
     }
 
     #[test]

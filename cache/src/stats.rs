@@ -37,6 +37,8 @@ pub struct Stats {
     pub quarantined: u64,
     /// Bytes in quarantine.
     pub quarantined_bytes: u64,
+    /// Results that wait to be sent to a shared store.
+    pub queued: u64,
     /// Temporary folders, of living and dead processes.
     pub workspaces: u64,
     /// Bytes in temporary folders.
@@ -72,6 +74,7 @@ impl Store {
         stats.pins = self.pins()?.len() as u64;
         stats.quarantined = count("quarantine")?;
         stats.quarantined_bytes = size_below(&self.dir("quarantine"));
+        stats.queued = self.queued()?.len() as u64;
         stats.workspaces = count("tmp")?;
         stats.workspace_bytes = size_below(&self.dir("tmp"));
         Ok(stats)

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,9 @@ use crate::digest::{Digest, Key};
 use crate::error::{IoContext, Result, StoreError};
 use crate::files;
 use crate::host::{host, process_name};
+use crate::inline::Inline;
 use crate::memo::Memo;
+use crate::remote::{Link, RemoteOptions, process_env};
 use crate::sandbox::{self, Workspace};
 use crate::stamp::Stamp;
 
@@ -20,8 +23,20 @@ use crate::stamp::Stamp;
 const FORMAT: u32 = 1;
 
 /// Names at the top of a store.
-const FOLDERS: [&str; 11] =
-    ["ac", "cas", "tmp", "locks", "memo", "failed", "partial", "runs", "pins", "quarantine", "trees"];
+const FOLDERS: [&str; 12] = [
+    "ac",
+    "cas",
+    "tmp",
+    "locks",
+    "memo",
+    "failed",
+    "partial",
+    "runs",
+    "pins",
+    "quarantine",
+    "trees",
+    "upload",
+];
 
 /// How much a power failure may destroy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +72,22 @@ struct Inner {
     /// Folders of users that were searched for left-overs of dead processes.
     swept: Mutex<BTreeSet<PathBuf>>,
     memo: Memo,
+    /// The shared store behind this one.
+    link: OnceLock<Arc<Link>>,
+    /// Whether leases take the place of kernel locks.
+    leases: AtomicBool,
+    /// Outputs of fewer bytes are kept in the record.
+    inline_limit: AtomicU64,
+    inline: Mutex<Inline>,
+}
+
+/// A store that may be gone.
+pub(crate) struct WeakStore(Weak<Inner>);
+
+impl WeakStore {
+    pub(crate) fn upgrade(&self) -> Option<Store> {
+        self.0.upgrade().map(Store)
+    }
 }
 
 /// A file in `cas`: content, or the manifest of a folder.
@@ -122,7 +153,22 @@ impl Store {
             trees: Mutex::default(),
             swept: Mutex::default(),
             memo,
+            link: OnceLock::new(),
+            leases: AtomicBool::default(),
+            inline_limit: AtomicU64::default(),
+            inline: Mutex::default(),
         })))
+    }
+
+    /// Puts a shared store behind this one, before anything is looked up: from now on lookups take from it what is not
+    /// here, and what is published goes to it. A second call changes nothing. Nothing is sent or asked yet.
+    ///
+    /// # Errors
+    /// When the address or the credentials cannot be used.
+    pub fn connect(&self, options: &RemoteOptions) -> Result<()> {
+        let link = Link::new(options, &process_env)?;
+        let _ = self.0.link.set(Arc::new(link));
+        Ok(())
     }
 
     /// The folder of the store, absolute.
@@ -147,6 +193,44 @@ impl Store {
     #[must_use]
     pub fn memo(&self) -> &Memo {
         &self.0.memo
+    }
+
+    /// From now on, files that are touched as long as work goes on take the place of kernel locks on keys. Without this
+    /// they do where the file system says that it has no locks; some say that they have, and lock on one machine only.
+    pub fn use_leases(&self) {
+        self.0.leases.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, outputs of fewer bytes than this are kept in their record, if they are text. Without this,
+    /// none is. What is read does not depend on it.
+    pub fn inline_below(&self, bytes: u64) {
+        self.0.inline_limit.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn inline_limit(&self) -> u64 {
+        self.0.inline_limit.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn inline(&self) -> &Mutex<Inline> {
+        &self.0.inline
+    }
+
+    pub(crate) fn leases(&self) -> bool {
+        self.0.leases.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a shared store behind this one.
+    #[must_use]
+    pub fn has_remote(&self) -> bool {
+        self.shared().is_some()
+    }
+
+    pub(crate) fn shared(&self) -> Option<&Arc<Link>> {
+        self.0.link.get()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakStore {
+        WeakStore(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn sync(&self) -> bool {

@@ -27,12 +27,22 @@ impl Store {
 
     /// The manifest of a folder after checking it.
     pub(crate) fn fetch_manifest(&self, artifact: &Artifact) -> Result<TreeManifest> {
+        let path = self.fetch_blob(Blob::tree(artifact.digest), None)?;
+        self.parse_manifest(artifact, &path)
+    }
+
+    /// As [`Self::fetch_manifest`], from this store alone.
+    pub(crate) fn fetch_manifest_here(&self, artifact: &Artifact) -> Result<TreeManifest> {
+        let path = self.fetch_here(Blob::tree(artifact.digest), None)?;
+        self.parse_manifest(artifact, &path)
+    }
+
+    fn parse_manifest(&self, artifact: &Artifact, path: &Path) -> Result<TreeManifest> {
         let digest = artifact.digest;
-        let path = self.fetch_blob(Blob::tree(digest), None)?;
-        let bytes = fs_err::read(&path).at("read", &path)?;
+        let bytes = fs_err::read(path).at("read", path)?;
         TreeManifest::from_bytes(&bytes).filter(|manifest| manifest.digest() == digest).ok_or_else(|| {
             let why = "it is not a manifest of a folder".into();
-            StoreError::Damaged { digest, why, quarantined: self.quarantine(&path) }
+            StoreError::Damaged { digest, why, quarantined: self.quarantine(path) }
         })
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use fs_err::{File, OpenOptions};
 
 use crate::error::{IoContext, Result, StoreError};
+use crate::lock::has_no_locks;
 use crate::store::Store;
 
 /// Name of the lock file in `locks/`; keys are hex digits, so none is called so.
@@ -42,7 +43,7 @@ impl Store {
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::GcRunning { store: self.root().to_path_buf() });
                 }
-                Err(TryLockError::Error(e)) => return without_locks(&path, e),
+                Err(TryLockError::Error(e)) => return self.without_locks(&path, e),
             }
         }
     }
@@ -54,8 +55,17 @@ impl Store {
         match file.file().try_lock() {
             Ok(()) => Ok(UseLock { _file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { store: self.root().to_path_buf() }),
-            Err(TryLockError::Error(e)) => without_locks(&path, e),
+            Err(TryLockError::Error(e)) => self.without_locks(&path, e),
         }
+    }
+
+    fn without_locks(&self, path: &Path, error: std::io::Error) -> Result<UseLock> {
+        // Who asks for leases says that the locks here are not to be relied on, whatever their error is.
+        if self.leases() || has_no_locks(&error) {
+            tracing::warn!(path = %path.display(), "this file system has no locks: do not collect garbage during a run");
+            return Ok(UseLock { _file: None });
+        }
+        Err(error).at("lock", path)
     }
 }
 
@@ -68,12 +78,4 @@ fn open(path: &Path) -> Result<Option<File>> {
         }
         Err(e) => Err(e).at("open the lock", path),
     }
-}
-
-fn without_locks(path: &Path, error: std::io::Error) -> Result<UseLock> {
-    if error.kind() == ErrorKind::Unsupported {
-        tracing::warn!(path = %path.display(), "this file system has no locks: do not collect garbage during a run");
-        return Ok(UseLock { _file: None });
-    }
-    Err(error).at("lock", path)
 }

@@ -149,7 +149,8 @@ impl Store {
         progress(state);
         for (blob, size) in blobs {
             self.verified().remove(&blob);
-            match self.fetch_blob(blob, None) {
+            // From here alone: that the shared store could heal it does not make the disk sound.
+            match self.fetch_here(blob, None) {
                 Ok(_) => report.blobs += 1,
                 Err(StoreError::Damaged { digest, quarantined, .. }) => {
                     report.damaged_blobs.push((digest, quarantined));

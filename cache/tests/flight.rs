@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use celldag_cache::{Store, StoreError};
 use common::{Fixture, is_hit, key, publish, role, start};
@@ -37,7 +37,10 @@ fn compute_all(store: &Store, log: &Path) {
 fn child() {
     let Some((role, dir)) = role() else { return };
     let store = common::open(&dir);
-    match role.as_str() {
+    if role.ends_with("with leases") {
+        store.use_leases();
+    }
+    match role.trim_end_matches(" with leases") {
         "compute" => compute_all(&store, &dir.join("computed.log")),
         "hold" => {
             let _lock = store.lock(&key("held"), &mut || {}, &|| false).unwrap().unwrap();
@@ -51,10 +54,19 @@ fn child() {
 
 #[test]
 fn three_processes_compute_each_key_once() {
+    three_processes("compute");
+}
+
+#[test]
+fn three_processes_with_leases_do_so_too() {
+    three_processes("compute with leases");
+}
+
+fn three_processes(role: &str) {
     // The store does not exist yet: opening it is part of the race.
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("store");
-    let spawn = || start("compute", &root).stdout(Stdio::null()).spawn().unwrap();
+    let spawn = || start(role, &root).stdout(Stdio::null()).spawn().unwrap();
     let mut children: Vec<_> = (0..3).map(|_| spawn()).collect();
     assert!(children.iter_mut().all(|c| c.wait().unwrap().success()));
     let log = fs_err::read_to_string(root.join("computed.log")).unwrap();
@@ -123,4 +135,25 @@ fn locks_of_a_killed_process_are_free_at_once() {
     let patience = || start.elapsed() > Duration::from_secs(10);
     drop(f.store.lock(&key("held"), &mut || {}, &patience).unwrap().expect("the lock died with its process"));
     f.store.gc(&Default::default()).unwrap();
+}
+
+#[test]
+fn the_lease_of_a_killed_process_is_taken_over_when_nobody_touched_it_for_a_minute() {
+    let f = Fixture::new();
+    f.store.use_leases();
+    let mut holder = start("hold with leases", f.store.root()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("holding")));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let wait = |time| {
+        let start = Instant::now();
+        f.store.lock(&key("held"), &mut || {}, &|| start.elapsed() > time).unwrap()
+    };
+    assert!(wait(Duration::from_millis(100)).is_none(), "it may be alive on another machine");
+    let lease = f.store.root().join("locks").join(format!("{}.lease", key("held")));
+    let file = fs_err::OpenOptions::new().write(true).open(&lease).unwrap();
+    file.file().set_modified(SystemTime::now() - Duration::from_secs(61)).unwrap();
+    drop(wait(Duration::from_secs(10)).expect("taken over"));
+    assert!(!lease.exists());
 }

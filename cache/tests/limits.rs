@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use celldag_cache::{Durability, Options, Store, StoreError};
-use common::{Fixture, files_below, is_hit, key, lookup, publish, publish_folder, role, start, try_publish};
+use common::{
+    Fixture, files_below, in_shell, is_hit, key, lookup, publish, publish_folder, role, start, try_publish,
+};
 
 const LARGE: usize = 3 << 20;
 
@@ -57,16 +59,6 @@ fn assert_handled(output: &Output, what: &str) {
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains(what), "{text}\n{errors}");
-}
-
-/// `script` with the started test program as `"$@"`.
-fn in_shell(script: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        shell.env(name, value.unwrap_or_default());
-    }
-    shell
 }
 
 #[cfg(unix)]

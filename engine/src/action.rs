@@ -79,6 +79,9 @@ pub struct Action {
     /// Epochs of the parts of the kind that the parameters choose ([`crate::Kind::parts`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, u32>,
+    /// What identifies a program that is not celldag itself ([`crate::Kind::program`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub program: BTreeMap<String, String>,
     /// Parameters of class `result`, defaults written out, values normalised by their type.
     pub params: BTreeMap<String, Value>,
     /// Port → artifacts, sorted by label.
@@ -133,6 +136,7 @@ impl Action {
             kind: spec.name.to_owned(),
             epoch: spec.epoch,
             parts: job.kind.kind.parts(&job.params),
+            program: BTreeMap::new(),
             params,
             inputs,
             outputs,
@@ -143,6 +147,12 @@ impl Action {
         };
         action.seed = blake3::Hash::from_bytes(action.derive_seed()).to_hex().to_string();
         action
+    }
+
+    /// The same action, done by this program.
+    #[must_use]
+    pub fn by(self, program: BTreeMap<String, String>) -> Self {
+        Self { program, ..self }
     }
 
     /// The action as JSON with sorted keys.

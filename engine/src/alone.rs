@@ -145,6 +145,7 @@ fn run_step(
         outputs: &outputs,
         seed: [7; 32],
         device,
+        gpus: &[],
         threads: 2,
         memory_limit: None,
         scratch: &scratch,

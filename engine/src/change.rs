@@ -32,6 +32,15 @@ pub enum Change {
         /// Now.
         after: u32,
     },
+    /// The program that does the work is another one.
+    Program {
+        /// What of it: `version`, or a file.
+        what: String,
+        /// Then.
+        before: Option<String>,
+        /// Now.
+        after: Option<String>,
+    },
     /// A part of the kind computes something else than it did, or is not the one that it was.
     Part {
         /// The part.
@@ -113,6 +122,12 @@ impl fmt::Display for Change {
             Self::Part { part, before, after } => {
                 write!(f, "{part} {}", verb(before.is_some(), after.is_some()))
             }
+            Self::Program { what, before: Some(before), after: Some(after) } if what == "version" => {
+                write!(f, "version of the program changed {before} → {after}")
+            }
+            Self::Program { what, before, after } => {
+                write!(f, "{what} of the program {}", verb(before.is_some(), after.is_some()))
+            }
             Self::Param { name, before: None, after: Some(after) } => {
                 write!(f, "parameter {name} is new: {}", short(after))
             }
@@ -190,6 +205,9 @@ pub fn compare(before: &Action, after: &Action) -> Vec<Change> {
         if before.is_some() && after.is_some() {
             changes.push(Change::Part { part, before: before.copied(), after: after.copied() });
         }
+    }
+    for (what, before, after) in both(&before.program, &after.program) {
+        changes.push(Change::Program { what, before: before.cloned(), after: after.cloned() });
     }
     for (name, before, after) in both(&before.params, &after.params) {
         changes.push(Change::Param { name, before: before.cloned(), after: after.cloned() });

@@ -3,11 +3,19 @@
 //! A check never stops at its first finding: it adds [`Diagnostic`]s to a list, and [`Diagnostics`] carries all of them
 //! to the user. Each knows its source, so it can be drawn with an excerpt (through [`miette`]), as one line, or as JSON.
 
+mod elsewhere;
+pub(crate) mod sources;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+
+pub use elsewhere::Elsewhere;
+
+/// Code of the finding about a secret that stands in a file: what it points at is shown nowhere.
+pub(crate) const SECRET: &str = "celldag::pipeline::secret_value";
 
 /// The text that positions refer to.
 #[derive(Debug)]
@@ -26,6 +34,15 @@ impl SourceText {
         let text = text.into();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { name: name.into(), text, lines }
+    }
+
+    /// The same text with a part of it made unreadable; places stay.
+    pub(crate) fn masked(&self, span: &Range<usize>) -> Self {
+        let mask = |(at, c): (usize, char)| match span.contains(&at) && c != '\n' {
+            true => "*".repeat(c.len_utf8()),
+            false => c.to_string(),
+        };
+        Self::new(self.name.clone(), self.text.char_indices().map(mask).collect::<String>())
     }
 
     /// Line and column of a byte offset, both from 1; columns count characters.
@@ -104,6 +121,8 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     /// The text that the places refer to.
     pub source: Option<Arc<SourceText>>,
+    /// Places in other texts: where an included file was included.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 impl Diagnostic {
@@ -118,6 +137,7 @@ impl Diagnostic {
             label: None,
             related: Vec::new(),
             source: None,
+            elsewhere: Vec::new(),
         }
     }
 
@@ -180,15 +200,19 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             out.push_str(&format!(" ({})", help.replace('\n', " ")));
         }
+        for other in &self.elsewhere {
+            out.push_str(&format!("; {}", other.one_line()));
+        }
         out
     }
 
     /// The finding for machines: code, severity, message, help, file, line, column, byte range and related places.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let place = |label: &Label| {
-            let position = self.source.as_ref().map(|source| source.position(label.span.start));
+        let place = |label: &Label, source: Option<&Arc<SourceText>>| {
+            let position = source.map(|source| source.position(label.span.start));
             json!({
+                "file": source.map(|source| source.name.clone()),
                 "line": position.map(|p| p.0),
                 "column": position.map(|p| p.1),
                 "offset": label.span.start,
@@ -196,14 +220,18 @@ impl Diagnostic {
                 "text": label.text,
             })
         };
+        let own = self.source.as_ref();
+        let related = self.related.iter().map(|label| place(label, own));
+        let related =
+            related.chain(self.elsewhere.iter().map(|other| place(&other.label, Some(&other.source))));
         json!({
             "code": self.code,
             "severity": self.severity.to_string(),
             "message": self.message,
             "help": self.help,
             "file": self.source.as_ref().map(|source| source.name.clone()),
-            "place": self.label.as_ref().map(place),
-            "related": self.related.iter().map(place).collect::<Vec<_>>(),
+            "place": self.label.as_ref().map(|label| place(label, own)),
+            "related": related.collect::<Vec<_>>(),
         })
     }
 }
@@ -236,6 +264,13 @@ impl miette::Diagnostic for Diagnostic {
         self.source.as_deref().map(|source| source as &dyn miette::SourceCode)
     }
 
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        if self.elsewhere.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.elsewhere.iter().map(|other| other as &dyn miette::Diagnostic)))
+    }
+
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
         let first = self.label.as_ref()?;
         let span = |label: &Label| (label.span.start, label.span.len());
@@ -256,17 +291,6 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Sorts findings by place, gives those without a source this one, and drops exact repetitions.
-    #[must_use]
-    pub fn new(mut items: Vec<Diagnostic>, source: &Arc<SourceText>) -> Self {
-        for item in &mut items {
-            item.source.get_or_insert_with(|| source.clone());
-        }
-        items.sort_by_key(|item| item.label.as_ref().map_or(0, |label| label.span.start));
-        items.dedup_by(|a, b| a.code == b.code && a.message == b.message && a.label == b.label);
-        Self { items }
-    }
-
     /// Whether a finding forbids to run.
     #[must_use]
     pub fn has_errors(&self) -> bool {

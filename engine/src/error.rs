@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use celldag_cache::StoreError;
 use serde::{Deserialize, Serialize};
 
-use crate::step::{FailureCause, NodeError};
+use crate::step::{FailureCause, NodeError, Outlook};
 
 /// How a command ends; the numbers are a contract with scripts and workflow managers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl From<FailureCause> for ExitClass {
             FailureCause::Failed => Self::Failed,
             FailureCause::Parameter => Self::Usage,
             FailureCause::Data => Self::Data,
-            FailureCause::Device => Self::Device,
+            FailureCause::Device | FailureCause::Lost | FailureCause::Memory => Self::Device,
             FailureCause::Cancelled => Self::Interrupted,
         }
     }
@@ -73,12 +73,22 @@ impl From<FailureCause> for ExitClass {
 pub struct InputProblem {
     /// The job that wants it.
     pub job: String,
-    /// The port that it stands on.
+    /// The port that it stands on; empty when it is the program of the node that is missing.
     pub port: String,
     /// What is wrong with it.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+}
+
+impl InputProblem {
+    /// What is wrong, with job and port where there is one.
+    fn line(&self) -> String {
+        if self.port.is_empty() {
+            return format!("{}: {}", self.job, self.message);
+        }
+        format!("input `{}` of {}: {}", self.port, self.job, self.message)
+    }
 }
 
 /// An output that would destroy something.
@@ -90,6 +100,17 @@ pub struct Overwrite {
     pub path: PathBuf,
     /// What is there, in words: an input, the pipeline file, a table or another output.
     pub what: String,
+}
+
+/// A job that asks for more than the machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// The job.
+    pub job: String,
+    /// What it asks for, and what there is.
+    pub why: String,
+    /// What to do about it.
+    pub help: String,
 }
 
 /// Why the engine could not do what was asked.
@@ -116,6 +137,9 @@ pub enum EngineError {
     /// Outputs would land on, inside or around what the run reads, or each other; all of them.
     #[error("{}", overwrites_message(.0))]
     Overwrites(Vec<Overwrite>),
+    /// Jobs ask for more than the machine has; all of them.
+    #[error("{}", resources_message(.0))]
+    Resources(Vec<Shortage>),
     /// `numerics: strict` without knowing the device.
     #[error("`numerics: strict` needs the identity of the compute device, and none was given")]
     NoDeviceIdentity,
@@ -153,9 +177,12 @@ pub enum EngineError {
     },
 }
 
+fn resources_message(problems: &[Shortage]) -> String {
+    problems.iter().map(|p| format!("{} {}", p.job, p.why)).collect::<Vec<_>>().join("\n")
+}
+
 fn inputs_message(problems: &[InputProblem]) -> String {
-    let lines: Vec<String> =
-        problems.iter().map(|p| format!("input `{}` of {}: {}", p.port, p.job, p.message)).collect();
+    let lines: Vec<String> = problems.iter().map(InputProblem::line).collect();
     lines.join("\n")
 }
 
@@ -177,7 +204,7 @@ impl EngineError {
             | Self::AmbiguousRun { .. }
             | Self::NoJob { .. } => ExitClass::Usage,
             Self::Inputs(_) => ExitClass::Data,
-            Self::NoDeviceIdentity => ExitClass::Device,
+            Self::NoDeviceIdentity | Self::Resources(_) => ExitClass::Device,
         }
     }
 
@@ -193,6 +220,7 @@ impl EngineError {
             }
             Self::AmbiguousRun { .. } => Some("give more of the id".to_owned()),
             Self::Inputs(problems) => problems.iter().find_map(|p| p.help.clone()),
+            Self::Resources(problems) => problems.first().map(|p| p.help.clone()),
             Self::Overwrites(_) => {
                 Some("give every output a path of its own, away from what is read: results/...".to_owned())
             }
@@ -208,5 +236,5 @@ pub(crate) fn store_failure(error: &StoreError) -> NodeError {
         StoreError::Changed { .. } => FailureCause::Data,
         _ => FailureCause::Failed,
     };
-    NodeError::new(cause, error.to_string())
+    NodeError::new(cause, error.to_string()).outlook(Outlook::Unknown)
 }

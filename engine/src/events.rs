@@ -63,7 +63,7 @@ pub enum RunEvent {
         job: String,
         /// Node.
         node: String,
-        /// Cached, or why it runs.
+        /// Cached, or why it runs or fails.
         state: JobState,
     },
     /// The node's work begins.
@@ -74,6 +74,12 @@ pub enum RunEvent {
         node: String,
         /// Kind.
         kind: String,
+        /// Devices of the GPUs that it holds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        gpus: Vec<String>,
+        /// Seconds that it took in earlier runs, or that jobs of its node took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected_seconds: Option<f64>,
     },
     /// How far the node is; at most ten times a second for a job.
     Progress {
@@ -100,7 +106,7 @@ pub enum RunEvent {
         /// Job.
         job: String,
     },
-    /// A transient failure; the job is tried again.
+    /// A failure that may pass; the job is tried again.
     Retrying {
         /// Job.
         job: String,
@@ -108,6 +114,12 @@ pub enum RunEvent {
         attempt: u32,
         /// Why the last one failed.
         message: String,
+        /// Seconds until then.
+        #[serde(default)]
+        wait_seconds: f64,
+        /// Perf parameters that differ from what the pipeline says.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        changed: Map<String, Value>,
     },
     /// The job was computed and its result published.
     Finished {

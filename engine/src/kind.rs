@@ -87,6 +87,15 @@ pub trait Kind: Send + Sync {
         BTreeMap::new()
     }
 
+    /// What identifies the program that does the work, beyond the epoch, where that program is not celldag itself: the version
+    /// that it says, the digests of its files. By name, and part of the key. Asked when a job is looked up.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    fn program(&self, _params: &Params) -> Result<BTreeMap<String, String>, NodeError> {
+        Ok(BTreeMap::new())
+    }
+
     /// Exactly the files below `path` that this kind reads for `port`, relative to `path`; they and nothing else are
     /// hashed into the key. The default takes the file itself, or everything below a folder except hidden files.
     ///

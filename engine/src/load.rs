@@ -1,31 +1,33 @@
 //! A pipeline file becomes a checked [`Pipeline`], or a list of everything that is wrong with it.
 
-use std::path::Path;
-use std::sync::Arc;
+mod modules;
+mod profiles;
 
+use std::path::Path;
+
+use crate::check::modules::Modules;
 use crate::check::scope::Scope;
-use crate::check::suggest::hint;
 use crate::check::{self, Context};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceText};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::expand::paths::Paths;
-use crate::expand::{axes, jobs, outputs};
+use crate::expand::{axes, jobs, order, outputs};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
-use crate::spec::document::{Document, ProfileDef};
-use crate::spec::{parse, read};
+use crate::spec::document::Document;
+use modules::Whole;
 
 /// What the command line adds to a pipeline file.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// `--set NAME=VALUE`, in order; later ones win.
     pub set: Vec<(String, String)>,
-    /// `--profile NAME`.
-    pub profile: Option<String>,
+    /// `--profile NAME`, in order; later ones win.
+    pub profiles: Vec<String>,
 }
 
 /// Reads, checks and expands a pipeline. `text` stands in for the content of `file` (editors, standard input).
 ///
-/// Nothing but the file itself, tables of axes and the existence of input files is looked at.
+/// Nothing but the file itself, files that it includes, tables of axes and the existence of input files is looked at.
 ///
 /// # Errors
 /// Everything that is wrong, at once, in file order. Text that is not YAML hides what else may be wrong.
@@ -42,14 +44,16 @@ pub fn load(
                 .help("give the path of a pipeline file, in UTF-8")
         })?,
     };
-    let source = Arc::new(SourceText::new(file.display().to_string(), text));
     let absolute = std::path::absolute(file).map_err(|e| {
         Diagnostic::error("celldag::pipeline::unreadable", format!("{}: {e}", file.display()))
     })?;
     let root = absolute.parent().unwrap_or(Path::new("/"));
     let mut findings = Vec::new();
-    let pipeline = build(&source, file, root, registry, options, &mut findings);
-    let findings = Diagnostics::new(findings, &source);
+    let whole = modules::read_all(file, root, text, &mut findings);
+    let Whole { modules, document, readable } = whole;
+    let pipeline =
+        readable.then(|| build(&modules, document, file, registry, options, &mut findings)).flatten();
+    let findings = modules.sources.resolve(findings);
     match pipeline {
         Some(pipeline) if !findings.has_errors() => Ok(Pipeline { warnings: findings.items, ..pipeline }),
         _ => Err(findings),
@@ -57,28 +61,23 @@ pub fn load(
 }
 
 fn build(
-    source: &SourceText,
+    modules: &Modules,
+    mut document: Document,
     file: &Path,
-    root: &Path,
     registry: &Registry,
     options: &LoadOptions,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Pipeline> {
-    let Some(tree) = parse::parse(&source.text, out) else {
-        if out.is_empty() {
-            out.push(
-                Diagnostic::error("celldag::pipeline::empty", "the pipeline file is empty")
-                    .at(0..0, "here")
-                    .help("begin it with `celldag: 1` and add `nodes:`"),
-            );
-        }
-        return None;
-    };
-    let document = read::read(&tree, out);
-    let profile = chosen_profile(&document, options.profile.as_deref(), out);
-    let scope = Scope::new(&document, profile, &options.set, out);
-    let axes = axes::read(&document, profile, &scope, root, out);
-    let context = Context { document: &document, registry, scope: &scope, axes: &axes, root };
+    profiles::apply_overrides(&mut document, modules, &options.profiles, out);
+    let profiles = profiles::chosen(&document, &options.profiles, out);
+    let mut scopes = vec![Scope::new(&document, &profiles, &options.set, out)];
+    for module in modules.list.iter().skip(1) {
+        let outer = &scopes[module.parent.unwrap_or(0)];
+        let scope = Scope::included(module, &document.axes, outer, out);
+        scopes.push(scope);
+    }
+    let axes = axes::read(&document, &profiles, modules, &scopes, out);
+    let context = Context { document: &document, registry, modules, scopes: &scopes, axes: &axes };
     let checked = check::check(&context, out);
 
     let mut all = jobs::enumerate(&context, &checked, out);
@@ -87,47 +86,32 @@ fn build(
     let errors = |out: &[Diagnostic]| out.iter().any(|finding| finding.severity == Severity::Error);
     let mut pipeline = None;
     if !errors(out) {
-        let jobs = jobs::connect(&context, &checked, &mut all, &mut paths, out);
-        let outputs = outputs::expand(&context, &checked, &all, &jobs, out);
+        let mut jobs = jobs::connect(&context, &checked, &mut all, &mut paths, out);
+        let mut outputs = outputs::expand(&context, &checked, &all, &jobs, out);
+        if let Some(place) = checked.order.choice.as_ref().filter(|_| !errors(out)) {
+            jobs = order::sort(jobs, &mut outputs, place, out);
+        }
         pipeline = Some(Pipeline {
             name: name(&document, file),
             file: file.to_owned(),
-            root: root.to_owned(),
+            root: modules.root(0).to_owned(),
             tables: axes.iter().filter_map(|axis| axis.table.clone()).collect(),
+            included: modules.included().map(Path::to_owned).collect(),
             salt: document.salt.clone(),
             strict_numerics: document.strict,
+            secrets: document.secrets.iter().map(|name| name.value.clone()).collect(),
             jobs,
             outputs,
             warnings: Vec::new(),
         });
     }
     paths.report(out);
+    warn_unset(&document, out);
     // What is unused after an error may only be unused because of it.
     if !errors(out) {
         warn_unused(&context, out);
     }
     pipeline
-}
-
-fn chosen_profile<'d>(
-    document: &'d Document,
-    wanted: Option<&str>,
-    out: &mut Vec<Diagnostic>,
-) -> Option<&'d ProfileDef> {
-    let wanted = wanted?;
-    let found = document.profiles.iter().find(|profile| profile.name.name == wanted);
-    if found.is_none() {
-        let names = document.profiles.iter().map(|profile| profile.name.name.as_str());
-        out.push(
-            Diagnostic::error(
-                "celldag::pipeline::unknown_profile",
-                format!("the pipeline has no profile `{wanted}`"),
-            )
-            .help("it has no `profiles:` at all")
-            .maybe_help(hint(wanted, "profiles", names)),
-        );
-    }
-    found
 }
 
 /// `name:`, else the name of the file.
@@ -137,8 +121,22 @@ fn name(document: &Document, file: &Path) -> String {
     document.name.as_ref().map_or_else(stem, |name| name.value.clone())
 }
 
+/// A run would fail only at the nodes that need the variable, perhaps hours later.
+fn warn_unset(document: &Document, out: &mut Vec<Diagnostic>) {
+    for name in document.secrets.iter().filter(|name| std::env::var_os(&name.value).is_none()) {
+        out.push(
+            Diagnostic::warning(
+                "celldag::pipeline::secret_not_set",
+                format!("the environment variable {} is not set", name.value),
+            )
+            .at(name.span.clone(), "nodes that need it will fail")
+            .help(format!("set it where celldag runs: export {}=...", name.value)),
+        );
+    }
+}
+
 fn warn_unused(context: &Context<'_>, out: &mut Vec<Diagnostic>) {
-    for key in context.scope.unused() {
+    for key in context.scopes.iter().flat_map(Scope::unused) {
         out.push(
             Diagnostic::warning(
                 "celldag::pipeline::unused_param",

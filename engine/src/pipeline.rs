@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::diagnostic::Diagnostic;
 use crate::param::Params;
 use crate::registry::Registered;
+use crate::resources::{Resources, Retries};
 
 /// A pipeline that passed every check that needs no data.
 #[derive(Clone)]
@@ -23,10 +24,14 @@ pub struct Pipeline {
     pub root: PathBuf,
     /// Tables that axes were read from: no output may overwrite them.
     pub tables: Vec<PathBuf>,
+    /// Files that the pipeline file includes: no output may overwrite them.
+    pub included: Vec<PathBuf>,
     /// `salt:`, part of every key; empty by default.
     pub salt: String,
     /// `numerics: strict` puts backend, adapter and driver into the keys of jobs that use the device.
     pub strict_numerics: bool,
+    /// `secrets:`, names of environment variables. Their values are in no key, record or log.
+    pub secrets: Vec<String>,
     /// Jobs in topological order.
     pub jobs: Vec<Job>,
     /// Artifacts that are materialised outside the store.
@@ -40,8 +45,8 @@ pub struct Pipeline {
 pub struct Job {
     /// Node name in the file.
     pub node: String,
-    /// Axis → value; empty without axes.
-    pub coordinates: BTreeMap<String, String>,
+    /// Axis → value; empty without axes. Jobs share them with the jobs they read from where they are the same.
+    pub coordinates: Arc<BTreeMap<String, String>>,
     /// `head` or `head[fold=3,model=scgpt]`: unique, readable, stable.
     pub id: String,
     /// The kind.
@@ -52,12 +57,12 @@ pub struct Job {
     pub inputs: Vec<JobInput>,
     /// `keep: temp`: bytes may go once all consumers are done.
     pub temporary: bool,
-    /// `retries:`: how many times a transient failure is tried again.
-    pub retries: u32,
+    /// `retries:`.
+    pub retries: Retries,
     /// `timeout:`.
     pub timeout: Option<Duration>,
-    /// `resources: {threads: N}`: CPU slots held while the job runs; at least one.
-    pub threads: Option<usize>,
+    /// `resources:`.
+    pub resources: Resources,
     /// Whether the job waits in the queue of the compute device: when its kind says so, or `resources: {gpu: 1}`.
     pub uses_device: bool,
 }

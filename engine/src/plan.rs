@@ -3,6 +3,9 @@
 //! [`plan()`] and [`crate::run()`] resolve actions and look results up through the same `Resolver`, so that a
 //! plan cannot say something that the run does not do.
 
+#[cfg(test)]
+mod agreement;
+mod failed;
 mod guard;
 mod reason;
 mod resolve;
@@ -22,6 +25,7 @@ use crate::action::{Action, DeviceIdentity};
 use crate::error::EngineError;
 use crate::pipeline::Pipeline;
 
+pub(crate) use failed::{again, failed_before, remember};
 pub(crate) use guard::guard;
 pub use reason::Reason;
 pub(crate) use reason::reasons_of_change;
@@ -38,6 +42,8 @@ pub struct PlanOptions {
     pub only: Vec<String>,
     /// Nodes or jobs to compute again.
     pub force: Vec<String>,
+    /// What failed before in a way that lasts is tried again.
+    pub retry_failed: bool,
     /// Folder that relative output paths start at; the pipeline's own when absent.
     pub out: Option<PathBuf>,
     /// The device, needed under `numerics: strict`.
@@ -60,7 +66,7 @@ pub struct PlannedJob {
     /// Key, when all inputs are known.
     pub key: Option<Key>,
     /// Action, when all inputs are known.
-    pub action: Option<Action>,
+    pub action: Option<Box<Action>>,
 }
 
 /// What would happen to the jobs of a pipeline.
@@ -92,6 +98,7 @@ impl Plan {
             JobState::Cached { .. } => (cached + 1, runs, may),
             JobState::Runs { .. } => (cached, runs + 1, may),
             JobState::MayRun { .. } => (cached, runs, may + 1),
+            JobState::Fails { .. } => (cached, runs, may),
         })
     }
 }

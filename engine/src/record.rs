@@ -6,14 +6,21 @@
 //! | `events.jsonl` | [`crate::RunEvent`]s, one a line, with `v` and `time` | while the run goes on |
 //! | `jobs.json` | [`JobRecord`]s and [`OutputRecord`]s | once, at the end |
 //! | `used.json` | keys that the run used, so that garbage collection keeps them | once, at the end |
+//! | `pipeline.yaml` | the pipeline file as it was | at the start |
+//! | `alive` | nothing; locked while the run goes on | at the start, deleted at the end |
 //!
-//! Readers take no lock; a run that was killed has no `jobs.json`, and its header still says `running`.
+//! Readers wait for no lock. A run that was killed has no `jobs.json` and a header that says `running`; readers see that
+//! nobody holds `alive` and call it killed.
 
+mod alive;
 mod diff;
 mod events;
 mod folder;
+mod input;
+mod killed;
 mod last;
 mod load;
+mod results;
 #[cfg(test)]
 mod tests;
 
@@ -33,9 +40,14 @@ use crate::step::Summary;
 pub use diff::{JobDiff, RunDiff, diff};
 pub(crate) use events::EventLog;
 pub use events::{LoggedEvent, read_events};
-pub(crate) use folder::{RunFolder, now, text_digest};
-pub(crate) use last::{LastActions, Origin, before};
+pub(crate) use folder::{RunFolder, now};
+pub(crate) use input::input_records;
+pub use input::{InputFrom, InputRecord};
+pub use killed::unfinished;
+pub(crate) use last::{Last, LastActions, Origin, before};
+pub(crate) use load::{ids, load_folder, read_header};
 pub use load::{list, load};
+pub use results::{MetricChange, ResultsDiff, RunCost, diff_results};
 
 /// Version of `run.json` and `jobs.json`.
 pub const RECORD_FORMAT: &str = "celldag.run/1";
@@ -44,7 +56,7 @@ pub const RECORD_FORMAT: &str = "celldag.run/1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Going on, or killed.
+    /// Going on.
     Running,
     /// Every job has its result.
     Ok,
@@ -52,6 +64,8 @@ pub enum RunStatus {
     Failed,
     /// Interrupted by the user.
     Cancelled,
+    /// Its process ended before the run did. Never written: told by who reads.
+    Killed,
 }
 
 /// `run.json`: the run without its jobs.
@@ -65,6 +79,9 @@ pub struct RunHeader {
     pub pipeline: String,
     /// The pipeline file as given.
     pub file: PathBuf,
+    /// Folder that relative paths of the pipeline start at, absolute; empty in records of earlier versions.
+    #[serde(default)]
+    pub root: PathBuf,
     /// BLAKE3 of the file's text, if it could be read.
     pub text_digest: Option<String>,
     /// Version of the engine.
@@ -139,6 +156,9 @@ pub struct JobRecord {
     pub action: Option<Box<RawValue>>,
     /// Wall seconds of the computation, also of a cached result.
     pub seconds: f64,
+    /// Where its inputs came from; empty in records of earlier versions.
+    #[serde(default)]
+    pub inputs: Vec<InputRecord>,
     /// Port → digest and size.
     pub outputs: BTreeMap<String, Artifact>,
     /// Facts, warnings and execution of the node.

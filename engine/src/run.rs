@@ -11,13 +11,19 @@
 
 mod answers;
 mod attempt;
+mod capacity;
 mod coordinator;
 mod deliver;
 mod execute;
+mod gpus;
+mod history;
 mod inputs;
 mod job;
 mod progress;
+mod rank;
+mod refuse;
 mod report;
+mod retry;
 mod schedule;
 mod temporary;
 #[cfg(test)]
@@ -25,7 +31,7 @@ mod tests;
 mod worker;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use celldag_cache::Store;
 
@@ -34,8 +40,10 @@ use crate::error::{EngineError, ExitClass};
 use crate::events::{Counts, Observer, RunEvent};
 use crate::pipeline::Pipeline;
 use crate::plan::{Resolver, Selection, Setting, guard, parents};
-use crate::record::{EventLog, RECORD_FORMAT, RunFolder, RunHeader, RunRecord, RunStatus, now, text_digest};
+use crate::record::{EventLog, RECORD_FORMAT, RunFolder, RunHeader, RunRecord, RunStatus, now};
 use crate::step::Cancel;
+
+pub use gpus::{GpuSlot, Gpus};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -44,8 +52,12 @@ pub struct RunOptions {
     pub jobs: usize,
     /// CPU threads that running jobs share. At least one.
     pub threads: usize,
+    /// Main memory in bytes that running jobs may ask for together (`resources: {ram: ...}`); without it nobody counts.
+    pub ram: Option<u64>,
     /// Compute device: `auto`, `gpu`, `cpu` or an adapter's name.
     pub device: String,
+    /// The GPUs that jobs of the device hold while they run. Without any, these jobs form one queue.
+    pub gpus: Gpus,
     /// The most bytes that a node's tensors may take on the device; changes speed, never results.
     pub memory_limit: Option<u64>,
     /// The device that was found; needed under `numerics: strict`, recorded otherwise.
@@ -56,6 +68,10 @@ pub struct RunOptions {
     pub only: Vec<String>,
     /// Nodes or jobs to compute again.
     pub force: Vec<String>,
+    /// What failed before in a way that lasts is tried again.
+    pub retry_failed: bool,
+    /// Wait before the second attempt after a transient failure; it doubles with each further attempt.
+    pub backoff: Duration,
     /// After a failure, go on with jobs that do not depend on it.
     pub keep_going: bool,
     /// Nodes must not reach other machines.
@@ -68,12 +84,16 @@ impl Default for RunOptions {
         Self {
             jobs: threads,
             threads,
+            ram: None,
             device: "auto".to_owned(),
+            gpus: Gpus::none(),
             memory_limit: None,
             identity: None,
             out: None,
             only: Vec::new(),
             force: Vec::new(),
+            retry_failed: false,
+            backoff: Duration::from_millis(500),
             keep_going: false,
             offline: false,
         }
@@ -88,13 +108,14 @@ pub(crate) struct Context<'a> {
     pub(crate) readers: Vec<Vec<usize>>,
     pub(crate) options: &'a RunOptions,
     pub(crate) log: &'a EventLog<'a>,
+    pub(crate) publishing: temporary::Publishing,
 }
 
 /// Runs a pipeline. Failed nodes are part of the record ([`RunRecord::exit`]), not errors.
 ///
 /// # Errors
-/// When `only` or `force` names nothing, an output would overwrite what is read ([`EngineError::Overwrites`]), or the
-/// store cannot be used.
+/// When `only` or `force` names nothing, an output would overwrite what is read ([`EngineError::Overwrites`]), a job that
+/// would run asks for more than the machine has ([`EngineError::Resources`]), or the store cannot be used.
 pub fn run(
     pipeline: &Pipeline,
     store: &Store,
@@ -106,14 +127,16 @@ pub fn run(
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
     guard(pipeline, &selection, options.out.as_deref())?;
-    let setting = Setting::new(pipeline, options.identity.as_ref())?;
+    let setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
+    refuse::refuse(pipeline, store, options, &selection)?;
     let folder = RunFolder::create(store)?;
     let mut header = RunHeader {
         format: RECORD_FORMAT.to_owned(),
         id: folder.id.clone(),
         pipeline: pipeline.name.clone(),
         file: pipeline.file.clone(),
-        text_digest: text_digest(&pipeline.file),
+        root: pipeline.root.to_string_lossy().into_owned().into(),
+        text_digest: folder.keep_pipeline(&pipeline.file)?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: options.device.clone(),
         identity: options.identity.clone(),
@@ -136,7 +159,14 @@ pub fn run(
         device: options.device.clone(),
     });
     let resolver = Resolver::new(pipeline, store, setting);
-    let context = Context { resolver, selection, readers: readers(pipeline), options, log: &log };
+    let context = Context {
+        resolver,
+        selection,
+        readers: readers(pipeline),
+        options,
+        log: &log,
+        publishing: temporary::Publishing::default(),
+    };
     let states = coordinator::coordinate(&context, cancel);
     let report = report::report(&context, states, cancel);
 

@@ -3,28 +3,44 @@
 //! It says less than the loader: whether names in `${...}` and references exist is not its business. Where a value may
 //! be a number, a text with `${...}` is accepted too.
 
+mod parts;
+pub mod reference;
+
 use serde_json::{Map, Value, json};
 
 use crate::check::types::describe;
+use crate::exec;
 use crate::kind::{InPort, KindSpec, Multiplicity};
 use crate::param::{Param, ParamType};
 use crate::registry::Registry;
+pub(crate) use parts::or_choice;
+use parts::{
+    NAME, axis, chosen_input, combinations, include, input, perf_changes, profile, resources, retries,
+    timeout,
+};
 
 /// The schema of pipeline files with the kinds of `registry`.
 #[must_use]
 pub fn schema(registry: &Registry) -> Value {
-    let kinds: Vec<Value> = registry
+    let mut kinds: Vec<Value> = registry
         .iter()
         .map(|kind| json!({"const": kind.spec.name, "description": kind.spec.about}))
         .collect();
-    let per_kind: Vec<Value> = registry.iter().map(|kind| per_kind(&kind.spec)).collect();
-    let name = "^[A-Za-z_][A-Za-z0-9_-]*$";
+    kinds.push(exec::schema::kind());
+    // `uses: ./tools/kind` names an executable by its path; what it takes is not known here.
+    kinds.push(
+        json!({"type": "string", "pattern": "/", "description": "an executable that describes itself"}),
+    );
+    let mut per_kind: Vec<Value> = registry.iter().map(|kind| per_kind(&kind.spec)).collect();
+    per_kind.push(exec::schema::rule());
+    let name = NAME;
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "celldag pipeline",
         "type": "object",
         "additionalProperties": false,
-        "required": ["celldag", "nodes"],
+        "required": ["celldag"],
+        "anyOf": [{"required": ["nodes"]}, {"required": ["include"]}],
         "properties": {
             "celldag": {"const": 1, "description": "version of the format"},
             "name": {"type": "string", "description": "name of the pipeline; default: name of the file"},
@@ -40,6 +56,7 @@ pub fn schema(registry: &Registry) -> Value {
                 "propertyNames": {"pattern": name},
                 "additionalProperties": {"$ref": "#/$defs/axis"},
             },
+            "include": include(),
             "nodes": {
                 "type": "object",
                 "description": "the steps",
@@ -56,18 +73,12 @@ pub fn schema(registry: &Registry) -> Value {
                 "type": "object",
                 "description": "named sets of changes, chosen with --profile",
                 "propertyNames": {"pattern": name},
-                "additionalProperties": {
-                    "type": ["object", "null"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "params": {"type": "object"},
-                        "axes": {
-                            "type": "object",
-                            "description": "replaced axes; for an axis from a table, a list picks rows",
-                            "additionalProperties": {"$ref": "#/$defs/axis"},
-                        },
-                    },
-                },
+                "additionalProperties": profile(),
+            },
+            "secrets": {
+                "type": "array",
+                "description": "names of environment variables that nodes need; never what they hold",
+                "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
             },
             "salt": {"type": "string", "description": "part of every key: change it to recompute everything"},
             "numerics": {
@@ -79,12 +90,9 @@ pub fn schema(registry: &Registry) -> Value {
         "$defs": {
             "interpolated": {"type": "string", "pattern": "\\$\\{[^}]+\\}"},
             "axis": axis(),
-            "input": {"anyOf": [
-                {"type": "string", "description": "node.port, node, or a path relative to this file"},
-                {"type": "object", "additionalProperties": false, "required": ["gather"], "properties": {
-                    "gather": {"type": "string", "description": "node.port: all jobs along the axes that this node lacks"},
-                }},
-            ]},
+            "input": input(),
+            "chosen_input": chosen_input(),
+            "resources": resources(),
             "inputs": {"anyOf": [
                 {"$ref": "#/$defs/input"},
                 {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/input"}},
@@ -94,26 +102,8 @@ pub fn schema(registry: &Registry) -> Value {
     })
 }
 
-fn axis() -> Value {
-    let scalar = json!({"type": ["string", "number", "boolean"]});
-    let number = json!({"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/interpolated"}]});
-    json!({"anyOf": [
-        {"type": "array", "minItems": 1, "items": scalar, "description": "the values"},
-        {"$ref": "#/$defs/interpolated"},
-        {"type": "object", "additionalProperties": false, "required": ["range"], "properties": {"range": {
-            "description": "n: 0 to n - 1; [a, b]: a to b - 1",
-            "anyOf": [number, {"type": "array", "minItems": 2, "maxItems": 2, "items": number}],
-        }}},
-        {"type": "object", "additionalProperties": false, "required": ["from", "key"], "properties": {
-            "from": {"type": "string", "description": "a .tsv or .csv file with a header"},
-            "key": {"type": "string", "description": "the column of the values"},
-        }},
-    ]})
-}
-
 fn node(kinds: &[Value], per_kind: &[Value]) -> Value {
-    let scalars = json!({"type": ["string", "number", "boolean"]});
-    json!({
+    let mut node = json!({
         "type": "object",
         "additionalProperties": false,
         "required": ["uses"],
@@ -130,23 +120,11 @@ fn node(kinds: &[Value], per_kind: &[Value]) -> Value {
                 "default": "always",
                 "description": "temp: bytes may be deleted once everything that needs them is done",
             },
-            "resources": {
-                "type": "object",
-                "additionalProperties": false,
-                "properties": {
-                    "threads": {"type": "integer", "minimum": 1, "description": "CPU slots held while a job runs"},
-                    "gpu": {"enum": [0, 1], "description": "1: wait in the queue of the compute device; kinds that use it always do"},
-                },
-            },
-            "retries": {"type": "integer", "minimum": 0, "maximum": 100, "default": 0},
-            "timeout": {"type": "string", "examples": ["90s", "30m", "1h30m"]},
-            "exclude": {
-                "type": "array",
-                "description": "combinations without a job: axis → value or values",
-                "items": {"type": "object", "minProperties": 1, "additionalProperties": {
-                    "anyOf": [scalars, {"type": "array", "items": scalars}],
-                }},
-            },
+            "resources": {"$ref": "#/$defs/resources"},
+            "retries": retries(&json!({"type": "object", "minProperties": 1})),
+            "timeout": timeout(),
+            "exclude": combinations("combinations without a job: axis → value or values"),
+            "include": combinations("combinations that have a job although `exclude` names them"),
             "when": {
                 "type": ["string", "boolean"],
                 "description": "condition on known values: ==, !=, in, not in, and, or, not",
@@ -154,7 +132,11 @@ fn node(kinds: &[Value], per_kind: &[Value]) -> Value {
             },
         },
         "allOf": per_kind,
-    })
+    });
+    for (key, schema) in exec::schema::properties() {
+        node["properties"][key] = schema;
+    }
+    node
 }
 
 /// What `with` and `in` hold when `uses` is this kind.
@@ -182,6 +164,7 @@ fn per_kind(spec: &KindSpec) -> Value {
         json!({
             "with": {"type": ["object", "null"], "additionalProperties": false, "required": required, "properties": params},
             "in": {"type": ["object", "null"], "additionalProperties": false, "required": needed, "properties": ports},
+            "retries": retries(&perf_changes(spec, type_schema)),
         }),
     );
     json!({"if": {"required": ["uses"], "properties": {"uses": {"const": spec.name}}}, "then": then})
@@ -198,7 +181,12 @@ fn port_schema(port: &InPort) -> Value {
 }
 
 fn param_schema(param: &Param) -> Value {
-    let mut schema = match type_schema(&param.ty) {
+    let of_type = match param.ty {
+        // A mapping on such a parameter is its value.
+        ParamType::Map(_) => type_schema(&param.ty),
+        _ => or_choice(&type_schema(&param.ty)),
+    };
+    let mut schema = match of_type {
         Value::Object(map) => map,
         _ => Map::new(),
     };

@@ -1,6 +1,5 @@
 //! One kind on given files as a pipeline of one job: what `celldag step` runs.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::kind::{KindSpec, Multiplicity};
 use crate::param::{Param, ParamType, Params};
 use crate::pipeline::{Job, JobInput, Pipeline, Source};
 use crate::registry::Registered;
+use crate::resources::{Resources, Retries};
 use crate::spec::Tree;
 
 impl Pipeline {
@@ -40,14 +40,14 @@ impl Pipeline {
         let name = kind.spec.name.to_owned();
         let job = Job {
             node: name.clone(),
-            coordinates: BTreeMap::new(),
+            coordinates: Arc::default(),
             id: name.clone(),
             params: Arc::new(params),
             inputs,
             temporary: false,
-            retries: 0,
+            retries: Retries::default(),
             timeout: None,
-            threads: None,
+            resources: Resources::default(),
             uses_device: kind.spec.uses_device,
             kind,
         };
@@ -56,8 +56,10 @@ impl Pipeline {
             file: PathBuf::new(),
             root,
             tables: Vec::new(),
+            included: Vec::new(),
             salt: String::new(),
             strict_numerics: false,
+            secrets: Vec::new(),
             jobs: vec![job],
             outputs: Vec::new(),
             warnings: Vec::new(),

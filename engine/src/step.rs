@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 use crate::param::Params;
 use crate::resume::Resume;
 
+/// A step that runs an external program leaves what the program printed in this file of its scratch folder.
+pub(crate) const LOG_FILE: &str = "log.txt";
+
 /// Why a node failed; decides the exit code (DESIGN 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureCause {
@@ -21,10 +24,26 @@ pub enum FailureCause {
     Parameter,
     /// Bad or missing input data: exit 3.
     Data,
-    /// Device or memory: exit 4.
+    /// A device that cannot be opened or refuses its work: exit 4.
     Device,
+    /// A device that was lost while it worked (driver reset, watchdog, unplugged): exit 4. Opened again, it may do the same work.
+    Lost,
+    /// Memory ran out, of the device or of the host: exit 4. Smaller batches may fit.
+    Memory,
     /// Stopped by the user: exit 130.
     Cancelled,
+}
+
+/// What to expect of the same work, tried again with nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It fails again: something of the action is wrong. Remembered by key, and not tried again unless asked for.
+    Lasting,
+    /// Nobody knows: a full disk, a missing program, a mistake in celldag. Tried again in the next run.
+    Unknown,
+    /// It may work in a moment: a lost device, a service that does not answer. Tried again in the same run, as far as
+    /// `retries: {transient: N}` allows.
+    Passing,
 }
 
 /// A failure with everything a user needs: what, where, why, what to do.
@@ -33,6 +52,9 @@ pub enum FailureCause {
 pub struct NodeError {
     /// Decides the exit code.
     pub cause: FailureCause,
+    /// Whether trying again may help. [`NodeError::new`] derives it from the cause: bad data and parameters last, devices
+    /// recover, and of everything else nobody knows.
+    pub outlook: Outlook,
     /// What went wrong, where and why, in one or more lines.
     pub message: String,
     /// What to do about it.
@@ -42,7 +64,12 @@ pub struct NodeError {
 impl NodeError {
     /// A failure of the given cause.
     pub fn new(cause: FailureCause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), help: None }
+        let outlook = match cause {
+            FailureCause::Data | FailureCause::Parameter => Outlook::Lasting,
+            FailureCause::Device | FailureCause::Lost => Outlook::Passing,
+            FailureCause::Failed | FailureCause::Memory | FailureCause::Cancelled => Outlook::Unknown,
+        };
+        Self { cause, outlook, message: message.into(), help: None }
     }
 
     /// Bad or missing input data.
@@ -60,9 +87,27 @@ impl NodeError {
         Self::new(FailureCause::Failed, message)
     }
 
-    /// Device or memory.
+    /// A device that cannot be used.
     pub fn device(message: impl Into<String>) -> Self {
         Self::new(FailureCause::Device, message)
+    }
+
+    /// A device that was lost while it worked.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::new(FailureCause::Lost, message)
+    }
+
+    /// Memory that ran out.
+    pub fn memory(message: impl Into<String>) -> Self {
+        Self::new(FailureCause::Memory, message)
+    }
+
+    /// Says what to expect of the same work, where the cause alone does not: a file that could not be read is an error of
+    /// data, and yet the disk may be at fault.
+    #[must_use]
+    pub fn outlook(mut self, outlook: Outlook) -> Self {
+        self.outlook = outlook;
+        self
     }
 
     /// Adds what to do about it.
@@ -137,8 +182,11 @@ pub struct Step<'a> {
     pub outputs: &'a BTreeMap<String, PathBuf>,
     /// Derived from the action: BLAKE3 of it. The only source of randomness besides a `seed` parameter.
     pub seed: [u8; 32],
-    /// Compute device asked for: `auto`, `gpu`, `cpu` or an adapter's name.
+    /// Compute device: that of the GPU which the job holds (`pci:0000:65:00.0`), or what was asked for (`auto`, `gpu`, `cpu`,
+    /// an adapter's name) where there is none to choose from.
     pub device: &'a str,
+    /// All GPUs that the job holds, [`Step::device`] first. Empty where no GPU is held.
+    pub gpus: &'a [String],
     /// Threads this node may use.
     pub threads: usize,
     /// The most bytes of tensors on the device; no limit but the device's own if absent.

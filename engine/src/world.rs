@@ -3,7 +3,6 @@
 
 mod kinds;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +14,7 @@ use crate::param::Params;
 use crate::pipeline::{Job, JobInput, JobOutput, Pipeline, Source};
 use crate::plan::{Plan, PlanOptions, plan};
 use crate::record::RunRecord;
+use crate::resources::{Resources, Retries};
 use crate::run::{RunOptions, run};
 use crate::step::Cancel;
 use kinds::kind_called;
@@ -63,8 +63,10 @@ impl World {
             file: self.path("demo.yaml"),
             root: self.path("."),
             tables: Vec::new(),
+            included: Vec::new(),
             salt: String::new(),
             strict_numerics: false,
+            secrets: Vec::new(),
             jobs: Vec::new(),
             outputs: Vec::new(),
             warnings: Vec::new(),
@@ -122,7 +124,8 @@ impl World {
 
 /// Options for tests: two slots.
 pub(crate) fn options() -> RunOptions {
-    RunOptions { jobs: 2, threads: 2, device: "cpu".to_owned(), ..RunOptions::default() }
+    let backoff = std::time::Duration::from_millis(4);
+    RunOptions { jobs: 2, threads: 2, device: "cpu".to_owned(), backoff, ..RunOptions::default() }
 }
 
 /// Builds a checked pipeline job by job.
@@ -156,14 +159,14 @@ impl Build<'_> {
         inputs.sort_by(|a, b| (&a.port, &a.label).cmp(&(&b.port, &b.label)));
         self.pipeline.jobs.push(Job {
             node: id.split('[').next().unwrap().to_owned(),
-            coordinates: BTreeMap::new(),
+            coordinates: Arc::default(),
             id: id.to_owned(),
             params: Arc::new(Params(params)),
             inputs,
             temporary: false,
-            retries: 0,
+            retries: Retries::default(),
             timeout: None,
-            threads: None,
+            resources: Resources::default(),
             uses_device: kind.spec.uses_device,
             kind,
         });

@@ -2,6 +2,7 @@
 
 use celldag_data::DataError;
 use celldag_engine::NodeError;
+use celldag_engine::step::Outlook;
 
 /// A file that cannot be read is bad input (exit 3); one that cannot be written is a failure of the node (exit 1), since
 /// no other input would help a full disk.
@@ -9,6 +10,8 @@ use celldag_engine::NodeError;
 pub(crate) fn data(error: DataError) -> NodeError {
     let failure = match &error {
         DataError::Write { .. } => NodeError::failed(error.to_string()),
+        // The disk may be at fault, or a share that is not mounted: the next run tries again.
+        DataError::Io { .. } => NodeError::data(error.to_string()).outlook(Outlook::Unknown),
         _ => NodeError::data(error.to_string()),
     };
     failure.help(error.help())

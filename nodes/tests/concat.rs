@@ -129,3 +129,39 @@ fn what_does_not_fit_is_said() {
     let taken = taken.expect_err("the column is there already");
     assert!(taken.cause == FailureCause::Parameter && taken.message.contains("`response`"), "{taken}");
 }
+
+/// Genes without an id are lost when ids tell genes apart, and the message must not blame other files.
+#[test]
+fn genes_without_an_id_are_counted_and_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name);
+    let with_ids = |name: &str, genes: &[(&str, &str)]| {
+        let names: Vec<&str> = genes.iter().map(|(name, _)| *name).collect();
+        let mut cells = made(&["c1"], &names, "response");
+        let ids = genes.iter().map(|(_, id)| Some((*id).to_owned())).collect();
+        cells.var.insert("ensembl_id", Column::Text(ids)).expect("length");
+        write(&at(name), &cells)
+    };
+    let (one, two) = ("ENSG00000000001", "ENSG00000000002");
+    let a = with_ids("a.h5ad", &[("x", one), ("y", two), ("novel", ""), ("spike", ""), ("LINC", "")]);
+    let b = with_ids("b.h5ad", &[("x", one), ("y", two)]);
+    let by_id = json!({"genes": "ensembl"});
+    let (summary, both) = concat(&at("ok"), &by_id, &[("a", &a), ("b", &b)]).expect("concat");
+    assert_eq!(both.var.index, ["x", "y"]);
+    assert_eq!(summary.facts["genes_without_id_a"], 3);
+    assert!(!summary.facts.contains_key("genes_without_id_b"));
+    let [warning] = summary.warnings.as_slice() else { panic!("{:?}", summary.warnings) };
+    assert!(
+        warning.contains("3 of the 5 genes of `a` have no Ensembl id")
+            && warning.contains("novel, spike, LINC"),
+        "{warning}"
+    );
+
+    let c = with_ids("c.h5ad", &[("x", ""), ("y", "")]);
+    let nothing = concat(&at("none"), &by_id, &[("a", &a), ("c", &c)]).expect_err("no id in common");
+    assert!(
+        nothing.message.contains("`c` has 2 genes (`x`, ...), 2 of them without an Ensembl id"),
+        "{nothing}"
+    );
+    assert!(nothing.help.expect("help").contains("genes: name"));
+}

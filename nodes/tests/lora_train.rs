@@ -1,6 +1,5 @@
 //! The kind `lora-train` end to end on real cells: the small Geneformer of the quickstart, myeloid cells against others.
 //! With `CELLDAG_PYTHON`, a Python that has peft, what it writes is also read by peft.
-#![allow(clippy::print_stdout, reason = "shows what peft found")]
 
 mod common;
 
@@ -14,7 +13,9 @@ use celldag_nodes::embed::{TokensFile, TokensWriter};
 use celldag_nodes::learn::lora::LoraTrain;
 use celldag_nodes::learn::predictions::Predictions;
 use celldag_nodes::learn::split::{Role, SplitRow};
-use common::lora::{Bench, bytes, changed, mini, quick, vectors, with};
+use common::lora::{
+    Bench, bytes, changed, mini, peft_round_trip, pipelines, quick, tokenized_with, vectors, with,
+};
 use serde_json::{Value, json};
 
 #[test]
@@ -52,15 +53,16 @@ fn adapters_learn_and_change_what_is_embedded() {
     assert_eq!(vectors(&adapted), vectors(&of_parent), "the only adapter of a folder of adapters");
 
     // Hugging Face peft reads it, and says the same.
-    let Some(python) = std::env::var_os("CELLDAG_PYTHON") else { return };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python/peft_round_trip.py");
-    let said = std::process::Command::new(python)
-        .args([script, mini(), bench.tokens.clone(), folder])
-        .args([&adapted["embedding"], &outputs["head"], &outputs["predictions"]])
-        .output()
-        .expect("python");
-    println!("{}", String::from_utf8_lossy(&said.stdout));
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let checkpoint = mini();
+    let files: [&Path; 6] = [
+        &checkpoint,
+        &bench.tokens,
+        &folder,
+        &adapted["embedding"],
+        &outputs["head"],
+        &outputs["predictions"],
+    ];
+    peft_round_trip(&files.map(Path::as_os_str));
 }
 
 #[test]
@@ -224,6 +226,20 @@ fn external_cells_are_tested() {
     assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
     assert_eq!(bytes(&apart), bytes(&together));
 
+    let options = json!({"model": "geneformer", "gene_aliases": "hgnc"});
+    let aliased = tokenized_with(
+        &pipelines().join("data/pbmc68k_700.h5ad"),
+        &bench.root.path().join("aliased"),
+        options,
+    );
+    let other = run("aliases", &own, Some(&aliased)).expect_err("tokens of other options");
+    assert!(
+        other.cause == FailureCause::Data
+            && other.message.contains("`gene_aliases` is \"none\" and \"hgnc\""),
+        "{}",
+        other.message
+    );
+
     let missing = run("missing", &own, None).expect_err("test cells without tokens");
     assert!(missing.help.expect("help").contains("`external`"), "{}", missing.message);
     let twice = run("twice", &bench.tokens, Some(&external)).expect_err("cells on both ports");
@@ -239,7 +255,13 @@ fn layers_are_trained_as_they_are() {
     let bench = Bench::new();
     let whole =
         |changes: Value| changed(with(changes).into_iter().chain([("clip".to_owned(), json!(1))]).collect());
-    let params = whole(json!({"targets": [], "train": ["*.layer.2.*"], "learning_rate": 3e-4}));
+    let full = |changes: Value| {
+        let mut params = with(whole(changes));
+        params.insert("targets".to_owned(), json!([]));
+        ["rank", "alpha", "dropout"].into_iter().for_each(|name| drop(params.remove(name)));
+        Value::Object(params)
+    };
+    let params = full(json!({"train": ["*.layer.2.*"], "learning_rate": 3e-4}));
     let (summary, outputs) = bench.train("whole", &bench.rows, params).expect("training");
     assert_eq!(summary.facts["adapted_layers"], 0);
     // Six linear layers with weight and bias, two normalisations.
@@ -275,7 +297,7 @@ fn layers_are_trained_as_they_are() {
     let refused = |name: &str, params: Value| bench.train(name, &bench.rows, params).expect_err(name);
     let wrong = refused("unknown", changed(json!({"train": ["qury"]})));
     assert!(wrong.cause == FailureCause::Parameter && wrong.message.contains("`qury`"), "{}", wrong.message);
-    let wrong = refused("behind", changed(json!({"layer": -2, "targets": [], "train": ["*.layer.2.*"]})));
+    let wrong = refused("behind", full(json!({"layer": -2, "train": ["*.layer.2.*"]})));
     assert!(wrong.message.contains("no vector depends on"), "{}", wrong.message);
 }
 
@@ -284,6 +306,11 @@ fn parameters_without_a_meaning_are_refused() {
     let wrong = |params: Value| LoraTrain.check(&Params(with(params)));
     assert_eq!(wrong(json!({"targets": [], "train": []}))[0].0, "targets");
     assert!(wrong(json!({"targets": [], "train": ["*"]})).is_empty());
+    let usual = json!({"targets": [], "train": ["*"], "rank": 8, "alpha": 8.0, "dropout": 0.05});
+    assert!(wrong(usual).is_empty(), "defaults are written out before they are checked");
+    let set = wrong(json!({"targets": [], "train": ["*"], "rank": 4, "alpha": 16.0, "dropout": 0.0}));
+    assert_eq!(set.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["rank", "alpha", "dropout"]);
+    assert!(set.iter().all(|(_, what)| what.contains("has no effect with `targets: []`")), "{set:?}");
     // Numbers that are 1 in single precision.
     for (name, value) in [("dropout", 1.0), ("dropout", 0.999_999_99), ("momentum", 0.999_999_99)] {
         let wrong = wrong(json!({"targets": ["query"], name: value}));

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use celldag_data::CellsFile;
+use celldag_data::{CellsFile, CountsSource, Dtype, H5adWriter, WriteOptions};
 use celldag_engine::alone::{run_alone, run_alone_resumable};
 use celldag_engine::{FailureCause, NodeError, Summary};
 use celldag_nodes::embed::{Embed, Tokenize, TokensFile};
@@ -254,6 +254,82 @@ fn what_cannot_be_trained_is_told_with_a_way_out() {
     assert_eq!((&summary.facts["validation_cells"], &summary.facts["best_epoch"]), (&json!(0), &json!(3)));
     assert!(summary.facts["train_loss_of_gene_frequencies"].as_f64().is_some_and(f64::is_finite));
     assert_eq!(json_of(&outputs["history"])["gene_frequencies"]["validation_loss"], Value::Null);
+    // Training cells alone give no verdict, however bad their loss is.
+    let bad = tiny(json!({"validation_fraction": 0.0, "learning_rate": 1e-12, "epochs": 1}));
+    let (summary, outputs) =
+        pretrain(root.path(), "unlearnt", &[("", &cells)], &dictionaries, bad).expect("training");
+    assert!(
+        summary.facts["train_loss"].as_f64() > summary.facts["train_loss_of_gene_frequencies"].as_f64(),
+        "{:?}",
+        summary.facts
+    );
+    assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
+    let card = fs_err::read_to_string(outputs["checkpoint"].join("README.md")).expect("card");
+    assert!(
+        card.contains("No cell was kept for validation") && !card.contains("it has learnt nothing"),
+        "{card}"
+    );
+    let bad = tiny(json!({"learning_rate": 1e-12, "epochs": 1}));
+    let (summary, _) =
+        pretrain(root.path(), "verdict", &[("", &cells)], &dictionaries, bad).expect("training");
+    assert!(summary.warnings.iter().any(|w| w.contains("has learnt nothing")), "{:?}", summary.warnings);
+}
+
+/// A rate that grows until a number is none: the epochs before count, and the card says so.
+#[test]
+fn a_card_names_the_end_that_a_training_came_to() {
+    let root = tempfile::tempdir().expect("folder");
+    let dictionaries = dictionaries(root.path());
+    let cells = root.path().join("cells.h5ad");
+    write(&cells, &several("a", 60, 1, 0));
+    // One batch an epoch. The rate of the first is 0, so that an epoch is complete before numbers grow.
+    let params = json!({
+        "learning_rate": 1e36, "schedule": "constant", "warmup": 1.0, "clip": 0.0, "epochs": 4, "batch_size": 64,
+        "weight_decay": 0.0, "early_stopping": 0
+    });
+    let (summary, outputs) =
+        pretrain(root.path(), "wild", &[("", &cells)], &dictionaries, tiny(params)).expect("training");
+    let history = json_of(&outputs["history"]);
+    assert!(history.get("diverged").is_some(), "{history}");
+    assert!(summary.warnings.iter().any(|w| w.starts_with("training stopped")), "{:?}", summary.warnings);
+    let card = fs_err::read_to_string(outputs["checkpoint"].join("README.md")).expect("card");
+    assert!(card.contains("Training ended early: the ") && card.contains(" epoch 2"), "{card}");
+}
+
+/// A file with other genes than the dictionaries know, and a file that lacks genes of the others.
+#[test]
+fn genes_that_are_not_covered_are_told() {
+    let root = tempfile::tempdir().expect("folder");
+    let dictionaries = dictionaries(root.path());
+    let [whole, strange] = ["whole.h5ad", "strange.h5ad"].map(|name| root.path().join(name));
+    write(&whole, &several("a", 40, 1, 0));
+    write(&strange, &several("c", 40, 1, 80));
+    let rename = |path: &Path, keep: usize| {
+        let mut cells =
+            CellsFile::open(path).expect("cells").read_counts(&CountsSource::Auto).expect("counts");
+        for (at, name) in cells.var.index.iter_mut().enumerate() {
+            if at >= keep {
+                *name = format!("unknown{at}");
+            }
+        }
+        let mut writer =
+            H5adWriter::create(path, &cells.obs, &cells.var, &WriteOptions::default()).expect("file");
+        writer.begin_matrix("X", Dtype::F32).expect("counts");
+        writer.append(&cells.x).expect("counts");
+        writer.finish().expect("finish");
+    };
+    rename(&strange, 5);
+    let files = [("whole.h5ad", whole.as_path()), ("study=strange", strange.as_path())];
+    let (summary, _) =
+        pretrain(root.path(), "strange", &files, &dictionaries, tiny(json!({}))).expect("training");
+    assert_eq!(
+        (&summary.facts["genes_of_largest_file"], &summary.facts["genes_matched_at_least"]),
+        (&json!(12), &json!(5))
+    );
+    let warned = |what: &str| summary.warnings.iter().any(|w| w.starts_with(what));
+    assert!(warned("strange: 7 of the 12 genes are not in the dictionaries"), "{:?}", summary.warnings);
+    assert!(warned("strange has only 5 of the 12 genes of the vocabulary"), "{:?}", summary.warnings);
+    assert!(summary.warnings.iter().all(|w| !w.starts_with("whole")), "{:?}", summary.warnings);
 }
 
 #[test]

@@ -295,4 +295,29 @@ fn a_model_that_says_the_same_for_every_perturbation_is_called_out() {
     assert!(summary.warnings.iter().all(|w| !w.starts_with("right")), "{:?}", summary.warnings);
     let refused = run(json!({"line": "line", "control": "dmso"}), &inputs).expect_err("no such control");
     assert!(refused.message.contains("no measured control `dmso`"), "{}", refused.message);
+
+    // A condition in two files of a model would count twice.
+    let twice =
+        [("predictions", "fold=0", right.as_path()), ("predictions", "fold=1", right.as_path()), inputs[2]];
+    let refused = run(json!({"line": "line"}), &twice).expect_err("each condition twice");
+    assert!(refused.message.contains("predict the condition p1, l1, which would count twice"), "{refused}");
+
+    // Conditions that one model lacks are left out of all, and those without a control are named.
+    let less = write("less.h5ad", &held[1..], &real);
+    let more: Vec<(usize, usize)> = all.iter().copied().chain([(1, 9)]).collect();
+    let truth = write("more.h5ad", &more, &real);
+    let inputs = [inputs[0], ("predictions", "less", less.as_path()), ("truth", "", truth.as_path())];
+    let (summary, outputs) = run(json!({"line": "line"}), &inputs).expect("report");
+    let report: Value =
+        serde_json::from_str(&fs_err::read_to_string(&outputs["report"]).expect("report")).expect("json");
+    for name in ["deaf", "less", "mean effect"] {
+        assert_eq!(report["metrics"][name]["merged"]["n"], json!(4.0), "{name}");
+    }
+    let warned = |what: &str| summary.warnings.iter().any(|w| w.contains(what));
+    assert!(warned("over the same (1): p1, l1"), "{:?}", summary.warnings);
+    assert!(
+        warned("1 measured conditions have no control “control” of their line and train no baseline: p1, l9"),
+        "{:?}",
+        summary.warnings
+    );
 }

@@ -186,6 +186,58 @@ fn a_model_that_ignores_the_line_is_called_out() {
     assert!(refused.message.contains("there is no column `drugs`"), "{}", refused.message);
 }
 
+/// One model lacks a pair, and says the same for every line of a drug: nothing is compared over more than both have.
+#[test]
+fn models_are_compared_over_the_same_pairs_and_drugs() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let root = temporary.path();
+    let truth = |drug: usize, line: usize| drug as f64 * 2.0 + ((drug + line) as f64 * 0.9).sin();
+    let cells = || (0..6).flat_map(|drug| (0..8).map(move |line| (drug, line)));
+    let model = |name: &str, has: &dyn Fn(usize, usize) -> bool, says: &dyn Fn(usize, usize) -> f64| {
+        let path = root.join(name);
+        let rows = cells().filter(|&(d, l)| has(d, l));
+        let row =
+            |(d, l): (usize, usize)| format!("d{d},l{l},{},{},{}", truth(d, l), says(d, l), (d + l) % 2);
+        write(&path, "drug,line,truth,prediction,part", rows.map(row));
+        path
+    };
+    let whole = model("whole.csv", &|_, _| true, &|d, l| truth(d, l) + 0.3 * (l as f64).cos());
+    let part = model("part.csv", &|d, l| (d, l) != (0, 7), &|d, l| if d == 5 { 10.0 } else { truth(d, l) });
+    let run = |name: &str, inputs: &[(&str, &str, &Path)]| {
+        let folder = root.join(name);
+        fs_err::create_dir_all(&folder).expect("folder");
+        run_alone(&EvaluateRegression, with(json!({"fold": "part", "rank": 1})), inputs, &folder, "cpu")
+    };
+    let inputs = [("predictions", "whole", whole.as_path()), ("predictions", "part", part.as_path())];
+    let (summary, outputs) = run("both", &inputs).expect("report");
+    let document = report(&outputs["report"]);
+    for name in ["whole", "part", "drug mean"] {
+        assert_eq!(document.metrics[name]["merged"]["n"], json!(47.0), "{name}");
+    }
+    let warned = |what: &str| summary.warnings.iter().any(|w| w.contains(what));
+    assert!(warned("over the same (1): drug d0, line l7 (fold 1)"), "{:?}", summary.warnings);
+    assert!(
+        warned(
+            "“pearson_within_drug” is not defined for the same drugs everywhere: not in “part” for 1 (d5)"
+        ),
+        "{:?}",
+        summary.warnings
+    );
+    let table = document.tables.iter().find(|t| t.title == "Means over the same").expect("a table");
+    let row = table.rows.iter().find(|row| row[0] == "pearson_within_drug").expect("a row");
+    assert_eq!(row[1], "5 of 6 drugs");
+    let column = |name: &str| table.columns.iter().position(|c| c == name).expect("a model");
+    assert!((row[column("part")].as_f64().expect("defined") - 1.0).abs() < 1e-9);
+    assert_eq!(row[column("drug mean")], Value::Null, "never defined, and in nobody's way");
+    let headline: Vec<&String> = document.headline.iter().map(|(name, _)| name).collect();
+    assert!(headline.contains(&&"pearson_within_drug part (same drugs)".to_owned()), "{headline:?}");
+
+    let other = model("other.csv", &|d, l| (d, l) == (0, 7), &truth);
+    let apart = [inputs[1], ("predictions", "other", other.as_path())];
+    let refused = run("apart", &apart).expect_err("nothing in common");
+    assert!(refused.message.contains("no pair was tested by all models"), "{}", refused.message);
+}
+
 /// Lines whose features say what they answer: the regressions find it, the means of the drug do not.
 #[test]
 fn regressions_on_features_of_the_lines() {

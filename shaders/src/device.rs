@@ -1,5 +1,6 @@
 //! A device: which backend and adapter do the work, and what is in its memory.
 
+mod choice;
 mod open;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::precision::Precision;
 use crate::tensor::Tensor;
 
 pub use crate::gpu::AdapterSummary;
+pub use choice::{GpuChoice, choose_gpus};
 pub use open::DeviceOptions;
 
 /// Where tensors live and operations run. Clones are handles of the same device.
@@ -55,16 +57,20 @@ pub struct DeviceInfo {
 }
 
 impl DeviceInfo {
-    /// What the bits of a result may depend on: backend, adapter, driver. No result depends on threads.
-    pub fn machine(&self) -> String {
-        // The name of the CPU backend ends in `, 8 threads)`.
-        let name = match self.backend {
+    /// The adapter, for keys and saved states: the name without the number of threads of the CPU backend, on which no bit depends.
+    pub fn adapter(&self) -> String {
+        match self.backend {
+            // It ends in `, 8 threads)`.
             "cpu" => {
                 self.name.rsplit_once(',').map_or_else(|| self.name.clone(), |(name, _)| format!("{name})"))
             }
             _ => self.name.clone(),
-        };
-        format!("{} {name} {} {}", self.backend, self.driver, self.api)
+        }
+    }
+
+    /// What the bits of a result may depend on: backend, adapter, driver. No result depends on threads.
+    pub fn machine(&self) -> String {
+        format!("{} {} {} {}", self.backend, self.adapter(), self.driver, self.api)
     }
 }
 
@@ -209,4 +215,12 @@ impl fmt::Debug for Device {
 /// The adapters that the graphics drivers of this machine offer, software drivers included.
 pub fn list_adapters() -> Vec<AdapterSummary> {
     gpu::adapters().iter().enumerate().map(|(index, adapter)| AdapterSummary::new(index, adapter)).collect()
+}
+
+/// Which of [`list_adapters`] the variables of schedulers leave visible ([`visible`](crate::visible)).
+///
+/// # Errors
+/// When it is not certain which adapters a variable means.
+pub fn visible_adapters() -> Result<Vec<bool>, crate::visible::Unmapped> {
+    gpu::visible(&gpu::adapters())
 }

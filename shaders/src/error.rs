@@ -60,6 +60,9 @@ pub enum DeviceError {
         /// Names of the adapters that exist.
         found: Vec<String>,
     },
+    /// A scheduler has handed out GPUs in a way that cannot be followed.
+    #[error(transparent)]
+    Unmapped(#[from] crate::visible::Unmapped),
     /// The worker threads of the CPU backend could not be started.
     #[error("cannot start {threads} worker threads: {message}. Ask for fewer threads.")]
     Threads {

@@ -27,8 +27,12 @@ mod tape;
 mod tensor;
 #[doc(hidden)]
 pub mod testing;
+pub mod visible;
 
-pub use device::{AdapterSummary, Device, DeviceInfo, DeviceOptions, list_adapters};
+pub use device::{
+    AdapterSummary, Device, DeviceInfo, DeviceOptions, GpuChoice, choose_gpus, list_adapters,
+    visible_adapters,
+};
 pub use element::Element;
 pub use error::{DeviceError, Error, Result};
 pub use gpu::CooperativeShape;

@@ -8,9 +8,20 @@ use crate::sandbox::{Sandbox, repository};
 fn help_teaches() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!(sandbox.ok(&["--help"]).stdout);
-    for command in
-        ["run", "plan", "check", "graph", "step", "why", "embed", "embed-drug", "cache", "runs", "report"]
-    {
+    for command in [
+        "run",
+        "plan",
+        "check",
+        "graph",
+        "step",
+        "why",
+        "provenance",
+        "embed",
+        "embed-drug",
+        "cache",
+        "runs",
+        "report",
+    ] {
         let help = sandbox.ok(&[command, "--help"]).stdout;
         assert!(help.lines().count() > 5, "{command}: {help}");
     }

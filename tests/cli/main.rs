@@ -8,5 +8,8 @@ mod sandbox;
 
 mod commands;
 mod drugs;
+mod generated;
 mod mistakes;
 mod options;
+mod provenance;
+mod store;

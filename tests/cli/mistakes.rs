@@ -91,6 +91,36 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
+fn a_mistake_in_an_included_file_is_drawn_with_both_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write("p.yaml", "celldag: 1\ninclude:\n  - {file: lib/qc.yaml, as: std, with: {genes: many}}\n");
+    sandbox.write(
+        "lib/qc.yaml",
+        "celldag: 1\nparams: {genes: 200}\nnodes:\n  qc:\n    uses: qc\n    in: {cells: c.h5ad}\n    with: {min_genes: \"${genes}\"}\n",
+    );
+    sandbox.write("lib/c.h5ad", "");
+    let finished = sandbox.run(&["check", "p.yaml"]);
+    assert_eq!(finished.code, 2);
+    insta::assert_snapshot!(finished.stderr);
+}
+
+#[test]
+fn a_key_under_secrets_is_shown_nowhere() {
+    let sandbox = Sandbox::new();
+    // A second mistake on the same line draws that line.
+    sandbox.write("p.yaml", "{celldag: 1, secrets: [sk-proj-1234], nods: {}}\n");
+    sandbox.write("q.yaml", "{celldag: 1, secrets: {KEY: sk-proj-1234}, nods: {}}\n");
+    for file in ["p.yaml", "q.yaml"] {
+        for args in [&["check", file][..], &["--json", "check", file]] {
+            let finished = sandbox.run(args);
+            assert_eq!(finished.code, 2, "{args:?}");
+            let all = finished.stdout + &finished.stderr;
+            assert!(!all.contains("sk-proj"), "{args:?}: {all}");
+        }
+    }
+}
+
+#[test]
 fn wrong_arguments() {
     let sandbox = Sandbox::new();
     for args in [

@@ -8,7 +8,10 @@ mod bad_input;
 mod compare_models;
 mod crash;
 mod drug_response;
+mod epochs;
 mod golden;
+mod kills;
+mod plugins;
 mod predict;
 mod pretrain;
 mod prompt;
@@ -17,5 +20,6 @@ mod quickstart;
 mod sandbox;
 #[path = "../../nodes/tests/prompt/server.rs"]
 mod server;
+mod soak;
 mod steps;
 mod studies;

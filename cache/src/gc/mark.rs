@@ -166,7 +166,7 @@ impl Entry {
 
 fn blobs_of(store: &Store, record: &Record) -> Result<BTreeSet<Blob>> {
     let mut blobs = BTreeSet::new();
-    for artifact in record.outputs.values() {
+    for artifact in record.outputs.values().filter(|a| !record.inline.contains_key(&a.digest)) {
         blobs.insert(Blob { digest: artifact.digest, tree: artifact.tree });
         if artifact.tree
             && let Some(manifest) = store.read_manifest(&artifact.digest)?

@@ -8,6 +8,7 @@ use crate::error::{IoContext, Result};
 use crate::files;
 use crate::gc::mark::Catalog;
 use crate::gc::{GcPolicy, GcReport};
+use crate::lock::lease;
 use crate::partial;
 use crate::sandbox;
 use crate::stamp::age;
@@ -140,6 +141,10 @@ impl Store {
 
 /// Deletes a lock file that nobody holds; returns whether nobody does.
 fn release_stale(path: &Path, dry_run: bool) -> Result<bool> {
+    // Names that begin with a dot live for an instant, unless a crash leaves them.
+    if files::name_of(path).ends_with(lease::ENDING) || files::name_of(path).starts_with('.') {
+        return lease::release_dead(path, dry_run);
+    }
     if dry_run {
         let file = fs_err::OpenOptions::new().read(true).write(true).open(path).at("open the lock", path)?;
         return Ok(file.file().try_lock().is_ok());

@@ -128,6 +128,16 @@ pub(crate) fn start(role: &str, store: &Path) -> Command {
     command
 }
 
+/// `script` with the started test program as `"$@"`.
+pub(crate) fn in_shell(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
+    shell
+}
+
 /// Inside a started process: its role and its store's folder.
 pub(crate) fn role() -> Option<(String, PathBuf)> {
     Some((std::env::var(ROLE).ok()?, std::env::var_os(STORE)?.into()))

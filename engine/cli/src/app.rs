@@ -3,6 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{Cli, Command, Global, ModelsCommand};
 use crate::command;
@@ -33,6 +37,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Graph(args) => command::graph::run(&args, output),
         Command::Step(args) => command::step::run(&args, output),
         Command::Why(args) => command::why::run(&args, output),
+        Command::Provenance(args) => command::provenance::run(&args, output),
         Command::Embed(args) => command::embed::run(&args, output),
         Command::EmbedDrug(args) => command::embed_drug::run(&args, output),
         Command::Predict(args) => command::predict::run(&args, output),
@@ -60,14 +65,25 @@ fn set_up_logs(global: &Global, output: &Output) {
     let calm = if global.verbose >= 2 { "" } else { ",wgpu_core=error,wgpu_hal=error,naga=error" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level}{calm}")));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(output.colour_on_stderr())
         .without_time()
         .with_target(global.verbose >= 2);
+    let discreet = filter_fn(|note| is_discreet(note.target(), *note.level()));
+    let subscriber = tracing_subscriber::registry().with(filter).with(discreet).with(lines);
     // Fails only when a subscriber is installed already, which happens in no program that starts here.
     let _ = subscriber.try_init();
+}
+
+/// Whether a note may be shown, whatever `RUST_LOG` asks for. The HTTP library writes whole requests into its finest notes:
+/// signed addresses and tokens.
+fn is_discreet(target: &str, level: Level) -> bool {
+    match target.split("::").next() {
+        Some("ureq") => level <= Level::DEBUG,
+        Some("ureq_proto") => level <= Level::INFO,
+        _ => true,
+    }
 }
 
 /// A panic in a node becomes a failure of that node with its message; here it is one line, without Rust's advice.
@@ -77,4 +93,17 @@ fn set_up_panics() {
         let message = info.payload_as_str().unwrap_or("no message");
         tracing::error!("internal error{place}: {message}; please report this");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_requests_are_never_shown() {
+        assert!(!is_discreet("ureq::run", Level::TRACE) && !is_discreet("ureq", Level::TRACE));
+        assert!(!is_discreet("ureq_proto::util", Level::TRACE) && !is_discreet("ureq_proto", Level::DEBUG));
+        assert!(is_discreet("ureq::run", Level::DEBUG) && is_discreet("ureq_proto::client", Level::WARN));
+        assert!(is_discreet("celldag_cache::remote", Level::TRACE));
+    }
 }

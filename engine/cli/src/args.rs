@@ -1,18 +1,23 @@
 //! What can be typed: clap types and their help texts, nothing else.
 
 mod models;
+mod provenance;
+mod store;
 mod values;
 
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
+use celldag_engine::size::parse_size as size;
 use celldag_shaders::Precision;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use models::{EmbedArgs, EmbedDrugArgs, PredictArgs};
+pub(crate) use provenance::{ExportFormat, ProvenanceArgs, ProvenanceCommand};
+pub(crate) use store::{CacheCommand, DurabilityArg, LocksArg, StoreArgs};
 pub(crate) use values::LabelledInput;
-use values::{labelled_input, name_value, size};
+use values::{labelled_input, name_value};
 
 /// Drug response of single cells with foundation models, as declarative cached pipelines.
 #[derive(Debug, Parser)]
@@ -51,6 +56,22 @@ pub(crate) struct Global {
     pub(crate) color: When,
 }
 
+/// How a run tells how far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    /// A tree on a terminal, lines elsewhere, failures only with --quiet
+    #[default]
+    Auto,
+    /// A live tree: nodes, their running jobs, and what is left
+    Tree,
+    /// A line for everything that happens
+    Lines,
+    /// One JSON object for each event, on stderr (with --json on stdout)
+    Json,
+    /// Failures only
+    None,
+}
+
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
@@ -77,6 +98,8 @@ pub(crate) enum Command {
     Step(StepArgs),
     /// Say field by field why a node ran: its action now beside its action in an earlier run
     Why(WhyArgs),
+    /// Say what made a file: job, parameters, versions, inputs, up to your own files; or export a run
+    Provenance(ProvenanceArgs),
     /// Embed cells with a foundation model: tokenize + embed in one command
     Embed(EmbedArgs),
     /// Embed drugs, given as SMILES, with a model of molecules: a table in, a table out
@@ -85,7 +108,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// List node kinds, or explain one: ports, parameters, units, defaults
     Nodes {
-        /// Kind to explain
+        /// Kind to explain, or the path of an executable that describes itself as one; folders of such executables are listed in
+        /// CELLDAG_PLUGINS
         kind: Option<String>,
     },
     /// List the models, or say what a checkpoint folder holds and whether it is complete
@@ -133,14 +157,6 @@ pub(crate) enum Command {
     },
 }
 
-/// Which store.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct StoreArgs {
-    /// Folder of the store [default: .celldag beside the pipeline, or in the current folder]
-    #[arg(long, env = "CELLDAG_CACHE", value_name = "DIR", id = "cache_dir", global = true)]
-    pub(crate) cache: Option<PathBuf>,
-}
-
 /// A pipeline and what changes in it.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PipelineArgs {
@@ -149,28 +165,36 @@ pub(crate) struct PipelineArgs {
     /// Set a parameter of the pipeline; paths start at the pipeline's folder
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) set: Vec<(String, String)>,
-    /// Use a profile of the pipeline
+    /// Use a profile of the pipeline; of several, the later one wins
     #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
+    pub(crate) profile: Vec<String>,
 }
 
 /// Where and how hard to work.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ComputeArgs {
-    /// Compute device: auto takes a hardware GPU if there is one, else the CPU; or gpu, cpu, software, an adapter's name
+    /// Compute device: auto takes a hardware GPU if there is one, else the CPU; or gpu, cpu, software, an adapter's name, or its address (pci:0000:65:00.0)
     #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
     pub(crate) device: String,
     /// Threads in all; independent nodes share them [default: all cores]
     #[arg(long, short = 'j', value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub(crate) jobs: Option<usize>,
+    /// Main memory that running nodes may ask for together, for nodes that say what they need (`resources: {ram: ...}`)
+    /// [default: what the machine, the container or Slurm allows]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) ram: Option<u64>,
     /// Most memory that the tensors of a node may take on the device (for example 4GiB); changes no result
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) memory_limit: Option<u64>,
-    /// Reach no other machine: a node that would, such as `prompt-classify`, fails unless its result is cached
+    /// Reach no other machine: a node that would, such as `prompt-classify`, fails unless its result is cached, and a
+    /// shared store is neither asked nor sent anything
     #[arg(long)]
     pub(crate) offline: bool,
     #[command(flatten)]
     pub(crate) precision: PrecisionArgs,
+    /// How to tell how far the run is, on stderr
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, value_name = "HOW")]
+    pub(crate) progress: ProgressArg,
 }
 
 /// How exact to compute; part of the keys of results.
@@ -191,6 +215,9 @@ pub(crate) struct SelectArgs {
     /// Compute this node even if it is cached (may be repeated)
     #[arg(long, value_name = "NODE")]
     pub(crate) force: Vec<String>,
+    /// Try again what failed before because of its data or a parameter; without it, such a node fails at once
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
 }
 
 /// `celldag run`.
@@ -224,6 +251,9 @@ pub(crate) struct PlanArgs {
     /// Compute device that the run will use; matters only under `numerics: strict`
     #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
     pub(crate) device: String,
+    /// Do not ask a shared store what it has
+    #[arg(long)]
+    pub(crate) offline: bool,
     #[command(flatten)]
     pub(crate) precision: PrecisionArgs,
 }
@@ -284,30 +314,6 @@ pub(crate) struct WhyArgs {
     pub(crate) store: StoreArgs,
 }
 
-/// `celldag cache`.
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum CacheCommand {
-    /// How much the store holds
-    Stats,
-    /// Hash everything again; damaged bytes are moved to quarantine and computed again when needed
-    Verify,
-    /// Free space: keep what the newest runs and the last days used
-    Gc {
-        /// Keep what was used within this many days
-        #[arg(long, value_name = "DAYS", default_value_t = 30.0)]
-        max_age: f64,
-        /// Evict the cheapest to recompute until the store is no larger than this (for example 20G)
-        #[arg(long, value_name = "SIZE", value_parser = size)]
-        max_size: Option<u64>,
-        /// Keep everything the newest N runs used
-        #[arg(long, value_name = "N", default_value_t = 3)]
-        keep_runs: usize,
-        /// Say what would go, and remove nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-}
-
 /// `celldag runs`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum RunsCommand {
@@ -334,6 +340,15 @@ pub(crate) enum RunsCommand {
         a: String,
         /// Later run
         b: String,
+    },
+    /// Write when what ran as a trace for Perfetto (ui.perfetto.dev) or chrome://tracing
+    Trace {
+        /// Run id, the beginning of one, or `last`
+        #[arg(default_value = "last")]
+        run: String,
+        /// Where to write the trace
+        #[arg(short, long, value_name = "FILE.json")]
+        output: PathBuf,
     },
 }
 

@@ -8,11 +8,16 @@ mod command;
 mod failure;
 mod interrupt;
 mod kinds;
+mod machine;
 mod output;
 mod progress;
 mod text;
 
 fn main() -> std::process::ExitCode {
+    // Every external program of a node has this program once more as its parent.
+    if let Some(ended) = celldag_engine::process::supervise_if_asked() {
+        return ended;
+    }
     set_up_libraries();
     app::main()
 }

@@ -1,6 +1,7 @@
 //! Plain-text tables, and report documents as text.
 
 use celldag_engine::document::ReportDocument;
+pub(crate) use celldag_engine::size::bytes;
 use serde_json::Value;
 
 /// Lays out rows in aligned columns; the first row is the header. Numbers are aligned right.
@@ -77,21 +78,6 @@ pub(crate) fn document(document: &ReportDocument) -> String {
         out.push_str(&format!("warning: {warning}\n"));
     }
     out
-}
-
-/// A number of bytes as people read it.
-pub(crate) fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-    let mut value = count as f64;
-    let mut unit = "B";
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
 }
 
 #[cfg(test)]

@@ -13,10 +13,14 @@ mod document;
 mod escape;
 mod kind;
 mod lineage;
+mod many;
 mod page;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use kind::ReportKind;
+pub use many::MOST_DOCUMENTS;
 use page::Page;
 
 use celldag_engine::document::ReportDocument;
@@ -44,15 +48,27 @@ pub fn documents_page(
     page.finish()
 }
 
-/// A page about a recorded run: the given report documents first, then what ran, why, and where it came from.
+/// A page about a recorded run: the given report documents first, then what ran, why, and where it came from. Documents come
+/// with the ids of their jobs; of more than [`MOST_DOCUMENTS`] only the headlines are read.
 #[must_use]
 pub fn run_page(run: &RunRecord, documents: &[(String, ReportDocument)]) -> String {
     let mut page = Page::new(&format!("celldag run: {}", run.header.pipeline));
+    if documents.len() > MOST_DOCUMENTS {
+        many::documents(&mut page, run, documents);
+        run::render(&mut page, run, &[]);
+        return page.finish();
+    }
     for (label, document) in documents {
         document::render(&mut page, (documents.len() > 1).then_some(label.as_str()), document);
     }
     run::render(&mut page, run, &warnings_of(documents));
     page.finish()
+}
+
+/// Whether the page of a run tells its jobs node by node, so that a file with all of them belongs beside it.
+#[must_use]
+pub fn is_collapsed(run: &RunRecord) -> bool {
+    run.jobs.len() > run::MOST_JOBS
 }
 
 fn warnings_of(documents: &[(String, ReportDocument)]) -> Vec<&str> {

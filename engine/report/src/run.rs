@@ -3,14 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use celldag_engine::plan::duration;
+use celldag_engine::record::InputFrom;
 use celldag_engine::{JobOutcome, JobRecord, RunRecord};
 use serde_json::{Map, Value, json};
 
-use crate::lineage;
 use crate::page::Page;
+use crate::{lineage, many};
 
-/// More jobs than this are told node by node.
-const MOST_JOBS: usize = 200;
+/// More jobs than this are told node by node, and one by one in a file beside the page. 13,644 jobs, the size of a real study,
+/// then make a page of some ten kilobytes.
+pub(crate) const MOST_JOBS: usize = 200;
+
+/// More failures than this are counted, and more warnings of one node.
+const MOST_TOLD: usize = 20;
+
+/// Longer values of parameters are cut, in characters.
+const LONGEST_VALUE: usize = 80;
 
 /// Adds everything that the record says, without the warnings that stand above already.
 pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) {
@@ -61,7 +69,7 @@ fn parameters(page: &mut Page, run: &RunRecord) {
     let rows: Vec<Vec<Value>> = values
         .into_iter()
         .map(|((node, name), values)| {
-            let texts: Vec<String> = values.iter().take(12).map(ToString::to_string).collect();
+            let texts: Vec<String> = values.iter().take(12).map(|value| cut(&value.to_string())).collect();
             let more = if values.len() > texts.len() { ", ..." } else { "" };
             vec![json!(node), json!(name), json!(format!("{}{more}", texts.join(", ")))]
         })
@@ -81,7 +89,8 @@ fn jobs(page: &mut Page, run: &RunRecord) {
         let help = failure.help.as_ref().map(|h| format!(" ({h})")).unwrap_or_default();
         Some(format!("{} failed: {}{help}", job.id, failure.message))
     });
-    let failures: Vec<String> = failures.collect();
+    let mut failures: Vec<String> = failures.collect();
+    shorten(&mut failures, "failures");
     page.warnings(failures.iter().map(String::as_str));
     if run.jobs.len() <= MOST_JOBS {
         let columns = ["job", "kind", "outcome", "seconds", "why"].map(str::to_owned);
@@ -96,30 +105,22 @@ fn jobs(page: &mut Page, run: &RunRecord) {
         page.table("", &columns, &rows, "");
         return;
     }
-    let mut nodes: BTreeMap<&str, (usize, usize, f64)> = BTreeMap::new();
-    for job in &run.jobs {
-        let entry = nodes.entry(&job.node).or_default();
-        entry.0 += 1;
-        entry.1 += usize::from(job.outcome == JobOutcome::Ran);
-        entry.2 += job.seconds;
-    }
-    let columns = ["node", "jobs", "computed", "seconds"].map(str::to_owned);
-    let rows: Vec<Vec<Value>> = nodes
-        .into_iter()
-        .map(|(node, (jobs, ran, seconds))| vec![json!(node), json!(jobs), json!(ran), json!(seconds)])
-        .collect();
-    page.table("", &columns, &rows, "Too many jobs for one page: the table has a row a node.");
+    many::nodes(page, run);
 }
 
 fn provenance(page: &mut Page, run: &RunRecord) {
+    if run.jobs.len() > MOST_JOBS {
+        return;
+    }
     page.section("Provenance");
     let columns = ["job", "key", "port", "BLAKE3", "bytes", "computed on"].map(str::to_owned);
     let mut rows = Vec::new();
-    for job in run.jobs.iter().take(MOST_JOBS) {
+    for job in &run.jobs {
         let on: Vec<String> = job
             .summary
             .execution
             .iter()
+            .filter(|(_, v)| !v.is_object())
             .map(|(k, v)| v.as_str().map_or_else(|| format!("{k} {v}"), |text| format!("{k} {text}")))
             .collect();
         for (port, inputs) in job.action().map(|action| action.inputs).unwrap_or_default() {
@@ -171,40 +172,56 @@ fn outcome(job: &JobRecord) -> &'static str {
     }
 }
 
-/// The same structure that a node with `wants_lineage` is given, recovered from the record: an edge is where the digest of an
-/// output stands on an input.
+/// Cuts a list of sentences to a readable length.
+pub(crate) fn shorten(list: &mut Vec<String>, what: &str) {
+    if list.len() > MOST_TOLD {
+        let more = list.len() - MOST_TOLD;
+        list.truncate(MOST_TOLD);
+        list.push(format!("and {more} {what} more"));
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= LONGEST_VALUE {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST_VALUE).chain("...".chars()).collect()
+}
+
+/// The same structure that a node with `wants_lineage` is given, recovered from the record.
 fn lineage_of(run: &RunRecord) -> Value {
-    let mut makers: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    let node_of: BTreeMap<&str, &str> =
+        run.jobs.iter().map(|job| (job.id.as_str(), job.node.as_str())).collect();
     let mut order: Vec<&str> = Vec::new();
     let mut nodes: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
     for job in &run.jobs {
-        for (port, artifact) in &job.outputs {
-            makers.entry(artifact.digest.to_string()).or_insert((job.node.as_str(), port.as_str()));
-        }
         if !nodes.contains_key(job.node.as_str()) {
             order.push(&job.node);
         }
         nodes.entry(&job.node).or_default().push(job);
     }
+    let by_content = ByContent::new(run);
     let entries = order.into_iter().filter_map(|node| {
         let jobs = &nodes[node];
         let first = jobs.first()?;
         let mut edges = BTreeSet::new();
-        let mut warnings: Vec<&str> = Vec::new();
+        let mut warnings: Vec<String> = Vec::new();
+        let mut heard: BTreeSet<&str> = BTreeSet::new();
         for job in jobs {
-            for (port, artifacts) in job.action().map(|action| action.inputs).unwrap_or_default() {
-                for artifact in artifacts {
-                    let from =
-                        makers.get(&artifact.digest).map_or("file".to_owned(), |(n, p)| format!("{n}.{p}"));
-                    edges.insert((port.clone(), from));
-                }
+            if job.inputs.is_empty() {
+                edges.extend(by_content.edges(job));
             }
-            for warning in &job.summary.warnings {
-                if !warnings.contains(&warning.as_str()) {
-                    warnings.push(warning);
-                }
+            for input in &job.inputs {
+                let from = match &input.from {
+                    InputFrom::File(_) => "file".to_owned(),
+                    InputFrom::Job { id, port } => format!("{}.{port}", node_of.get(id.as_str())?),
+                };
+                edges.insert((input.port.clone(), from));
             }
+            let new = job.summary.warnings.iter().filter(|warning| heard.insert(warning));
+            warnings.extend(new.cloned());
         }
+        shorten(&mut warnings, "warnings of this node");
         let inputs: Vec<Value> =
             edges.into_iter().map(|(port, from)| json!({ "port": port, "from": from })).collect();
         let facts: Map<String, Value> =
@@ -215,4 +232,32 @@ fn lineage_of(run: &RunRecord) -> Value {
         }))
     });
     Value::Array(entries.collect())
+}
+
+/// Records of earlier versions do not say where inputs came from: an edge is where the digest of an output stands on an input.
+struct ByContent<'a>(BTreeMap<String, (&'a str, &'a str)>);
+
+impl<'a> ByContent<'a> {
+    fn new(run: &'a RunRecord) -> Self {
+        let mut makers = BTreeMap::new();
+        // New records need no such table.
+        for job in run.jobs.iter().filter(|_| run.header.root.as_os_str().is_empty()) {
+            for (port, artifact) in &job.outputs {
+                makers.entry(artifact.digest.to_string()).or_insert((job.node.as_str(), port.as_str()));
+            }
+        }
+        Self(makers)
+    }
+
+    fn edges(&self, job: &JobRecord) -> BTreeSet<(String, String)> {
+        let mut edges = BTreeSet::new();
+        for (port, artifacts) in job.action().map(|action| action.inputs).unwrap_or_default() {
+            for artifact in artifacts {
+                let from =
+                    self.0.get(&artifact.digest).map_or("file".to_owned(), |(n, p)| format!("{n}.{p}"));
+                edges.insert((port.clone(), from));
+            }
+        }
+        edges
+    }
 }

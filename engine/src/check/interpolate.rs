@@ -204,6 +204,30 @@ impl Names<'_> {
         }
     }
 
+    /// `tree` with parameters filled in. A value that is one `${name}`, or begins with it, keeps the place where that was
+    /// written: a relative path starts in its folder, through any number of included files.
+    ///
+    /// # Errors
+    /// Place and message, when a list or mapping stands inside a text.
+    pub(crate) fn fill_in_place(&self, tree: &Tree) -> Result<Tree, (Span, String)> {
+        let template = tree.scalar().and_then(|scalar| Template::parse(&scalar.text).ok());
+        let value = template.as_ref().and_then(Template::single).and_then(|name| self.scope.get(&name.name));
+        if let Some(value) = value {
+            return Ok(value.clone());
+        }
+        let filled = self.fill(tree, Combination { axes: &[], values: &[] })?.into_owned();
+        let span = template.map_or_else(|| tree.span.clone(), |template| self.home(&template, &tree.span));
+        Ok(Tree { span, ..filled })
+    }
+
+    /// The place whose file decides what a path or a name of a node means: a text that begins with a value means what it
+    /// meant where that value was written.
+    pub(crate) fn home(&self, template: &Template, span: &Span) -> Span {
+        let Some(Part::Ref(reference)) = template.parts.first() else { return span.clone() };
+        let axis = self.axes.iter().find(|axis| axis.name == reference.name).map(|axis| &axis.span);
+        axis.or_else(|| self.scope.place(&reference.name)).unwrap_or(span).clone()
+    }
+
     /// The text of a template for one job.
     ///
     /// # Errors

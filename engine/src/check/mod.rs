@@ -1,10 +1,15 @@
 //! Everything that can be known to be wrong before axes are expanded: names, ports, types, cycles. All of it at once.
 
+pub(crate) mod choice;
 pub(crate) mod cycle;
+mod fits;
 pub(crate) mod interpolate;
+pub(crate) mod modules;
+pub(crate) mod needs;
 pub(crate) mod outputs;
 pub(crate) mod params;
 pub(crate) mod references;
+pub(crate) mod retries;
 pub(crate) mod scope;
 pub(crate) mod suggest;
 pub(crate) mod types;
@@ -12,14 +17,19 @@ pub(crate) mod varies;
 pub(crate) mod when;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
+use crate::exec;
 use crate::expand::axes::Axis;
+use crate::plugin::PluginError;
 use crate::registry::{Registered, Registry};
-use crate::spec::Document;
+use crate::resources::Retries;
 use crate::spec::document::{NodeDef, Text};
+use crate::spec::{Document, Span};
+use cycle::Order;
 use interpolate::Names;
+use modules::Modules;
+use needs::NodeNeeds;
 use outputs::CheckedOutput;
 use params::NodeParams;
 use references::CheckedInput;
@@ -34,12 +44,20 @@ pub(crate) struct Context<'d> {
     pub(crate) document: &'d Document,
     /// The kinds.
     pub(crate) registry: &'d Registry,
-    /// The parameters.
-    pub(crate) scope: &'d Scope<'d>,
+    /// The files.
+    pub(crate) modules: &'d Modules,
+    /// The parameters of each file.
+    pub(crate) scopes: &'d [Scope<'d>],
     /// The axes.
     pub(crate) axes: &'d [Axis],
-    /// Folder of the file.
-    pub(crate) root: &'d Path,
+}
+
+impl<'d> Context<'d> {
+    /// The parameters that may be used where something was written.
+    pub(crate) fn scope(&self, span: &Span) -> &'d Scope<'d> {
+        // There is a scope for each file, and a file for each place.
+        &self.scopes[self.modules.of(span)]
+    }
 }
 
 /// A node whose kind and axes are known.
@@ -64,7 +82,12 @@ impl Sketch<'_> {
 
     /// Names that its values may use.
     pub(crate) fn names<'a>(&'a self, context: &Context<'a>) -> Names<'a> {
-        Names { scope: context.scope, axes: context.axes, here: &self.axes, place: &self.place }
+        self.names_at(context, &self.def.name.span)
+    }
+
+    /// Names that a text about the node may use which need not stand in its file: `outputs:`, or `resources:` of a profile.
+    pub(crate) fn names_at<'a>(&'a self, context: &Context<'a>, text: &Span) -> Names<'a> {
+        Names { scope: context.scope(text), axes: context.axes, here: &self.axes, place: &self.place }
     }
 }
 
@@ -83,14 +106,19 @@ impl<'d> Sketches<'d> {
         Self { nodes, by_name }
     }
 
-    /// Index of a node.
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+    /// Index of the node that a name means in one of the files.
+    pub(crate) fn find(&self, modules: &Modules, file: usize, name: &str) -> Option<usize> {
+        let whole = format!("{}{name}", modules.prefix(file));
+        let index = *self.by_name.get(whole.as_str())?;
+        modules.within(modules.of(&self.nodes.get(index)?.def.name.span), file).then_some(index)
     }
 
-    /// All names.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'d str> + Clone {
-        self.by_name.keys().copied()
+    /// The names of nodes as one of the files writes them.
+    pub(crate) fn names(&self, modules: &Modules, file: usize) -> Vec<&'d str> {
+        let prefix = modules.prefix(file);
+        let names = self.nodes.iter().map(|node| &node.def.name);
+        let known = names.filter(|name| modules.within(modules.of(&name.span), file));
+        known.filter_map(|name| name.name.strip_prefix(prefix)).collect()
     }
 }
 
@@ -102,6 +130,10 @@ pub(crate) struct CheckedNode {
     pub(crate) inputs: Vec<CheckedInput>,
     /// `exclude:` and `when:`.
     pub(crate) live: Live,
+    /// `resources:`, names checked.
+    pub(crate) needs: NodeNeeds,
+    /// `retries:` against the kind.
+    pub(crate) retries: Retries,
     /// Nothing is wrong that would make expansion meaningless.
     pub(crate) sound: bool,
 }
@@ -114,8 +146,8 @@ pub(crate) struct Checked<'d> {
     pub(crate) nodes: Vec<CheckedNode>,
     /// `outputs:`
     pub(crate) outputs: Vec<CheckedOutput>,
-    /// Indices of nodes, producers first; nodes on a cycle are missing.
-    pub(crate) order: Vec<usize>,
+    /// Producers first; nodes on a cycle are missing.
+    pub(crate) order: Order,
 }
 
 /// Runs every check.
@@ -127,11 +159,13 @@ pub(crate) fn check<'d>(context: &Context<'d>, out: &mut Vec<Diagnostic>) -> Che
         let params = params::check(context, sketch, out);
         let inputs = references::check_inputs(context, &sketches, index, out);
         let live = varies::check(context, sketch, out);
+        let needs = needs::check(context, sketch, out);
+        let retries = retries::check(sketch, out);
         let broken_axis = sketch.axes.iter().any(|axis| context.axes[*axis].broken);
         // Findings about other parameters or ports do not make values of this node meaningless, unknown axes do.
         let sound = sketch.kind.is_some() && sketch.axes_sound && !broken_axis && live.sound;
         tracing::trace!(node = sketch.name(), findings = out.len() - before, sound, "checked");
-        nodes.push(CheckedNode { params, inputs, live, sound });
+        nodes.push(CheckedNode { params, inputs, live, needs, retries, sound });
     }
     let outputs = outputs::check(context, &sketches, out);
     let order = cycle::order(&sketches, &nodes, out);
@@ -139,7 +173,10 @@ pub(crate) fn check<'d>(context: &Context<'d>, out: &mut Vec<Diagnostic>) -> Che
 }
 
 fn sketch<'d>(context: &Context<'d>, def: &'d NodeDef, out: &mut Vec<Diagnostic>) -> Sketch<'d> {
-    let kind = def.uses.as_ref().and_then(|uses| find_kind(context.registry, uses, out));
+    let kind = match &def.exec {
+        Some(_) => exec::node::kind(context, def, out),
+        None => def.uses.as_ref().and_then(|uses| find_kind(context, uses, out)),
+    };
     let mut axes = Vec::new();
     let mut axes_sound = true;
     for wanted in &def.foreach {
@@ -177,17 +214,20 @@ fn sketch<'d>(context: &Context<'d>, def: &'d NodeDef, out: &mut Vec<Diagnostic>
     Sketch { def, kind, axes, place: format!("node `{}`", def.name.name), axes_sound }
 }
 
-fn find_kind(registry: &Registry, uses: &Text, out: &mut Vec<Diagnostic>) -> Option<Registered> {
+fn find_kind(context: &Context<'_>, uses: &Text, out: &mut Vec<Diagnostic>) -> Option<Registered> {
+    let registry = context.registry;
     if let Some(kind) = registry.get(&uses.value) {
         return Some(kind.clone());
     }
-    if uses.value == "exec" {
-        out.push(
-            Diagnostic::error("celldag::pipeline::not_supported_yet", "`uses: exec` is not supported yet")
-                .at(uses.span.clone(), "external programs")
-                .help("run the program before, and give its result as an input file"),
-        );
-        return None;
+    let root = context.modules.root(context.modules.of(&uses.span));
+    let by_path = uses.value.contains('/').then(|| registry.at_path(&root.join(&uses.value)));
+    match by_path {
+        Some(Ok(kind)) => return Some(kind),
+        Some(Err(problem)) => return bad_plugin(&problem, uses, out),
+        None => {}
+    }
+    if let Some(problem) = registry.problem(&uses.value) {
+        return bad_plugin(problem, uses, out);
     }
     let near = nearest(&uses.value, registry.names()).map(|near| format!("did you mean `{near}`?"));
     out.push(
@@ -195,6 +235,15 @@ fn find_kind(registry: &Registry, uses: &Text, out: &mut Vec<Diagnostic>) -> Opt
             .at(uses.span.clone(), "no such kind")
             .help("`celldag nodes` lists the kinds")
             .maybe_help(near),
+    );
+    None
+}
+
+fn bad_plugin(problem: &PluginError, uses: &Text, out: &mut Vec<Diagnostic>) -> Option<Registered> {
+    out.push(
+        Diagnostic::error("celldag::pipeline::bad_plugin", problem.to_string())
+            .at(uses.span.clone(), "this executable")
+            .help("`EXECUTABLE describe` has to print its description as JSON: see the page on plugins in the documentation"),
     );
     None
 }

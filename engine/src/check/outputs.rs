@@ -41,12 +41,22 @@ fn check_one(
         Some((name, port)) => (name, Some(port)),
         None => (written, None),
     };
-    let found = sketches.find(name).filter(|_| port.is_none_or(is_name));
+    let file = context.modules.of(&span);
+    let found = sketches.find(context.modules, file, name).filter(|_| port.is_none_or(is_name));
     let Some(node) = found else {
+        if context.modules.incomplete {
+            return None;
+        }
         let rest = port.map_or_else(String::new, |port| format!(".{port}"));
         // `outputs` maps path to artifact; the other way round is the usual slip.
-        let swapped = output.path.value.split('.').next().is_some_and(|head| sketches.find(head).is_some());
-        let near = nearest(name, sketches.names()).map(|near| format!("did you mean `{near}{rest}`?"));
+        let swapped = output
+            .path
+            .value
+            .split('.')
+            .next()
+            .is_some_and(|head| sketches.find(context.modules, file, head).is_some());
+        let near = nearest(name, sketches.names(context.modules, file))
+            .map(|near| format!("did you mean `{near}{rest}`?"));
         let turned = format!("write it the other way round: {{\"{written}\": {}}}", output.path.value);
         out.push(
             Diagnostic::error("celldag::pipeline::unknown_node", format!("there is no node `{name}`"))
@@ -57,8 +67,8 @@ fn check_one(
         return None;
     };
     let port = find_output(sketches, node, port, &span, None, out);
-    let names = sketches.nodes[node].names(context);
     let span = output.path.span.clone();
+    let names = sketches.nodes[node].names_at(context, &span);
     let path = names.parse(&output.path.value, &span, out)?;
     names.check_template(&path, &span, out)?;
     Some(CheckedOutput { span, path, node, port: port?? })

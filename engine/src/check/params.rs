@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::choice::{self, Choice};
 use super::interpolate::Combination;
 use super::scope::Origin;
 use super::suggest::{hint, nearest};
@@ -12,20 +13,31 @@ use super::types::{describe, normal, typed};
 use super::{Context, Sketch};
 use crate::diagnostic::Diagnostic;
 use crate::kind::KindSpec;
-use crate::param::Params;
+use crate::param::{ParamType, Params};
 use crate::registry::Registered;
+use crate::spec::choice::{is_choice, no_axis, split};
 use crate::spec::template::Template;
 use crate::spec::{Data, Key, Tree};
 
 /// What a node gives to its kind.
 #[derive(Default)]
 pub(crate) struct NodeParams {
-    /// Entry of `with:` → index of the parameter; entries with findings are missing.
-    pub(crate) given: Vec<(usize, usize)>,
+    /// Entries of `with:` without findings.
+    pub(crate) given: Vec<Given>,
     /// Axes that the values name, as indices into [`Context::axes`]: jobs that agree in them share their parameters.
     pub(crate) axes: BTreeSet<usize>,
     /// A required parameter is missing, an entry is unknown or names something unknown.
     pub(crate) incomplete: bool,
+}
+
+/// One entry of `with:`.
+pub(crate) struct Given {
+    /// Index of the entry.
+    entry: usize,
+    /// Index of the parameter.
+    param: usize,
+    /// The value is chosen among several by the value of an axis.
+    choice: Option<Choice>,
 }
 
 /// Checks names: of parameters, and inside `${...}`.
@@ -35,16 +47,27 @@ pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diag
     // Required parameters that a misspelt one probably is: one finding about them is enough.
     let mut meant = BTreeSet::new();
     for (entry, (key, value)) in node.def.with.iter().enumerate() {
-        let used = names.check(value, out);
+        let mut used = names.check(value, out);
         let Some(kind) = &node.kind else { continue };
         let found = kind.spec.params.iter().position(|param| param.name == key.name);
         if found.is_none() {
             meant.extend(nearest(&key.name, kind.spec.params.iter().map(|param| param.name)));
             out.push(unknown(&kind.spec, key));
         }
+        let mut choice = None;
+        if let Some(param) = found.and_then(|param| kind.spec.params.get(param))
+            && may_be_chosen(&param.ty)
+            && is_choice(value)
+        {
+            choice = choose(context, node, value, out);
+            used = used.zip(choice.as_ref()).map(|(mut used, choice)| {
+                used.insert(choice.axis);
+                used
+            });
+        }
         match (found, used) {
             (Some(param), Some(used)) => {
-                checked.given.push((entry, param));
+                checked.given.push(Given { entry, param, choice });
                 checked.axes.extend(used);
             }
             _ => checked.incomplete = true,
@@ -67,6 +90,24 @@ pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diag
         }
     }
     checked
+}
+
+/// A mapping on a parameter that takes mappings is a value: whether it is a choice could not be told.
+pub(crate) fn may_be_chosen(ty: &ParamType) -> bool {
+    !matches!(ty, ParamType::Map(_))
+}
+
+fn choose(
+    context: &Context<'_>,
+    node: &Sketch<'_>,
+    value: &Tree,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Choice> {
+    let Some((def, _)) = split(value) else {
+        out.push(no_axis(value));
+        return None;
+    };
+    choice::check(context, node, &def, out)
 }
 
 fn unknown(spec: &KindSpec, key: &Key) -> Diagnostic {
@@ -109,9 +150,19 @@ impl<'a> Resolver<'a> {
         let names = self.node.names(self.context);
         let mut map = Map::new();
         let mut sound = !self.checked.incomplete;
-        for (entry, param) in &self.checked.given {
-            let (key, value) = &self.node.def.with[*entry];
-            let param = &spec.params[*param];
+        for given in &self.checked.given {
+            let (key, written) = &self.node.def.with[given.entry];
+            let param = &spec.params[given.param];
+            let Some(value) = chosen(given, written, at) else {
+                sound = false;
+                if let Some(choice) = &given.choice
+                    && self.reported.insert(key.name.clone())
+                {
+                    let what = format!("parameter `{}`", key.name);
+                    out.push(choice.missing(self.context, self.node, at.values, &what));
+                }
+                continue;
+            };
             let optional = param.default == Some(Value::Null);
             let result = match names.fill(value, at) {
                 Ok(filled) if optional && filled.is_null() => Ok(Value::Null),
@@ -129,7 +180,7 @@ impl<'a> Resolver<'a> {
                             "`{}` of {}: {message}{}",
                             key.name,
                             self.node.place,
-                            self.for_job(value, at)
+                            for_job(self.context, value, at)
                         );
                         let unit = if param.unit.is_empty() {
                             String::new()
@@ -181,32 +232,12 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// ` for model=scgpt` when the value differs between jobs.
-    fn for_job(&self, value: &Tree, at: Combination<'_>) -> String {
-        let mut used = BTreeSet::new();
-        visit(value, &mut |template| {
-            for reference in template.references() {
-                let found = at.axes.iter().position(|axis| self.context.axes[*axis].name == reference.name);
-                if let Some(slot) = found {
-                    let axis = &self.context.axes[at.axes[slot]];
-                    let text = axis.values.get(at.values[slot]).map_or("", |value| value.text());
-                    used.insert(format!("{}={text}", axis.name));
-                }
-            }
-        });
-        if used.is_empty() {
-            String::new()
-        } else {
-            format!(", for {}", used.into_iter().collect::<Vec<_>>().join(","))
-        }
-    }
-
     /// Says where the value comes from when it stands elsewhere.
     fn with_origin(&self, mut finding: Diagnostic, value: &Tree) -> Diagnostic {
         let mut origins = Vec::new();
         visit(value, &mut |template| {
             for reference in template.references() {
-                if let Some(origin) = self.context.scope.origin(&reference.name) {
+                if let Some(origin) = self.context.scope(&self.node.def.name.span).origin(&reference.name) {
                     origins.push((reference.name.clone(), origin.clone()));
                 }
             }
@@ -218,6 +249,33 @@ impl<'a> Resolver<'a> {
             }
         }
         finding
+    }
+}
+
+/// What stands there for one job: one of the cases, where it is a choice. `None` when the job has no case.
+fn chosen<'t>(given: &Given, written: &'t Tree, at: Combination<'_>) -> Option<&'t Tree> {
+    let Some(choice) = &given.choice else { return Some(written) };
+    let case = choice.case(at.values)?;
+    split(written).and_then(|(_, values)| values.get(case).copied())
+}
+
+/// `, for model=scgpt` when the value differs between jobs.
+pub(super) fn for_job(context: &Context<'_>, value: &Tree, at: Combination<'_>) -> String {
+    let mut used = BTreeSet::new();
+    visit(value, &mut |template| {
+        for reference in template.references() {
+            let found = at.axes.iter().position(|axis| context.axes[*axis].name == reference.name);
+            if let Some(slot) = found {
+                let axis = &context.axes[at.axes[slot]];
+                let text = axis.values.get(at.values[slot]).map_or("", |value| value.text());
+                used.insert(format!("{}={text}", axis.name));
+            }
+        }
+    });
+    if used.is_empty() {
+        String::new()
+    } else {
+        format!(", for {}", used.into_iter().collect::<Vec<_>>().join(","))
     }
 }
 

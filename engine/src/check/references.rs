@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::choice::{self, Choice};
+use super::fits::{check_count, check_join, check_type};
 use super::suggest::{hint, nearest};
 use super::{Context, Sketch, Sketches};
 use crate::diagnostic::Diagnostic;
-use crate::kind::{InPort, Multiplicity};
-use crate::spec::document::{InputDef, InputItem, Text};
+use crate::kind::Multiplicity;
+use crate::spec::document::{InputItem, Text};
 use crate::spec::template::{Part, Template, is_name};
 use crate::spec::{Key, Span};
 
@@ -16,6 +18,22 @@ pub(crate) struct CheckedInput {
     pub(crate) port: usize,
     /// One or more.
     pub(crate) items: Vec<CheckedItem>,
+    /// Choices among them, in the order of the file; `None` after a finding.
+    pub(crate) choices: Vec<Option<Choice>>,
+}
+
+impl CheckedInput {
+    /// Whether the job with these values takes this item.
+    pub(crate) fn takes(&self, item: &CheckedItem, values: &[usize]) -> bool {
+        let Some((choice, case)) = item.case else { return true };
+        self.choices.get(choice).and_then(Option::as_ref).is_some_and(|c| c.case(values) == Some(case))
+    }
+
+    /// Whether any job can take this item.
+    pub(crate) fn can_take(&self, item: &CheckedItem) -> bool {
+        let Some((choice, case)) = item.case else { return true };
+        self.choices.get(choice).and_then(Option::as_ref).is_none_or(|c| c.takes(case))
+    }
 }
 
 /// One reference or path.
@@ -24,8 +42,12 @@ pub(crate) struct CheckedItem {
     pub(crate) gather: bool,
     /// Where it stands.
     pub(crate) span: Span,
+    /// The file that says what a path means; see [`Names::home`](super::interpolate::Names::home).
+    pub(crate) home: Span,
     /// What it is.
     pub(crate) source: ItemSource,
+    /// Index of a choice and of its case, if the item stands in one.
+    pub(crate) case: Option<(usize, usize)>,
 }
 
 /// What an input value refers to.
@@ -59,6 +81,7 @@ pub(crate) fn check_inputs(
             meant.extend(nearest(&key.name, kind.spec.inputs.iter().map(|port| port.name)));
             out.push(unknown_port(&kind.spec, key));
         }
+        let choices = input.choices.iter().map(|def| choice::check(context, node, def, out)).collect();
         let items: Vec<CheckedItem> =
             input.items.iter().filter_map(|item| check_item(context, sketches, node, item, out)).collect();
         let declared = node.kind.as_ref().zip(port).and_then(|(kind, port)| kind.spec.inputs.get(port));
@@ -72,7 +95,7 @@ pub(crate) fn check_inputs(
             check_join(context, sketches, node, item, out);
         }
         // Without a known port the item still is an edge, which a cycle may run through.
-        inputs.push(CheckedInput { port: port.unwrap_or(usize::MAX), items });
+        inputs.push(CheckedInput { port: port.unwrap_or(usize::MAX), items, choices });
     }
     let Some(kind) = &node.kind else { return inputs };
     for port in &kind.spec.inputs {
@@ -118,6 +141,7 @@ fn check_item(
     let names = node.names(context);
     let template = names.parse(&item.text.value, &span, out)?;
     names.check_template(&template, &span, out)?;
+    let home = names.home(&template, &span);
     let template = names
         .fill_params(&template)
         .map_err(|message| {
@@ -137,14 +161,22 @@ fn check_item(
             );
             return None;
         }
-        _ => return Some(CheckedItem { gather: false, span, source: ItemSource::Path(template) }),
+        _ => {
+            return Some(CheckedItem {
+                gather: false,
+                span,
+                home,
+                source: ItemSource::Path(template),
+                case: item.case,
+            });
+        }
     };
     let found = Text { value: text.clone(), span: span.clone() };
-    let source = match classify(context, sketches, &found, item.gather, out)? {
+    let source = match classify(context, sketches, &found, &home, item.gather, out)? {
         Some((node, port)) => ItemSource::Node { node, port },
         None => ItemSource::Path(template),
     };
-    Some(CheckedItem { gather: item.gather, span, source })
+    Some(CheckedItem { gather: item.gather, span, home, source, case: item.case })
 }
 
 /// A reference (`Some`), or a path (`None`); nothing at all after a finding.
@@ -156,6 +188,7 @@ fn classify(
     context: &Context<'_>,
     sketches: &Sketches<'_>,
     text: &Text,
+    home: &Span,
     must_be_node: bool,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Option<(usize, Option<usize>)>> {
@@ -164,14 +197,19 @@ fn classify(
         None => (text.value.as_str(), None),
     };
     if is_name(name) && port.is_none_or(is_name) {
-        if let Some(node) = sketches.find(name) {
-            let file = context.root.join(&text.value).exists().then_some(text.value.as_str());
+        let (modules, home) = (context.modules, context.modules.of(home));
+        let root = modules.root(home);
+        if let Some(node) = sketches.find(modules, home, name) {
+            let file = root.join(&text.value).exists().then_some(text.value.as_str());
             // Also with an unknown output it is an edge, which a cycle may run through.
             return Some(Some((node, find_output(sketches, node, port, &text.span, file, out).flatten())));
         }
-        let path = context.root.join(&text.value);
+        let path = root.join(&text.value);
         if must_be_node || !path.exists() {
-            let near = nearest(name, sketches.names());
+            if modules.incomplete {
+                return None;
+            }
+            let near = nearest(name, sketches.names(modules, home));
             let rest = port.map_or_else(String::new, |port| format!(".{port}"));
             // `cells.h5ad` reads as a reference and as a file. Without a node of a similar name it is a file that is
             // missing, which is a matter of data and not of the pipeline.
@@ -251,96 +289,4 @@ pub(super) fn find_output(
         );
     }
     found.map(Some)
-}
-
-fn check_count(node: &Sketch<'_>, port: &InPort, input: &InputDef, out: &mut Vec<Diagnostic>) {
-    if port.many == Multiplicity::Many {
-        return;
-    }
-    let gathers = input.items.iter().any(|item| item.gather);
-    if gathers || input.list && input.items.len() > 1 {
-        let what = if gathers { "`gather` gives several" } else { "this is a list of several" };
-        out.push(
-            Diagnostic::error(
-                "celldag::pipeline::too_many",
-                format!("input `{}` of {} takes one artifact, but {what}", port.name, node.place),
-            )
-            .at(input.span.clone(), "takes one")
-            .help("refer to one artifact; to work on each of several, let the node vary: foreach: [axis]"),
-        );
-    }
-}
-
-fn check_type(
-    sketches: &Sketches<'_>,
-    node: &Sketch<'_>,
-    port: &InPort,
-    item: &CheckedItem,
-    out: &mut Vec<Diagnostic>,
-) {
-    let ItemSource::Node { node: producer, port: Some(output) } = item.source else { return };
-    let producer = &sketches.nodes[producer];
-    let Some(spec) = producer.kind.as_ref().map(|kind| &kind.spec) else { return };
-    let Some(output) = spec.outputs.get(output) else { return };
-    if output.ty.fits(port.ty) {
-        return;
-    }
-    let fitting = spec.outputs.iter().find(|other| other.ty.fits(port.ty));
-    let help = match fitting {
-        Some(other) => format!("did you mean `{}.{}`?", producer.name(), other.name),
-        None => format!("`{}` wants {} ({})", port.name, port.ty, port.ty.about),
-    };
-    out.push(
-        Diagnostic::error(
-            "celldag::pipeline::type_mismatch",
-            format!(
-                "`{}.{}` gives {}, but input `{}` of {} takes {}",
-                producer.name(),
-                output.name,
-                output.ty,
-                port.name,
-                node.place,
-                port.ty
-            ),
-        )
-        .at(item.span.clone(), format!("{}, not {}", output.ty, port.ty))
-        .help(help),
-    );
-}
-
-/// Shared axes join by name; what the consumer lacks must be gathered.
-fn check_join(
-    context: &Context<'_>,
-    sketches: &Sketches<'_>,
-    node: &Sketch<'_>,
-    item: &CheckedItem,
-    out: &mut Vec<Diagnostic>,
-) {
-    let ItemSource::Node { node: producer, .. } = item.source else { return };
-    let producer = &sketches.nodes[producer];
-    if item.gather || !node.axes_sound || !producer.axes_sound {
-        return;
-    }
-    let lacking: Vec<&str> = producer
-        .axes
-        .iter()
-        .filter(|axis| !node.axes.contains(axis))
-        .map(|axis| context.axes[*axis].name.as_str())
-        .collect();
-    if lacking.is_empty() {
-        return;
-    }
-    let axes = lacking.join(", ");
-    out.push(
-        Diagnostic::error(
-            "celldag::pipeline::needs_gather",
-            format!("`{}` varies over {axes}, but {} does not", producer.name(), node.place),
-        )
-        .at(item.span.clone(), "one of many")
-        .help(format!(
-            "take all of them with {{gather: {}.PORT}}, or add {axes} to `foreach` of `{}`",
-            producer.name(),
-            node.name()
-        )),
-    );
 }

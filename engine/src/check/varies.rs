@@ -1,4 +1,4 @@
-//! Which combinations of a node's axes exist: `exclude:` and `when:`.
+//! Which combinations of a node's axes exist: `exclude:`, `include:` and `when:`.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,16 @@ use super::{Context, Sketch};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expand::axes::AxisValue;
 use crate::spec::Span;
+use crate::spec::document::CombinationDef;
+
+/// A combination: slot in the node's axes → indices of values.
+type Rule = Vec<(usize, BTreeSet<usize>)>;
 
 /// The checked rules of a node.
 pub(crate) struct Live {
-    /// Each: slot in the node's axes → indices of values.
-    exclude: Vec<Vec<(usize, BTreeSet<usize>)>>,
+    exclude: Vec<Rule>,
+    /// Taken back from `exclude`.
+    include: Vec<Rule>,
     when: Option<(Condition, Span)>,
     /// Nothing is wrong with them.
     pub(crate) sound: bool,
@@ -28,10 +33,12 @@ impl Live {
         at: Combination<'_>,
         out: &mut Vec<Diagnostic>,
     ) -> bool {
-        let excluded = self.exclude.iter().any(|combination| {
-            combination.iter().all(|(slot, values)| at.values.get(*slot).is_some_and(|v| values.contains(v)))
-        });
-        if excluded {
+        let among = |rules: &[Rule]| {
+            rules.iter().any(|rule| {
+                rule.iter().all(|(slot, values)| at.values.get(*slot).is_some_and(|v| values.contains(v)))
+            })
+        };
+        if among(&self.exclude) && !among(&self.include) {
             return false;
         }
         let Some((condition, span)) = &self.when else { return true };
@@ -45,11 +52,47 @@ impl Live {
     }
 }
 
-/// Checks both rules.
+/// Checks all rules.
 pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diagnostic>) -> Live {
     let before = out.len();
-    let mut live = Live { exclude: Vec::new(), when: None, sound: true };
-    for combination in &node.def.exclude {
+    let exclude = rules(context, node, &node.def.exclude, "exclude", out);
+    let include = rules(context, node, &node.def.include, "include", out);
+    if let (true, Some((axis, _))) = (exclude.is_empty(), node.def.include.iter().flatten().next()) {
+        out.push(
+            Diagnostic::warning(
+                "celldag::pipeline::includes_nothing",
+                format!("`include` of {} adds nothing: no `exclude` takes anything away", node.place),
+            )
+            .at(axis.span.clone(), "is there already")
+            .help("write `exclude` for what has no job, and `include` for what has one nevertheless"),
+        );
+    }
+    let mut live = Live { exclude, include, when: None, sound: true };
+    if let Some(text) = &node.def.when {
+        match Condition::parse(&text.value) {
+            Ok(condition) => {
+                for operand in condition.operands() {
+                    let _ = node.names(context).check_template(operand, &text.span, out);
+                }
+                live.when = Some((condition, text.span.clone()));
+            }
+            Err(message) => out.push(bad_condition(&text.span, &message)),
+        }
+    }
+    live.sound = out[before..].iter().all(|finding| finding.severity == Severity::Warning);
+    live
+}
+
+/// The combinations of `exclude` or `include`, which `word` is.
+fn rules(
+    context: &Context<'_>,
+    node: &Sketch<'_>,
+    defs: &[CombinationDef],
+    word: &str,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for combination in defs {
         let mut rule = Vec::new();
         for (key, values) in combination {
             let slot = node.axes.iter().position(|axis| context.axes[*axis].name == key.name);
@@ -60,7 +103,7 @@ pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diag
                         format!("{} does not vary over `{}`", node.place, key.name),
                     )
                     .at(key.span.clone(), "not under `foreach:`")
-                    .help("`exclude` takes the axes of its own node"),
+                    .help(format!("`{word}` takes the axes of its own node")),
                 );
                 continue;
             };
@@ -78,7 +121,7 @@ pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diag
                             Diagnostic::warning(
                                 "celldag::pipeline::unknown_value",
                                 format!(
-                                    "axis `{}` has no value `{}`: this excludes nothing",
+                                    "axis `{}` has no value `{}`: this {word}s nothing",
                                     axis.name, value.value
                                 ),
                             )
@@ -91,22 +134,10 @@ pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diag
             rule.push((slot, wanted));
         }
         if rule.len() == combination.len() {
-            live.exclude.push(rule);
+            rules.push(rule);
         }
     }
-    if let Some(text) = &node.def.when {
-        match Condition::parse(&text.value) {
-            Ok(condition) => {
-                for operand in condition.operands() {
-                    let _ = node.names(context).check_template(operand, &text.span, out);
-                }
-                live.when = Some((condition, text.span.clone()));
-            }
-            Err(message) => out.push(bad_condition(&text.span, &message)),
-        }
-    }
-    live.sound = out[before..].iter().all(|finding| finding.severity == Severity::Warning);
-    live
+    rules
 }
 
 fn bad_condition(span: &Span, message: &str) -> Diagnostic {

@@ -2,14 +2,16 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::table::{self, Table};
 use crate::check::interpolate::{Combination, Names};
+use crate::check::modules::Modules;
 use crate::check::scope::Scope;
 use crate::check::suggest::hint;
 use crate::diagnostic::Diagnostic;
 use crate::spec::document::{Document, ProfileDef};
+use crate::spec::template::Template;
 use crate::spec::{Data, Key, Span, Tree};
 
 /// More values than any study has; guards against a slip in `range`.
@@ -30,6 +32,8 @@ pub(crate) struct Axis {
     pub(crate) table: Option<PathBuf>,
     /// The values are not known because of a finding.
     pub(crate) broken: bool,
+    /// The values are those of the file: no profile and no parameter can have dropped any.
+    pub(crate) as_written: bool,
     /// Some node varies over it.
     pub(crate) used: Cell<bool>,
 }
@@ -57,12 +61,12 @@ impl Axis {
     }
 }
 
-/// All axes, with the chosen profile laid over the file.
+/// All axes, with the chosen profiles laid over the file.
 pub(crate) fn read(
     document: &Document,
-    profile: Option<&ProfileDef>,
-    scope: &Scope<'_>,
-    root: &Path,
+    profiles: &[&ProfileDef],
+    modules: &Modules,
+    scopes: &[Scope<'_>],
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Axis> {
     for (key, _) in document.profiles.iter().flat_map(|profile| &profile.axes) {
@@ -80,27 +84,46 @@ pub(crate) fn read(
     }
     let mut axes = Vec::new();
     for (key, value) in &document.axes {
-        if scope.names().any(|name| name == key.name) {
+        for param in scopes.iter().filter_map(|scope| scope.written(&key.name)) {
             out.push(
                 Diagnostic::error(
                     "celldag::pipeline::name_clash",
                     format!("`{}` is both a parameter and an axis", key.name),
                 )
                 .at(key.span.clone(), "axis")
+                .and(param.span.clone(), "parameter")
                 .help("rename one of the two: ${...} must name one thing"),
             );
         }
-        let instead = profile.and_then(|p| p.axes.iter().find(|(name, _)| name.name == key.name));
-        let reader = Reader { key, scope, root, table: OnceCell::new() };
+        let replaced = profiles.iter().flat_map(|profile| &profile.axes);
+        let instead = replaced.rev().find(|(name, _)| name.name == key.name);
+        let reader = Reader { key, modules, scopes, table: OnceCell::new() };
         axes.push(reader.axis(value, instead.map(|(_, tree)| tree), out));
     }
     axes
 }
 
+/// The place whose file says where the path of a table starts.
+fn table_home(names: &Names<'_>, written: &Tree) -> Span {
+    let Data::Map(entries) = &written.data else { return written.span.clone() };
+    let from = entries.iter().find(|(key, _)| key.name == "from").and_then(|(_, value)| value.scalar());
+    let template = from.and_then(|from| Template::parse(&from.text).ok());
+    template.map_or_else(|| written.span.clone(), |template| names.home(&template, &written.span))
+}
+
+/// Whether the values depend on a parameter.
+pub(crate) fn depends(written: &Tree) -> bool {
+    match &written.data {
+        Data::Scalar(scalar) => scalar.text.contains("${"),
+        Data::List(items) => items.iter().any(depends),
+        Data::Map(entries) => entries.iter().any(|(_, value)| depends(value)),
+    }
+}
+
 struct Reader<'a> {
     key: &'a Key,
-    scope: &'a Scope<'a>,
-    root: &'a Path,
+    modules: &'a Modules,
+    scopes: &'a [Scope<'a>],
     /// The table that was read.
     table: OnceCell<PathBuf>,
 }
@@ -129,13 +152,15 @@ impl Reader<'_> {
             columns,
             table: self.table.get().cloned(),
             broken,
+            as_written: instead.is_none() && !depends(written),
             used: Cell::new(false),
         }
     }
 
     fn values(&self, written: &Tree, out: &mut Vec<Diagnostic>) -> Option<Values> {
         let place = format!("the axis `{}`", self.key.name);
-        let names = Names { scope: self.scope, axes: &[], here: &[], place: &place };
+        let scope = &self.scopes[self.modules.of(&written.span)];
+        let names = Names { scope, axes: &[], here: &[], place: &place };
         names.check(written, out)?;
         let filled = names.fill(written, Combination { axes: &[], values: &[] });
         let filled = filled.map_err(|(span, message)| out.push(self.wrong(span, &message))).ok()?;
@@ -149,7 +174,9 @@ impl Reader<'_> {
                     |name: &str| entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value);
                 match (get("range"), get("from"), get("key"), entries.len()) {
                     (Some(range), None, None, 1) => Some((self.range(range, out)?, Vec::new())),
-                    (None, Some(from), Some(key), 2) => self.table(from, key, out),
+                    (None, Some(from), Some(key), 2) => {
+                        self.table(from, key, &table_home(&names, written), out)
+                    }
                     _ => {
                         out.push(self.shape(&filled));
                         None
@@ -170,7 +197,7 @@ impl Reader<'_> {
 
     fn shape(&self, found: &Tree) -> Diagnostic {
         self.wrong(found.span.clone(), &format!("{} does not say which values it has", found.describe()))
-            .help("write [a, b], {range: 10}, {range: [1, 11]} (11 not included) or {from: table.tsv, key: column}")
+            .help("write [a, b], {range: 10}, {range: [1, 11]} (11 not included), {range: [1, 11, 2]} (every second) or {from: table.tsv, key: column}")
     }
 
     fn value(&self, item: &Tree, out: &mut Vec<Diagnostic>) -> Option<AxisValue> {
@@ -187,34 +214,37 @@ impl Reader<'_> {
     fn range(&self, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<Vec<AxisValue>> {
         let number =
             |tree: &Tree| tree.scalar().filter(|s| !s.quoted).and_then(|s| s.text.parse::<i64>().ok());
-        let bounds = match &tree.data {
-            Data::Scalar(_) => number(tree).map(|end| (0, end)),
-            Data::List(ends) => match ends.as_slice() {
-                [start, end] => number(start).zip(number(end)),
-                _ => None,
-            },
+        let parts: Option<Vec<i64>> = match &tree.data {
+            Data::Scalar(_) => number(tree).map(|end| vec![0, end]),
+            Data::List(parts) => parts.iter().map(number).collect(),
             Data::Map(_) => None,
         };
-        let Some((start, end)) = bounds else {
-            let message = format!("`range` must be a number or [first, end], not {}", tree.describe());
-            out.push(self.wrong(tree.span.clone(), &message).help("{range: 10} counts from 0 to 9"));
-            return None;
+        let (start, end, step) = match parts.as_deref() {
+            Some([start, end]) => (*start, *end, 1),
+            Some([start, end, step]) if *step > 0 => (*start, *end, *step),
+            _ => {
+                let message = "`range` must be a number, [first, end] or [first, end, step]";
+                let help = "{range: 10} counts from 0 to 9; numbers are whole, and a step is at least 1";
+                out.push(self.wrong(tree.span.clone(), message).help(help));
+                return None;
+            }
         };
-        if end.saturating_sub(start) > MAX_VALUES {
+        if end.saturating_sub(start) / step > MAX_VALUES {
             out.push(self.wrong(tree.span.clone(), &format!("more than {MAX_VALUES} values")));
             return None;
         }
         let value =
             |n: i64| AxisValue { tree: Tree::plain(n.to_string(), tree.span.clone()), columns: Vec::new() };
-        Some((start..end).map(value).collect())
+        let count = usize::try_from(step).unwrap_or(1);
+        Some((start..end).step_by(count).map(value).collect())
     }
 
-    fn table(&self, from: &Tree, key: &Tree, out: &mut Vec<Diagnostic>) -> Option<Values> {
+    fn table(&self, from: &Tree, key: &Tree, home: &Span, out: &mut Vec<Diagnostic>) -> Option<Values> {
         let (Some(file), Some(column)) = (from.scalar(), key.scalar()) else {
             out.push(self.shape(from));
             return None;
         };
-        let path = self.root.join(&file.text);
+        let path = self.modules.root(self.modules.of(home)).join(&file.text);
         // One axis reads one table: its own, or that of the profile.
         self.table.get_or_init(|| path.clone());
         let Table { columns, rows } = match table::read(&path) {

@@ -8,13 +8,15 @@ use super::grid::Grid;
 use super::join::{Join, label};
 use super::paths::Paths;
 use crate::check::interpolate::Combination;
+use crate::check::needs::Amounts;
 use crate::check::params::Resolver;
 use crate::check::references::{CheckedItem, ItemSource};
-use crate::check::{Checked, Context, Sketch};
+use crate::check::{Checked, CheckedNode, Context, Sketch};
 use crate::diagnostic::Diagnostic;
 use crate::kind::Multiplicity;
 use crate::param::Params;
 use crate::pipeline::{Job, JobInput, Source};
+use crate::resources::Resources;
 
 /// More jobs than any study has; guards against a slip in an axis.
 const MAX_JOBS: usize = 5_000_000;
@@ -25,6 +27,8 @@ pub(crate) struct NodeJobs {
     pub(crate) grid: Grid,
     /// Parameters by number of the job.
     params: Vec<Arc<Params>>,
+    /// Resources by number of the job.
+    needs: Vec<Arc<Resources>>,
     /// Index of the first job in the pipeline; set by [`connect`].
     pub(crate) first: usize,
 }
@@ -54,6 +58,7 @@ pub(crate) fn enumerate(
             break;
         }
         let grid = Grid::new(&sketch.axes, &lengths, |at| node.live.contains(context, sketch, at, out));
+        check_choices(context, sketch, node, &grid, out);
         let mut resolver = Resolver::new(context, sketch, kind, &node.params);
         // Jobs that agree in the axes that their parameters name share them.
         let slots: Vec<usize> =
@@ -61,16 +66,37 @@ pub(crate) fn enumerate(
         let mut shared: BTreeMap<Vec<usize>, Option<Arc<Params>>> = BTreeMap::new();
         // Every combination is looked at, also after a finding.
         let mut params = Vec::with_capacity(grid.count());
+        let mut amounts = Amounts::new(context, sketch, &node.needs);
+        let mut needs = Vec::with_capacity(grid.count());
         for number in 0..grid.count() {
             let at = grid.at(number);
             let projection: Vec<usize> = slots.iter().map(|slot| at.values[*slot]).collect();
             params.extend(shared.entry(projection).or_insert_with(|| resolver.resolve(at, out)).clone());
+            needs.push(amounts.of(at, out));
         }
         // Without all parameters there is a finding, so that nothing is connected; the files can still be looked at.
-        all.push(Some(NodeJobs { grid, params, first: 0 }));
+        all.push(Some(NodeJobs { grid, params, needs, first: 0 }));
     }
     all.resize_with(checked.nodes.len(), || None);
     all
+}
+
+/// Checks that every job has a case in every choice of an input; each choice is told once.
+fn check_choices(
+    context: &Context<'_>,
+    sketch: &Sketch<'_>,
+    node: &CheckedNode,
+    grid: &Grid,
+    out: &mut Vec<Diagnostic>,
+) {
+    for (input, (key, _)) in node.inputs.iter().zip(&sketch.def.inputs) {
+        for choice in input.choices.iter().flatten() {
+            let values = (0..grid.count()).map(|number| grid.values(number));
+            if let Some(values) = values.into_iter().find(|values| choice.case(values).is_none()) {
+                out.push(choice.missing(context, sketch, values, &format!("input `{}`", key.name)));
+            }
+        }
+    }
 }
 
 /// Checks that the files named under `in:` exist, for every job.
@@ -91,9 +117,13 @@ pub(crate) fn check_files(
                 let count = jobs.as_ref().map_or(usize::from(plain), |jobs| jobs.grid.count());
                 for number in 0..count {
                     let at = jobs.as_ref().map_or(nowhere, |jobs| jobs.grid.at(number));
+                    if !input.takes(item, at.values) {
+                        continue;
+                    }
                     match sketch.names(context).render(template, at) {
                         Ok(text) => {
-                            paths.resolve(context.root, &text, sketch, &key.name, &item.span);
+                            let root = context.modules.root(context.modules.of(&item.home));
+                            paths.resolve(root, &text, sketch, &key.name, &item.span);
                         }
                         Err(message) => out.push(
                             Diagnostic::error("celldag::pipeline::bad_interpolation", message)
@@ -118,17 +148,36 @@ pub(crate) fn connect(
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Job> {
     let mut jobs = Vec::with_capacity(all.iter().flatten().map(|node| node.grid.count()).sum());
-    for index in &checked.order {
+    let mut count = 0;
+    for index in &checked.order.nodes {
         if let Some(node) = &mut all[*index] {
-            node.first = jobs.len();
+            node.first = count;
+            count += node.grid.count();
         }
+    }
+    for index in &checked.order.nodes {
         let Some(node) = &all[*index] else { continue };
         let mut wiring = Wiring { context, checked, all, paths, node: *index, reported: BTreeSet::new() };
         for number in 0..node.grid.count() {
-            jobs.extend(wiring.job(number, out));
+            if let Some(job) = wiring.job(number, out) {
+                let coordinates = shared(&jobs, &job).unwrap_or_else(|| Arc::clone(&job.coordinates));
+                jobs.push(Job { coordinates, ..job });
+            }
         }
     }
     jobs
+}
+
+/// The coordinates of a job above, if they are the same: a study of many folds has most jobs in such chains, and maps of
+/// strings are the largest part of a job.
+fn shared(jobs: &[Job], job: &Job) -> Option<Arc<BTreeMap<String, String>>> {
+    job.inputs.iter().find_map(|input| match &input.source {
+        Source::Job { job: above, .. } => {
+            let above = &jobs.get(*above)?.coordinates;
+            (*above == job.coordinates).then(|| Arc::clone(above))
+        }
+        Source::Path(_) => None,
+    })
 }
 
 struct Wiring<'a> {
@@ -153,8 +202,9 @@ impl<'a> Wiring<'a> {
         for input in &self.checked.nodes[self.node].inputs {
             let port = kind.spec.inputs.get(input.port)?;
             let start = inputs.len();
-            let several = input.items.len() > 1;
-            for item in &input.items {
+            let def = sketch.def.inputs.iter().find(|(key, _)| key.name == port.name);
+            let several = def.is_some_and(|(_, def)| def.most() > 1);
+            for item in input.items.iter().filter(|item| input.takes(item, own.grid.values(number))) {
                 self.add(&mut inputs, port.name, item, several, own.grid.values(number), &id, out);
             }
             // A list may lose any of its gathers to `when`, but not all of them.
@@ -185,17 +235,18 @@ impl<'a> Wiring<'a> {
                     .help("list each artifact once"),
             );
         }
+        let needs = own.needs.get(number)?;
         Some(Job {
             node: sketch.name().to_owned(),
-            coordinates,
+            coordinates: Arc::new(coordinates),
             id,
             params: own.params.get(number)?.clone(),
             inputs,
             temporary: sketch.def.temporary,
-            retries: sketch.def.retries,
+            retries: self.checked.nodes[self.node].retries.clone(),
             timeout: sketch.def.timeout,
-            threads: sketch.def.threads,
-            uses_device: kind.spec.uses_device || sketch.def.gpu == Some(true),
+            uses_device: kind.spec.uses_device || needs.gpus > 0,
+            resources: (**needs).clone(),
             kind,
         })
     }
@@ -217,7 +268,8 @@ impl<'a> Wiring<'a> {
             ItemSource::Path(template) => {
                 let own = Combination { axes: &sketch.axes, values };
                 let Ok(text) = sketch.names(self.context).render(template, own) else { return };
-                let path = self.paths.resolve(self.context.root, &text, sketch, port, &item.span);
+                let root = self.context.modules.root(self.context.modules.of(&item.home));
+                let path = self.paths.resolve(root, &text, sketch, port, &item.span);
                 inputs.push(JobInput { port: port.to_owned(), label: text, source: Source::Path(path) });
                 return;
             }

@@ -5,6 +5,7 @@ pub(crate) mod axes;
 pub(crate) mod grid;
 pub(crate) mod jobs;
 pub(crate) mod join;
+pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod paths;
 mod table;

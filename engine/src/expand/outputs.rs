@@ -25,7 +25,8 @@ pub(crate) fn expand(
         let Some(port) = kind.spec.outputs.get(output.port) else { continue };
         let mut clash = None;
         for number in 0..node.grid.count() {
-            let text = match sketch.names(context).render(&output.path, node.grid.at(number)) {
+            let text = match sketch.names_at(context, &output.span).render(&output.path, node.grid.at(number))
+            {
                 Ok(text) if !text.trim().is_empty() => text,
                 Ok(_) => {
                     let code = "celldag::pipeline::bad_output";
@@ -99,7 +100,7 @@ fn report_overwritten(
     out: &mut Vec<Diagnostic>,
 ) {
     let absolute: BTreeMap<PathBuf, &Span> =
-        taken.iter().map(|(path, (_, span))| (lexical(&context.root.join(path)), span)).collect();
+        taken.iter().map(|(path, (_, span))| (lexical(&context.modules.root(0).join(path)), span)).collect();
     let mut reported = std::collections::BTreeSet::new();
     for input in jobs.iter().flat_map(|job| &job.inputs) {
         let Source::Path(path) = &input.source else { continue };

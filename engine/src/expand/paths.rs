@@ -71,7 +71,8 @@ fn clean(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-fn near_file(path: &Path) -> String {
+/// A hint for a file that is not there.
+pub(crate) fn near_file(path: &Path) -> String {
     let general = "paths, also those of `--set`, start at the folder of the pipeline file";
     let Some(folder) = path.parent() else { return general.to_owned() };
     let Ok(entries) = folder.read_dir() else {

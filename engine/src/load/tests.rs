@@ -1,7 +1,10 @@
 //! What users get wrong and what they are told; what valid pipelines expand to.
 
+mod choices;
 mod expansion;
+mod includes;
 mod mistakes;
+mod needs;
 mod properties;
 
 use std::path::PathBuf;
@@ -44,13 +47,24 @@ impl Folder {
     /// One finding as tests show it: place, code, message, the words it points at, hint.
     fn show(&self, item: &Diagnostic) -> String {
         let (line, column) = item.position().unwrap_or((0, 0));
-        let mut out = format!("{line}:{column} {} {}: {}\n", item.severity, item.code, item.message);
         let source = item.source.as_ref().map_or("", |source| source.text.as_str());
+        let file = item.source.as_ref().map_or("", |source| source.name.as_str());
+        // The file is only worth a word when it is not the pipeline itself.
+        let file = if file.ends_with("/pipeline.yaml") || !file.ends_with(".yaml") {
+            String::new()
+        } else {
+            format!("{file}:")
+        };
+        let mut out = format!("{file}{line}:{column} {} {}: {}\n", item.severity, item.code, item.message);
         for label in item.label.iter().chain(&item.related) {
             out.push_str(&format!("    at |{}| {}\n", &source[label.span.clone()], label.text));
         }
         if let Some(help) = &item.help {
             out.push_str(&format!("    help: {help}\n"));
+        }
+        for other in &item.elsewhere {
+            let words = &other.source.text[other.label.span.clone()];
+            out.push_str(&format!("    {} |{words}|\n", other.one_line()));
         }
         self.tidy(&out)
     }
@@ -63,5 +77,5 @@ fn with_nodes(nodes: &str) -> String {
 
 fn set(pairs: &[(&str, &str)]) -> LoadOptions {
     let set = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    LoadOptions { set, profile: None }
+    LoadOptions { set, profiles: Vec::new() }
 }

@@ -55,6 +55,9 @@ fn protected(pipeline: &Pipeline) -> BTreeMap<PathBuf, String> {
     if !pipeline.file.as_os_str().is_empty() {
         add(&pipeline.file, &|| format!("the pipeline file {}", pipeline.file.display()));
     }
+    for file in &pipeline.included {
+        add(file, &|| format!("the included file {}", file.display()));
+    }
     for table in &pipeline.tables {
         add(table, &|| format!("the table of an axis {}", table.display()));
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use celldag_cache::{Absence, Artifact, Key, Lookup, MissReason, Record, Store};
+use celldag_cache::{Absence, Artifact, Failure, Key, Lookup, MissReason, Record, Store};
 use jiff::Timestamp;
 
 use super::sources::SourceDigest;
-use super::{JobState, Reason, Sources, reasons_of_change};
+use super::{JobState, Reason, Sources, failed_before, reasons_of_change};
 use crate::action::{Action, ActionInput, DeviceIdentity, Numerics, lineage};
 use crate::error::{EngineError, InputProblem};
 use crate::pipeline::{Pipeline, Source};
@@ -57,10 +57,16 @@ impl Results {
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     numerics: Numerics,
+    /// What failed before is tried again.
+    retry_failed: bool,
 }
 
 impl Setting {
-    pub(crate) fn new(pipeline: &Pipeline, identity: Option<&DeviceIdentity>) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        pipeline: &Pipeline,
+        identity: Option<&DeviceIdentity>,
+        retry_failed: bool,
+    ) -> Result<Self, EngineError> {
         let device_matters =
             pipeline.strict_numerics && pipeline.jobs.iter().any(|j| j.kind.spec.uses_device);
         let numerics = match identity {
@@ -68,7 +74,7 @@ impl Setting {
             None if device_matters => return Err(EngineError::NoDeviceIdentity),
             _ => Numerics::Tolerant,
         };
-        Ok(Self { numerics })
+        Ok(Self { numerics, retry_failed })
     }
 }
 
@@ -134,6 +140,8 @@ pub(crate) enum Decision {
     Found(Found),
     /// It has to be computed.
     Run(Vec<Reason>),
+    /// It failed before, and would fail again.
+    Failed(Failure),
 }
 
 /// Resolves jobs of one pipeline against one store.
@@ -195,10 +203,14 @@ impl<'a> Resolver<'a> {
         } else {
             Some(serde_json::Value::Null)
         };
+        let program = match job.kind.kind.program(&job.params) {
+            Ok(program) => program,
+            Err(e) => return Err(vec![problem(&job.id, "", e)]),
+        };
         let numerics = self.setting.numerics.clone();
         match lineage {
             Some(lineage) if waiting.is_empty() => {
-                let action = Action::new(job, inputs, numerics, &self.pipeline.salt, lineage);
+                let action = Action::new(job, inputs, numerics, &self.pipeline.salt, lineage).by(program);
                 let text = action.canonical();
                 let key = Key::of_action(text.as_bytes());
                 Ok(Resolution::Ready(Box::new(Resolved { action, text, key, sources })))
@@ -219,7 +231,7 @@ impl<'a> Resolver<'a> {
                     push(&mut inputs, port, label, before.next().unwrap_or_default());
                 }
                 let lineage = lineage.or_else(|| last.map(|last| last.lineage.clone())).unwrap_or_default();
-                let action = Action::new(job, inputs, numerics, &self.pipeline.salt, lineage);
+                let action = Action::new(job, inputs, numerics, &self.pipeline.salt, lineage).by(program);
                 Ok(Resolution::Waiting { inputs: ports, reasons: reasons_of_change(last, &action) })
             }
         }
@@ -238,11 +250,21 @@ impl<'a> Resolver<'a> {
         let what = match self.store.lookup(&resolved.key, resolved.text.as_bytes())? {
             Lookup::Hit(record) => return Ok(Decision::Found(found(&record, Vec::new()))),
             Lookup::Partial { record, absent } => return Ok(Decision::Found(found(&record, absent))),
-            Lookup::Miss(MissReason::Unknown) => return Ok(Decision::Run(self.why_unknown(index, resolved))),
+            Lookup::Miss(MissReason::Unknown) => {
+                return Ok(match self.failed_before(&resolved.key) {
+                    Some(failure) => Decision::Failed(failure),
+                    None => Decision::Run(self.why_unknown(index, resolved)),
+                });
+            }
             Lookup::Miss(MissReason::DamagedRecord(what)) => what,
             Lookup::Miss(other) => other.to_string(),
         };
         Ok(Decision::Run(vec![Reason::Damaged { what }]))
+    }
+
+    /// The failure of an action that is not tried again.
+    pub(crate) fn failed_before(&self, key: &Key) -> Option<Failure> {
+        if self.setting.retry_failed { None } else { failed_before(self.store, key) }
     }
 
     fn why_unknown(&self, index: usize, resolved: &Resolved) -> Vec<Reason> {

@@ -29,9 +29,20 @@ pub enum JobState {
         /// What is known already to differ from the last recorded run; [`Reason::New`] without one.
         reasons: Vec<Reason>,
     },
+    /// The job will not run: it failed before in a way that lasts, or it needs a job that did. `--retry-failed` tries again.
+    Fails {
+        /// What failed.
+        because: String,
+    },
 }
 
 impl JobState {
+    /// The state of a job that is not tried again after this failure.
+    pub(crate) fn failed_before(message: &str) -> Self {
+        let line = message.lines().next().unwrap_or_default();
+        Self::Fails { because: format!("failed before: {line}") }
+    }
+
     /// Whether nothing will be computed.
     #[must_use]
     pub fn is_cached(&self) -> bool {
@@ -45,6 +56,7 @@ impl fmt::Display for JobState {
             Self::Cached { age, saved_seconds } => {
                 write!(f, "cached {}, saved {}", ago(*age), duration(*saved_seconds))
             }
+            Self::Fails { because } => write!(f, "fails: {because}"),
             Self::Runs { reasons } => write!(f, "runs: {}", join(reasons)),
             // Only somebody's need for its bytes makes a job with known inputs run.
             Self::MayRun { inputs, reasons } if inputs.is_empty() => write!(f, "may run: {}", join(reasons)),

@@ -4,7 +4,7 @@ use celldag_cache::{Artifact, Store};
 
 use super::{
     Decision, Found, JobState, Plan, PlanOptions, PlannedJob, Reason, Resolution, Resolver, Selection,
-    Setting, destination, guard,
+    Setting, destination, guard, parents,
 };
 use crate::error::EngineError;
 use crate::pipeline::{Pipeline, Source};
@@ -12,14 +12,14 @@ use crate::pipeline::{Pipeline, Source};
 /// What is known about a job on the way.
 struct Seen {
     planned: PlannedJob,
-    found: Option<Found>,
+    found: Option<Box<Found>>,
 }
 
 pub(super) fn survey(pipeline: &Pipeline, store: &Store, options: &PlanOptions) -> Result<Plan, EngineError> {
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
     guard(pipeline, &selection, options.out.as_deref())?;
-    let setting = Setting::new(pipeline, options.identity.as_ref())?;
+    let setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
     let resolver = Resolver::new(pipeline, store, setting);
     let mut seen: Vec<Option<Seen>> = (0..pipeline.jobs.len()).map(|_| None).collect();
     let mut problems = Vec::new();
@@ -28,7 +28,10 @@ pub(super) fn survey(pipeline: &Pipeline, store: &Store, options: &PlanOptions) 
             Err(found) => problems.extend(found),
             Ok(resolution) => {
                 let forced = selection.forced[index];
-                let one = look(&resolver, &selection, options, index, resolution, forced)?;
+                let mut one = look(&resolver, &selection, options, index, resolution, forced)?;
+                if let Some(above) = failed_above(pipeline, &seen, index) {
+                    one.planned.state = JobState::Fails { because: format!("{above} fails") };
+                }
                 // A job that is computed leaves no result here, so everything below it waits.
                 if let (JobState::Cached { .. }, Some(found)) = (&one.planned.state, &one.found) {
                     resolver.results.set(index, found.done.clone().into());
@@ -61,17 +64,18 @@ fn look(
         Resolution::Ready(resolved) => {
             let state = match resolver.decide(index, &resolved, forced)? {
                 Decision::Run(reasons) => JobState::Runs { reasons },
+                Decision::Failed(failure) => JobState::failed_before(&failure.message),
                 Decision::Found(result) => {
                     let state = match lacking(resolver, selection, options, index, &result) {
                         Some(reason) => JobState::Runs { reasons: vec![reason] },
                         None => result.state(),
                     };
-                    found = Some(result);
+                    found = Some(Box::new(result));
                     state
                 }
             };
             key = Some(resolved.key);
-            action = Some(resolved.action);
+            action = Some(Box::new(resolved.action));
             state
         }
     };
@@ -85,6 +89,15 @@ fn look(
         action,
     };
     Ok(Seen { planned, found })
+}
+
+/// A job above that will not run, so that this one cannot.
+fn failed_above(pipeline: &Pipeline, seen: &[Option<Seen>], index: usize) -> Option<String> {
+    let fails = |above: &usize| {
+        let state = seen[*above].as_ref().map(|one| &one.planned.state);
+        matches!(state, Some(JobState::Fails { .. }))
+    };
+    parents(pipeline, index).find(fails).map(|above| pipeline.jobs[above].id.clone())
 }
 
 /// Why a known result has to be computed again for its own sake: it is asked for and its bytes are not there.
@@ -123,7 +136,7 @@ pub(crate) fn in_place(store: &Store, path: &std::path::Path, artifact: &Artifac
 fn demand(pipeline: &Pipeline, seen: &mut [Option<Seen>]) {
     for index in (0..seen.len()).rev() {
         let Some(state) = seen[index].as_ref().map(|one| one.planned.state.clone()) else { continue };
-        if state.is_cached() {
+        if matches!(state, JobState::Cached { .. } | JobState::Fails { .. }) {
             continue;
         }
         let by = pipeline.jobs[index].id.clone();

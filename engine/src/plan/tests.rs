@@ -220,7 +220,9 @@ fn a_plan_writes_nothing_but_digests_of_files() {
     };
     let before = list();
     world.plan(&pipeline);
-    world.plan(&small(&world, 5, 2.0).done());
+    let other = small(&world, 5, 2.0).done();
+    let plan = world.plan(&other);
+    assert!(crate::estimate(&world.store, &other, &plan).unwrap().runs.known > 0);
     assert_eq!(before, list());
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,7 @@ pub struct LoggedEvent {
 /// Hands each event to the observer and appends it to the file, in one order for both.
 pub(crate) struct EventLog<'a> {
     observer: &'a dyn Observer,
+    folder: PathBuf,
     state: Mutex<State>,
 }
 
@@ -54,7 +55,23 @@ impl<'a> EventLog<'a> {
             progress: BTreeMap::new(),
             broken: None,
         };
-        Ok(Self { observer, state: Mutex::new(state) })
+        Ok(Self { observer, folder: folder.to_owned(), state: Mutex::new(state) })
+    }
+
+    /// Keeps what the program of a job printed, if it printed anything; says where.
+    pub(crate) fn keep_output(&self, node: &str, key: &str, from: &Path) -> Option<PathBuf> {
+        fs_err::metadata(from).ok().filter(|meta| meta.len() > 0)?;
+        let folder = self.folder.join("logs");
+        // Nodes have one job for each combination of their axes; the key tells these apart.
+        let to = folder.join(format!("{node}-{}.txt", key.get(..12).unwrap_or(key)));
+        let kept = fs_err::create_dir_all(&folder).and_then(|()| fs_err::copy(from, &to));
+        match kept {
+            Ok(_) => Some(to),
+            Err(e) => {
+                tracing::warn!("what a program printed is not kept: {e}");
+                None
+            }
+        }
     }
 
     /// Tells an event.

@@ -8,6 +8,7 @@ use celldag_cache::{Key, Store};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::alive::Alive;
 use super::{JobRecord, OutputRecord, RECORD_FORMAT, RunHeader};
 use crate::error::EngineError;
 
@@ -18,6 +19,7 @@ pub(crate) struct RunFolder {
     pub(crate) id: String,
     /// The folder.
     pub(crate) path: PathBuf,
+    _alive: Alive,
 }
 
 /// `jobs.json`.
@@ -47,11 +49,19 @@ impl RunFolder {
             let id = format!("{}-{tail}", now.strftime("%Y%m%dT%H%M%S.%3f"));
             let path = runs.join(&id);
             match fs_err::create_dir(&path) {
-                Ok(()) => return Ok(Self { id, path }),
+                Ok(()) => return Ok(Self { _alive: Alive::claim(&path)?, id, path }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    /// Keeps the text of the pipeline file and returns its BLAKE3; `None` when it cannot be read (a pipeline built in memory
+    /// has no file).
+    pub(crate) fn keep_pipeline(&self, file: &Path) -> Result<Option<String>, EngineError> {
+        let Ok(text) = fs_err::read(file) else { return Ok(None) };
+        self.replace("pipeline.yaml", |out| out.write_all(&text))?;
+        Ok(Some(blake3::hash(&text).to_hex().to_string()))
     }
 
     /// Writes `run.json`, whole.
@@ -88,9 +98,4 @@ impl RunFolder {
 /// UTC now, RFC 3339, to the millisecond.
 pub(crate) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
-/// BLAKE3 of a file's text; `None` when it cannot be read (a pipeline built in memory has no file).
-pub(crate) fn text_digest(file: &Path) -> Option<String> {
-    fs_err::read(file).ok().map(|bytes| blake3::hash(&bytes).to_hex().to_string())
 }

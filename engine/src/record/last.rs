@@ -66,6 +66,10 @@ pub(crate) struct Last {
     pub(crate) action: Action,
     /// The run that recorded it.
     pub(crate) run: String,
+    /// Version of celldag of that run.
+    pub(crate) version: String,
+    /// BLAKE3 of the pipeline file then.
+    pub(crate) text_digest: Option<String>,
     /// First line of the failure, if it failed.
     pub(crate) failure: Option<String>,
 }
@@ -87,21 +91,21 @@ impl LastActions {
             }
             let folder = runs.join(&id);
             // A damaged record must not stop a plan: it only costs reasons.
-            if read_header(&folder).is_ok_and(|header| origin.wrote(&header)) {
+            if let Some(header) = read_header(&folder).ok().filter(|header| origin.wrote(header)) {
                 let (recorded, outputs) = read_jobs(&folder).unwrap_or_default();
                 if origin.step.as_ref().is_some_and(|step| *step != places(&outputs)) {
                     continue;
                 }
                 looked += 1;
                 for job in recorded {
-                    found.insert(&id, &job);
+                    found.insert(&header, &job);
                 }
             }
         }
         Ok(found)
     }
 
-    fn insert(&mut self, run: &str, job: &JobRecord) {
+    fn insert(&mut self, run: &RunHeader, job: &JobRecord) {
         if self.jobs.contains_key(&job.id) {
             return;
         }
@@ -110,7 +114,14 @@ impl LastActions {
                 (JobOutcome::Failed, Some(f)) => f.message.lines().next().map(str::to_owned),
                 _ => None,
             };
-            self.jobs.insert(job.id.clone(), Last { action, run: run.to_owned(), failure });
+            let last = Last {
+                action,
+                run: run.id.clone(),
+                version: run.version.clone(),
+                text_digest: run.text_digest.clone(),
+                failure,
+            };
+            self.jobs.insert(job.id.clone(), last);
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use celldag_cache::Store;
 use serde::Deserialize;
 
+use super::killed::settle;
 use super::{JobRecord, OutputRecord, RECORD_FORMAT, RunHeader, RunRecord};
 use crate::error::EngineError;
 
@@ -25,7 +26,10 @@ pub fn list(store: &Store) -> Result<Vec<RunHeader>, EngineError> {
     let mut headers: Vec<RunHeader> = Vec::new();
     for id in ids(&runs)? {
         match read_header(&runs.join(&id)) {
-            Ok(header) => headers.push(header),
+            Ok(mut header) => {
+                settle(&runs.join(&id), &mut header);
+                headers.push(header);
+            }
             Err(e) => tracing::debug!("run {id} is left out: {e}"),
         }
     }
@@ -56,7 +60,7 @@ pub fn load(store: &Store, wanted: &str) -> Result<RunRecord, EngineError> {
 }
 
 /// Names of run folders, newest first.
-pub(super) fn ids(runs: &Path) -> Result<Vec<String>, EngineError> {
+pub(crate) fn ids(runs: &Path) -> Result<Vec<String>, EngineError> {
     let entries = match fs_err::read_dir(runs) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -77,7 +81,7 @@ pub(super) fn ids(runs: &Path) -> Result<Vec<String>, EngineError> {
 }
 
 /// Reads `run.json` of a folder.
-pub(super) fn read_header(folder: &Path) -> Result<RunHeader, EngineError> {
+pub(crate) fn read_header(folder: &Path) -> Result<RunHeader, EngineError> {
     let path = folder.join("run.json");
     let unreadable = |why: String| EngineError::Record { path: path.clone(), why };
     let bytes = fs_err::read(&path)?;
@@ -92,7 +96,7 @@ pub(super) fn read_header(folder: &Path) -> Result<RunHeader, EngineError> {
 }
 
 /// Reads `jobs.json` of a folder; nothing when the run was killed before it was written.
-pub(super) fn read_jobs(folder: &Path) -> Result<(Vec<JobRecord>, Vec<OutputRecord>), EngineError> {
+pub(crate) fn read_jobs(folder: &Path) -> Result<(Vec<JobRecord>, Vec<OutputRecord>), EngineError> {
     let path = folder.join("jobs.json");
     let bytes = match fs_err::read(&path) {
         Ok(bytes) => bytes,
@@ -108,8 +112,9 @@ pub(super) fn read_jobs(folder: &Path) -> Result<(Vec<JobRecord>, Vec<OutputReco
     Ok((jobs.jobs, jobs.outputs))
 }
 
-fn load_folder(folder: &Path) -> Result<RunRecord, EngineError> {
-    let header = read_header(folder)?;
+pub(crate) fn load_folder(folder: &Path) -> Result<RunRecord, EngineError> {
+    let mut header = read_header(folder)?;
+    settle(folder, &mut header);
     let (jobs, outputs) = read_jobs(folder)?;
     Ok(RunRecord { header, jobs, outputs, folder: folder.to_path_buf() })
 }

@@ -70,6 +70,34 @@ fn a_killed_run_can_be_looked_at_and_does_not_disturb() {
 }
 
 #[test]
+fn a_run_that_nobody_runs_is_killed_and_tells_how_far_it_was() {
+    let world = world();
+    let run = world.run(&pipeline(&world, 2));
+    let path = run.folder.join("run.json");
+    let mut header = run.header.clone();
+    header.status = RunStatus::Running;
+    fs_err::write(&path, serde_json::to_string(&header).unwrap()).unwrap();
+    fs_err::remove_file(run.folder.join("jobs.json")).unwrap();
+    let events = run.folder.join("events.jsonl");
+    let text = fs_err::read_to_string(&events).unwrap();
+    let told = |until: &str| {
+        let end = text.find(until).unwrap();
+        fs_err::write(&events, &text[..text[..end].rfind('\n').unwrap() + 1]).unwrap();
+        let header = list(&world.store).unwrap().remove(0);
+        (header.status, header.counts.ran, unfinished(&read_events(&run.folder).unwrap()))
+    };
+    let total = r#""finished","job":"total""#;
+    assert_eq!(told(total), (RunStatus::Killed, 1, vec!["total".to_owned()]));
+    assert_eq!(load(&world.store, "last").unwrap().header.status, RunStatus::Killed);
+    let alive = alive::Alive::claim(&run.folder).unwrap();
+    assert_eq!(told(total).0, RunStatus::Running, "somebody runs it");
+    assert_eq!(told(total).0, RunStatus::Running, "readers do not disturb each other");
+    drop(alive);
+    assert_eq!(told(total).0, RunStatus::Killed);
+    assert_eq!(fs_err::read_dir(&run.folder).unwrap().count(), 3, "no file is left");
+}
+
+#[test]
 fn two_runs_are_compared_job_by_job() {
     let world = world();
     let first = world.run(&pipeline(&world, 2));
@@ -104,4 +132,64 @@ fn why_compares_with_the_run_before() {
     assert_eq!(why[0].changes[0].to_string(), "parameter min changed 6 → 7");
     let error = crate::why(&world.store, "totale", "last").unwrap_err();
     assert_eq!(error.help().as_deref(), Some("did you mean `total`?"));
+}
+
+#[test]
+fn results_are_compared_number_by_number() {
+    let world = world();
+    let text = |auroc: f64, extra: &str| {
+        format!(
+            r#"{{"format":"celldag.report/1","title":"t","headline":[["AUROC",{auroc}]],"metrics":{{"n":2000,"by":[{auroc},{{"x":{extra}}}]}}}}"#
+        )
+    };
+    let build = |auroc: f64, extra: &str| {
+        let job = world.build().job("scores", "report", json!({ "text": text(auroc, extra) }), &[]);
+        world.run(&job.output("scores.json", "text").done())
+    };
+    let (first, second) = (build(0.5, "null"), build(0.75, "1"));
+    let told = diff_results(&world.store, &first, &second);
+    let lines: Vec<String> =
+        told.metrics.iter().map(|m| format!("{} {} {:?} {:?}", m.job, m.path, m.before, m.after)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    scores metrics.by[1].x None Some(1.0)
+    scores headline.AUROC Some(0.5) Some(0.75)
+    scores metrics.by[0] Some(0.5) Some(0.75)
+    ");
+    assert_eq!((told.documents, told.unread.len(), told.files.len()), (1, 0, 1));
+    fs_err::remove_file(world.blob(&first, "scores", "text")).unwrap();
+    let gone = diff_results(&world.store, &first, &second);
+    assert_eq!((gone.documents, gone.unread), (0, vec!["scores.text".to_owned()]));
+}
+
+#[test]
+fn why_knows_files_and_defaults() {
+    let world = world();
+    world.write("demo.yaml", "celldag: 1\n");
+    let first = world.run(&pipeline(&world, 2));
+    let why = |name: &str| crate::why(&world.store, name, "last").unwrap().remove(0);
+    assert!(why("qc").notes[0].starts_with("no earlier run"), "{:?}", why("qc").notes);
+    world.run(&pipeline(&world, 3));
+    assert!(why("qc").notes[0].contains("`--set`, a profile or a table"), "{:?}", why("qc").notes);
+    // The same file, run by an older celldag: a default may have changed.
+    let path = first.folder.join("run.json");
+    for folder in fs_err::read_dir(world.store.runs_dir()).unwrap() {
+        let path = folder.unwrap().path().join("run.json");
+        let text = fs_err::read_to_string(&path).unwrap();
+        fs_err::write(&path, text.replace(env!("CARGO_PKG_VERSION"), "0.0.1")).unwrap();
+    }
+    assert!(path.is_file());
+    world.run(&pipeline(&world, 4));
+    assert!(why("qc").notes[0].contains("celldag is not (0.0.1 → "), "{:?}", why("qc").notes);
+    world.write("cells.txt", "1\n5\n9\n11\n");
+    world.run(&pipeline(&world, 4));
+    let told = why("qc");
+    assert_eq!(told.sources[0].from, InputFrom::File(world.path("cells.txt")));
+    assert!(matches!(&told.changes[0], crate::Change::Input { before: Some(_), after: Some(_), .. }));
+    fs_err::remove_dir_all(world.store.root().join("ac")).unwrap();
+    world.run(&pipeline(&world, 4));
+    assert!(why("qc").notes[0].contains("garbage collection"), "{:?}", why("qc").notes);
+    let forced = crate::run::RunOptions { force: vec!["qc".to_owned()], ..crate::world::options() };
+    world.run_with(&pipeline(&world, 4), &forced);
+    assert!(why("qc").notes[0].contains("`--force`"), "{:?}", why("qc").notes);
+    assert_eq!(why("qc").changes, []);
 }

@@ -1,27 +1,39 @@
 //! What the coordinator makes of the workers' answers: how a job's end moves the jobs around it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use celldag_cache::Digest;
 
 use super::coordinator::Coordinator;
 use super::execute::Executed;
 use super::job::Phase;
 use super::worker::Decided;
 use crate::events::RunEvent;
-use crate::plan::{Done, JobState, Reason, Resolved};
+use crate::exec::printed;
+use crate::plan::{Done, JobState, Reason, Resolved, again};
 use crate::record::{JobOutcome, OutputRecord};
 use crate::step::{FailureCause, NodeError};
+
+/// Outputs at their paths, and contents that the store did not have before.
+type Written = (Vec<OutputRecord>, BTreeSet<Digest>);
 
 impl Coordinator<'_> {
     /// A job was looked up.
     pub(super) fn decided(&mut self, job: usize, decided: Decided) {
         match decided {
             Decided::Failed(e) => self.failed(job, e),
+            Decided::FailedBefore { resolved, failure } => {
+                self.acted(job, &resolved);
+                self.told(job, JobState::failed_before(&failure.message));
+                self.failed(job, again(&failure));
+            }
             Decided::Hit { resolved, found, outputs } => {
                 self.acted(job, &resolved);
                 self.told(job, found.state());
                 // Of a job that was computed in this run and is looked up again, the first story is the true one.
                 let outcome = self.jobs[job].outcome.unwrap_or(JobOutcome::Hit);
-                self.finished(job, found.done, outcome, outputs);
+                self.finished(job, found.done, outcome, (outputs, BTreeSet::new()));
             }
             Decided::Run { resolved, reasons } => {
                 self.acted(job, &resolved);
@@ -31,9 +43,10 @@ impl Coordinator<'_> {
                     return;
                 }
                 self.told(job, JobState::Runs { reasons });
+                if let Err(e) = self.queue(job) {
+                    return self.failed(job, e);
+                }
                 self.keys.insert(resolved.key, Vec::new());
-                let spec = &self.ctx.resolver.pipeline.jobs[job];
-                self.schedule.push(job, self.schedule.need(spec.threads, spec.uses_device));
                 self.jobs[job].phase = Phase::Queued(resolved);
             }
         }
@@ -44,10 +57,10 @@ impl Coordinator<'_> {
             Executed::Failed(e) => self.failed(job, e),
             Executed::Reused { found, outputs } => {
                 self.told(job, found.state());
-                self.finished(job, found.done, JobOutcome::Hit, outputs);
+                self.finished(job, found.done, JobOutcome::Hit, (outputs, BTreeSet::new()));
             }
             Executed::NeedsBytes(producers) => self.needs(job, producers),
-            Executed::Ran { done, remarks, outputs } => {
+            Executed::Ran { done, remarks, outputs, created } => {
                 let spec = &self.ctx.resolver.pipeline.jobs[job];
                 for remark in &remarks {
                     self.ctx.log.tell(RunEvent::Warning { job: spec.id.clone(), message: remark.clone() });
@@ -59,14 +72,17 @@ impl Coordinator<'_> {
                     facts: done.summary.facts.clone(),
                 });
                 self.jobs[job].remarks.extend(remarks);
-                self.finished(job, done, JobOutcome::Ran, outputs);
+                self.finished(job, done, JobOutcome::Ran, (outputs, created));
             }
         }
     }
 
     /// The job's result is known: whoever waits for it may be ready.
-    fn finished(&mut self, job: usize, done: Done, outcome: JobOutcome, outputs: Vec<OutputRecord>) {
+    fn finished(&mut self, job: usize, done: Done, outcome: JobOutcome, (outputs, created): Written) {
         let id = &self.ctx.resolver.pipeline.jobs[job].id;
+        if outcome == JobOutcome::Hit {
+            printed::replay(id, &done.summary);
+        }
         if self.jobs[job].done.is_none() {
             for message in &done.summary.warnings {
                 self.ctx.log.tell(RunEvent::Warning { job: id.clone(), message: message.clone() });
@@ -74,7 +90,7 @@ impl Coordinator<'_> {
         }
         let done = Arc::new(done);
         self.ctx.resolver.results.set(job, Arc::clone(&done));
-        self.temporaries.hold(job, &done);
+        self.temporaries.hold(job, &done, &created);
         let status = &mut self.jobs[job];
         status.phase = Phase::Done;
         status.outcome = Some(outcome);

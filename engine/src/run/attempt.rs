@@ -10,13 +10,15 @@ use std::time::Instant;
 use celldag_cache::{Partial, Sandbox};
 
 use super::Context;
-use super::job::Limits;
+use super::job::{Grant, Limits};
 use super::progress::JobProgress;
 use crate::error::store_failure;
 use crate::events::RunEvent;
+use crate::param::Params;
+use crate::pipeline::Job;
 use crate::plan::Resolved;
 use crate::resume::{INTERVAL, Resume};
-use crate::step::{FailureCause, Input, NodeError, Step, Summary};
+use crate::step::{Input, LOG_FILE, NodeError, Outlook, Step, Summary};
 
 /// What an attempt left behind.
 pub(crate) struct Attempt {
@@ -30,14 +32,14 @@ pub(crate) struct Attempt {
     pub(crate) seconds: f64,
 }
 
-/// Runs the kind once, from where an earlier attempt was if `partial` says so.
+/// Runs the kind once with `params`, from where an earlier attempt was if `partial` says so.
 pub(crate) fn attempt(
     ctx: &Context<'_>,
     index: usize,
     resolved: &Resolved,
     (inputs, partial): (&BTreeMap<String, Vec<Input>>, Option<&Partial<'_>>),
     limits: &Limits,
-    threads: usize,
+    (grant, params): (&Grant, &Params),
 ) -> Result<Attempt, NodeError> {
     let job = &ctx.resolver.pipeline.jobs[index];
     let sandbox = ctx.resolver.store.sandbox().map_err(|e| store_failure(&e))?;
@@ -54,20 +56,20 @@ pub(crate) fn attempt(
         }
         outputs.insert(port.name.to_owned(), path);
     }
-    let params = resolved.action.step_params(job);
     let progress = JobProgress::new(job, ctx.log);
     let summary = Mutex::new(Summary::default());
     let unchanged = || resolved.sources.iter().all(|source| ctx.resolver.sources.unchanged(source).is_ok());
     let tell = |message| ctx.log.tell(RunEvent::Warning { job: job.id.clone(), message });
     let resume = partial.map(|partial| Resume::new(partial, INTERVAL, &unchanged, &tell));
     let step = Step {
-        params: &params,
+        params,
         inputs,
         outputs: &outputs,
         seed: resolved.action.seed_bytes(),
-        device: &ctx.options.device,
-        threads,
-        memory_limit: ctx.options.memory_limit,
+        device: grant.gpus.first().unwrap_or(&ctx.options.device),
+        gpus: &grant.gpus,
+        threads: grant.threads,
+        memory_limit: memory_limit(ctx, job, grant),
         scratch: &scratch,
         lineage: &resolved.action.lineage,
         offline: ctx.options.offline,
@@ -80,9 +82,12 @@ pub(crate) fn attempt(
     let start = Instant::now();
     // What a panic leaves half done lies in the sandbox and in `summary`, and both are thrown away.
     let ended = catch_unwind(AssertUnwindSafe(|| job.kind.kind.run(&step)));
+    let log = ctx.log.keep_output(&job.node, &resolved.key.to_string(), &scratch.join(LOG_FILE));
     let seconds = resume.as_ref().map_or_else(|| start.elapsed().as_secs_f64(), Resume::seconds);
     progress.finish();
-    if let Some(timeout) = limits.exceeded() {
+    let exceeded = limits.exceeded();
+    limits.end();
+    if let Some(timeout) = exceeded {
         let message = format!("timeout after {} s", timeout.as_secs_f64());
         return Err(NodeError::failed(message).help("give the node more time with `timeout:`, or less work"));
     }
@@ -91,10 +96,10 @@ pub(crate) fn attempt(
         Ok(Ok(())) => {}
         Ok(Err(e)) => {
             // It would fail again, from wherever it goes on.
-            if matches!(e.cause, FailureCause::Data | FailureCause::Parameter) {
+            if e.outlook == Outlook::Lasting {
                 give_up();
             }
-            return Err(e);
+            return Err(with_log(e, log));
         }
         Err(panic) => {
             // What was saved may be what made it panic.
@@ -105,6 +110,20 @@ pub(crate) fn attempt(
     check_outputs(resolved, &outputs).inspect_err(|_| give_up())?;
     let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Attempt { _sandbox: sandbox, outputs, summary, seconds })
+}
+
+/// What the user allows, and what a job that shares a GPU has said it needs: its neighbours rely on that.
+fn memory_limit(ctx: &Context<'_>, job: &Job, grant: &Grant) -> Option<u64> {
+    let shared = job.resources.gpu_memory.filter(|_| !grant.gpus.is_empty());
+    ctx.options.memory_limit.into_iter().chain(shared).min()
+}
+
+/// Says where the whole of what a program printed is.
+fn with_log(error: NodeError, log: Option<PathBuf>) -> NodeError {
+    let Some(log) = log else { return error };
+    let place = format!("everything that it printed is in {}", log.display());
+    let help = error.help.as_ref().map_or_else(|| place.clone(), |help| format!("{help}; {place}"));
+    error.help(help)
 }
 
 fn check_outputs(resolved: &Resolved, outputs: &BTreeMap<String, PathBuf>) -> Result<(), NodeError> {
@@ -129,9 +148,4 @@ pub(crate) fn panicked(kind: &str, panic: &(dyn Any + Send)) -> NodeError {
     let text = text.unwrap_or_else(|| "without a message".to_owned());
     NodeError::failed(format!("kind `{kind}` panicked: {text}"))
         .help("this is a mistake in the program; please report it")
-}
-
-/// Whether trying again may help: devices recover, data does not.
-pub(crate) fn is_transient(error: &NodeError) -> bool {
-    error.cause == FailureCause::Device
 }

@@ -1,21 +1,28 @@
 //! The loop of a run: one thread that knows where every job stands, and tells workers what to do next.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use celldag_cache::Key;
 
 use super::Context;
-use super::job::{JobStatus, Limits, Phase};
-use super::schedule::Schedule;
+use super::capacity::Capacity;
+use super::history::History;
+use super::job::{Grant, JobStatus, Limits, Phase};
+use super::rank::ranks;
+use super::schedule::{Schedule, Start};
 use super::temporary::Temporaries;
 use super::worker::{Reply, Task, work};
-use crate::step::Cancel;
+use crate::step::{Cancel, NodeError};
 
 /// How often the interrupt flag and timeouts are looked at.
 const TICK: Duration = Duration::from_millis(25);
+
+/// Jobs that could start wait this long for look-ups that are under way: what they find may be more urgent.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Threads for look-ups besides those for computing, so that hits do not wait behind long jobs.
 const LOOKERS: usize = 2;
@@ -59,17 +66,31 @@ fn slots(ctx: &Context<'_>) -> usize {
     ctx.options.jobs.clamp(1, MAX_SLOTS)
 }
 
+/// In which order jobs start.
+struct Order {
+    history: History,
+    ranks: Vec<u64>,
+}
+
 pub(super) struct Coordinator<'a> {
     pub(super) ctx: &'a Context<'a>,
     tasks: Sender<Task>,
     pub(super) jobs: Vec<JobStatus>,
-    pub(super) schedule: Schedule,
+    schedule: Schedule,
+    /// The schedule knows what GPUs there are.
+    asked_for_gpus: bool,
+    /// What earlier runs say about the jobs, and the order that follows; read when the first job is queued.
+    order: OnceCell<Order>,
     /// Jobs that are computed.
     pub(super) running: BTreeMap<usize, Limits>,
     /// Jobs that can be looked up.
     pub(super) ready: Vec<usize>,
     /// Tasks that workers have not answered.
     in_flight: usize,
+    /// Look-ups among them.
+    looking: usize,
+    /// Since when jobs could start and look-ups are waited for.
+    held_since: Option<Instant>,
     /// Key that is queued or computed → jobs of the same key, which wait for it.
     pub(super) keys: BTreeMap<Key, Vec<usize>>,
     pub(super) temporaries: Temporaries,
@@ -92,10 +113,19 @@ impl<'a> Coordinator<'a> {
             ctx,
             tasks,
             jobs,
-            schedule: Schedule::new(slots(ctx), ctx.options.threads),
+            schedule: Schedule::new(Capacity {
+                slots: slots(ctx),
+                threads: ctx.options.threads,
+                ram: ctx.options.ram,
+                gpus: Vec::new(),
+            }),
+            asked_for_gpus: false,
+            order: OnceCell::new(),
             running: BTreeMap::new(),
             ready,
             in_flight: 0,
+            looking: 0,
+            held_since: None,
             keys: BTreeMap::new(),
             temporaries: Temporaries::default(),
             stop: None,
@@ -117,18 +147,61 @@ impl<'a> Coordinator<'a> {
             for job in std::mem::take(&mut self.ready) {
                 self.jobs[job].phase = Phase::Deciding;
                 let demand = self.jobs[job].demand.clone();
+                self.looking += 1;
                 self.send(Task::Decide { job, demand });
             }
-            while let Some((job, threads)) = self.schedule.next() {
-                let limits = Limits::new(self.ctx.resolver.pipeline.jobs[job].timeout);
-                let phase = std::mem::replace(&mut self.jobs[job].phase, Phase::Running);
-                if let Phase::Queued(resolved) = phase {
-                    self.running.insert(job, limits.clone());
-                    self.send(Task::Execute { job, resolved, limits, threads });
+            if self.looking == 0 || self.held_since.is_some_and(|since| since.elapsed() >= GRACE) {
+                self.held_since = None;
+                while let Some(start) = self.schedule.next() {
+                    self.start(&start);
                 }
             }
         }
         self.in_flight > 0
+    }
+
+    /// The job waits for its turn. Fails when it can never come, because the machine has too little.
+    pub(super) fn queue(&mut self, job: usize) -> Result<(), NodeError> {
+        let spec = &self.ctx.resolver.pipeline.jobs[job];
+        if spec.uses_device && !self.asked_for_gpus {
+            self.schedule.set_gpus(self.ctx.options.gpus.get().map_err(NodeError::clone)?.to_vec());
+            self.asked_for_gpus = true;
+        }
+        let capacity = self.schedule.capacity();
+        if let Some(refusal) = capacity.refusal(spec) {
+            return Err(NodeError::memory(format!("it {}", refusal.why)).help(refusal.help));
+        }
+        let need = capacity.need(spec);
+        let rank = self.order().ranks[job];
+        self.schedule.push(job, rank, need);
+        self.held_since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn order(&self) -> &Order {
+        self.order.get_or_init(|| {
+            let resolver = &self.ctx.resolver;
+            let history = History::read(resolver.store, resolver.pipeline);
+            Order { ranks: ranks(resolver.pipeline, &self.ctx.selection, &history), history }
+        })
+    }
+
+    fn start(&mut self, start: &Start) {
+        let job = start.job;
+        let spec = &self.ctx.resolver.pipeline.jobs[job];
+        let limits = Limits::new(spec.timeout);
+        let gpus = &self.schedule.capacity().gpus;
+        let grant = Grant {
+            threads: start.threads,
+            gpus: start.gpus.iter().map(|&gpu| gpus[gpu].device.clone()).collect(),
+            expected: self.order().history.seconds(spec),
+            demanded: self.jobs[job].demand.is_some(),
+        };
+        let phase = std::mem::replace(&mut self.jobs[job].phase, Phase::Running);
+        if let Phase::Queued(resolved) = phase {
+            self.running.insert(job, limits.clone());
+            self.send(Task::Execute { job, resolved, limits, grant });
+        }
     }
 
     fn send(&mut self, task: Task) {
@@ -140,7 +213,10 @@ impl<'a> Coordinator<'a> {
     fn handle(&mut self, reply: Reply) {
         self.in_flight -= 1;
         match reply {
-            Reply::Decided(job, decided) => self.decided(job, decided),
+            Reply::Decided(job, decided) => {
+                self.looking -= 1;
+                self.decided(job, decided);
+            }
             Reply::Executed(job, resolved, executed) => {
                 self.schedule.done(job);
                 self.running.remove(&job);
@@ -166,6 +242,7 @@ impl<'a> Coordinator<'a> {
                 self.over(job, &because);
             }
         }
+        self.temporaries.drop_due(self.ctx);
         self.jobs
     }
 }

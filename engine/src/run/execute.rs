@@ -1,21 +1,22 @@
 //! Computing one job: inputs, the key's lock, a second look into the store, attempts, and publishing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use celldag_cache::{Failure, Lookup, Partial, PublishState, RecordMeta};
+use celldag_cache::{Digest, Lookup, Partial, PublishState, RecordMeta};
 use serde_json::Value;
 
 use super::Context;
-use super::attempt::{Attempt, attempt, is_transient};
+use super::attempt::{Attempt, attempt};
 use super::deliver::{Undelivered, deliver};
 use super::inputs::{NoInputs, inputs};
-use super::job::Limits;
-use crate::error::{ExitClass, store_failure};
+use super::job::{Grant, Limits};
+use super::retry::{Next, Tries, wait};
+use crate::error::store_failure;
 use crate::events::RunEvent;
-use crate::plan::{Done, Found, Reason, Resolved, found};
+use crate::plan::{Done, Found, Reason, Resolved, again, found, remember};
 use crate::record::OutputRecord;
 use crate::resume::forget;
-use crate::step::{FailureCause, Input, NodeError, Summary};
+use crate::step::{FailureCause, Input, NodeError, Outlook, Summary};
 
 /// How computing a job ended.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) enum Executed {
         remarks: Vec<String>,
         /// Its outputs at their paths.
         outputs: Vec<OutputRecord>,
+        /// Contents that the store did not have before.
+        created: BTreeSet<Digest>,
     },
     /// Somebody else was faster.
     Reused {
@@ -48,27 +51,27 @@ pub(crate) fn execute(
     index: usize,
     resolved: &Resolved,
     limits: &Limits,
-    threads: usize,
+    grant: &Grant,
 ) -> Executed {
     // Before the lock: nobody should wait for a job that cannot start.
     let inputs = match inputs(ctx, index) {
         Ok(inputs) => inputs,
-        Err(NoInputs::Bytes(producers)) => return Executed::NeedsBytes(producers),
+        Err(NoInputs::Bytes(producers)) => {
+            // Another process may have dropped temporary bytes because the result is there by now.
+            return theirs(ctx, index, resolved, grant).unwrap_or(Executed::NeedsBytes(producers));
+        }
         Err(NoInputs::Failed(e)) => return Executed::Failed(e),
     };
-    compute(ctx, index, resolved, &inputs, limits, threads).unwrap_or_else(|e| {
-        remember(ctx, resolved, &e);
-        Executed::Failed(e)
-    })
+    compute(ctx, index, resolved, &inputs, limits, grant).unwrap_or_else(Executed::Failed)
 }
 
 fn compute(
     ctx: &Context<'_>,
     index: usize,
     resolved: &Resolved,
-    inputs: &BTreeMap<String, Vec<Input>>,
+    files: &BTreeMap<String, Vec<Input>>,
     limits: &Limits,
-    threads: usize,
+    grant: &Grant,
 ) -> Result<Executed, NodeError> {
     let store = ctx.resolver.store;
     let job = &ctx.resolver.pipeline.jobs[index];
@@ -82,73 +85,138 @@ fn compute(
             "stopped while another process computed the result",
         ));
     };
-    if !ctx.selection.forced[index]
-        && let Lookup::Hit(record) =
-            store.lookup(&resolved.key, resolved.text.as_bytes()).map_err(|e| store_failure(&e))?
-    {
+    if let Some(reused) = theirs(ctx, index, resolved, grant) {
         drop(lock);
-        let found = found(&record, Vec::new());
-        return Ok(match deliver(ctx, index, &found.done) {
-            Ok(outputs) => Executed::Reused { found, outputs },
-            Err(undelivered) => Executed::Failed(undeliverable(undelivered)),
-        });
+        return Ok(reused);
     }
-    for source in &resolved.sources {
-        ctx.resolver.sources.unchanged(source)?;
+    if !ctx.selection.forced[index]
+        && let Some(failure) = ctx.resolver.failed_before(&resolved.key)
+    {
+        // Another process came to the same end while this one waited for the lock.
+        return Err(again(&failure));
     }
+    unchanged(ctx, resolved)?;
     ctx.log.tell(RunEvent::Started {
         job: job.id.clone(),
         node: job.node.clone(),
         kind: job.kind.spec.name.to_owned(),
+        gpus: grant.gpus.clone(),
+        expected_seconds: grant.expected,
     });
     let partial = store.partial(&lock);
     if ctx.selection.forced[index] {
         // Whoever forces it does not want what was computed before.
         forget(partial.as_ref());
     }
-    let result = attempts(ctx, index, resolved, (inputs, partial.as_ref()), limits, threads)?;
-    for source in &resolved.sources {
-        ctx.resolver.sources.unchanged(source)?;
-    }
-    let (done, remarks) = publish(ctx, resolved, result)?;
+    let result = match attempts(ctx, index, resolved, (files, partial.as_ref()), limits, grant) {
+        Ok(result) => result,
+        // Another process has dropped temporary bytes under the node: that is no failure of its own.
+        Err(_)
+            if gone(files)
+                && let Err(NoInputs::Bytes(producers)) = inputs(ctx, index) =>
+        {
+            return Ok(Executed::NeedsBytes(producers));
+        }
+        Err(e) => return Err(e),
+    };
+    unchanged(ctx, resolved)?;
+    let (done, remarks, created) = publish(ctx, index, resolved, result)?;
     // Not before: a kill in between would cost all the work.
     forget(partial.as_ref());
     drop(partial);
     drop(lock);
     // The result is published: what happens to a copy of it is not a failure of the action.
     Ok(match deliver(ctx, index, &done) {
-        Ok(outputs) => Executed::Ran { done, remarks, outputs },
+        Ok(outputs) => Executed::Ran { done, remarks, outputs, created },
         Err(undelivered) => Executed::Failed(undeliverable(undelivered)),
     })
 }
 
-/// Tries again after transient failures, as often as the pipeline allows.
+/// A result that another process has published since the job was looked up. If nobody needs its bytes, they may be gone again
+/// (`keep: temp`): its digests are enough.
+fn theirs(ctx: &Context<'_>, index: usize, resolved: &Resolved, grant: &Grant) -> Option<Executed> {
+    if ctx.selection.forced[index] {
+        return None;
+    }
+    let needed = grant.demanded || ctx.selection.is_result(ctx.resolver.pipeline, index);
+    let found = match ctx.resolver.store.lookup(&resolved.key, resolved.text.as_bytes()) {
+        Ok(Lookup::Hit(record)) => found(&record, Vec::new()),
+        Ok(Lookup::Partial { record, absent }) if !needed => found(&record, absent),
+        Ok(_) => return None,
+        Err(e) => return Some(Executed::Failed(store_failure(&e))),
+    };
+    match deliver(ctx, index, &found.done) {
+        Ok(outputs) => Some(Executed::Reused { found, outputs }),
+        Err(Undelivered::Failed(e)) => Some(Executed::Failed(e)),
+        Err(Undelivered::Bytes(_)) => None,
+    }
+}
+
+/// Tries again after failures that may pass, as the pipeline allows, and remembers the last one.
 fn attempts(
     ctx: &Context<'_>,
     index: usize,
     resolved: &Resolved,
     from: (&BTreeMap<String, Vec<Input>>, Option<&Partial<'_>>),
     limits: &Limits,
-    threads: usize,
+    grant: &Grant,
 ) -> Result<Attempt, NodeError> {
     let job = &ctx.resolver.pipeline.jobs[index];
-    let mut number = 1;
+    let mut params = resolved.action.step_params(job);
+    let mut tries = Tries::new();
     loop {
-        match attempt(ctx, index, resolved, from, limits, threads) {
-            Err(e) if number <= job.retries && is_transient(&e) && !limits.cancel.is_cancelled() => {
-                number += 1;
-                ctx.log.tell(RunEvent::Retrying { job: job.id.clone(), attempt: number, message: e.message });
+        let mut error = match attempt(ctx, index, resolved, from, limits, (grant, &params)) {
+            Ok(mut ended) => {
+                tries.state(&mut ended.summary.execution);
+                return Ok(ended);
             }
-            other => return other,
+            Err(error) => error,
+        };
+        let stopped = limits.cancel.is_cancelled();
+        let next = tries.after(&error, job, &resolved.key, &params.0, ctx.options.backoff);
+        match next {
+            Next::Again(delay) if !stopped => {
+                params.0.extend(tries.changed.clone());
+                ctx.log.tell(RunEvent::Retrying {
+                    job: job.id.clone(),
+                    attempt: tries.number,
+                    message: error.message,
+                    wait_seconds: delay.as_secs_f64(),
+                    changed: tries.changed.clone(),
+                });
+                wait(delay, &limits.cancel);
+                if limits.cancel.is_cancelled() {
+                    return Err(NodeError::new(FailureCause::Cancelled, "stopped before another attempt"));
+                }
+            }
+            _ => {
+                // A file that somebody is writing may well look bad: that says nothing about its next content.
+                if error.outlook == Outlook::Lasting && (gone(from.0) || unchanged(ctx, resolved).is_err()) {
+                    error.outlook = Outlook::Unknown;
+                }
+                remember(ctx.resolver.store, &resolved.key, &error, tries.number);
+                return Err(error);
+            }
         }
     }
 }
 
+/// Whether an input is no longer there.
+fn gone(inputs: &BTreeMap<String, Vec<Input>>) -> bool {
+    inputs.values().flatten().any(|input| !input.path.exists())
+}
+
+/// Fails when a file of the user is not what it was when the key was computed.
+fn unchanged(ctx: &Context<'_>, resolved: &Resolved) -> Result<(), NodeError> {
+    resolved.sources.iter().try_for_each(|source| ctx.resolver.sources.unchanged(source))
+}
+
 fn publish(
     ctx: &Context<'_>,
+    index: usize,
     resolved: &Resolved,
     result: Attempt,
-) -> Result<(Done, Vec<String>), NodeError> {
+) -> Result<(Done, Vec<String>, BTreeSet<Digest>), NodeError> {
     let Attempt { _sandbox, outputs, summary, seconds } = result;
     // Facts of the execution are kept apart: they are not part of the result.
     let stated = Summary { execution: serde_json::Map::new(), ..summary.clone() };
@@ -159,9 +227,14 @@ fn publish(
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let store = ctx.resolver.store;
+    let publishing = ctx.publishing.begin();
     let published = store
         .publish(&resolved.key, resolved.text.as_bytes(), &outputs, meta)
         .map_err(|e| store_failure(&e))?;
+    if !ctx.resolver.pipeline.jobs[index].temporary {
+        ctx.publishing.keep(published.record.outputs.values().map(|artifact| artifact.digest));
+    }
+    drop(publishing);
     // It works now; an old failure would only confuse.
     if let Err(e) = store.clear_failure(&resolved.key) {
         tracing::debug!("a remembered failure stays: {e}");
@@ -177,7 +250,7 @@ fn publish(
         PublishState::KeptOther(ports) => vec![told(ports, "the bytes published first")],
         PublishState::Replaced(ports) => vec![told(ports, "the new bytes")],
     };
-    Ok((Done { seconds, ..Done::of_record(&published.record) }, remarks))
+    Ok((Done { seconds, ..Done::of_record(&published.record) }, remarks, published.created))
 }
 
 fn undeliverable(undelivered: Undelivered) -> NodeError {
@@ -188,16 +261,5 @@ fn undeliverable(undelivered: Undelivered) -> NodeError {
             NodeError::failed(format!("the result vanished from the store right after it was made: {reason}"))
                 .help("check the disk, and that no other program cleans up in the folder of the store")
         }
-    }
-}
-
-fn remember(ctx: &Context<'_>, resolved: &Resolved, error: &NodeError) {
-    if error.cause == FailureCause::Cancelled {
-        return;
-    }
-    let cause = format!("{:?}", ExitClass::from(error.cause)).to_lowercase();
-    let failure = Failure::now(cause, error.message.clone(), error.help.clone());
-    if let Err(e) = ctx.resolver.store.remember_failure(&resolved.key, &failure) {
-        tracing::debug!("a failure is not remembered: {e}");
     }
 }

@@ -1,7 +1,7 @@
 //! Where a job stands in a run, and the limits of one that is running.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use celldag_cache::Key;
@@ -16,7 +16,7 @@ pub(crate) struct Limits {
     /// What the kind looks at.
     pub(crate) cancel: Cancel,
     timeout: Option<Duration>,
-    began: Arc<OnceLock<Instant>>,
+    began: Arc<Mutex<Option<Instant>>>,
     exceeded: Arc<AtomicBool>,
 }
 
@@ -25,14 +25,24 @@ impl Limits {
         Self { cancel: Cancel::new(), timeout, began: Arc::default(), exceeded: Arc::default() }
     }
 
-    /// The clock starts with the kind's work: waiting for another process does not count.
+    /// The clock starts with the kind's work, anew with each attempt: waiting for another process does not count.
     pub(crate) fn begin(&self) {
-        self.began.get_or_init(Instant::now);
+        self.set(Some(Instant::now()));
+    }
+
+    /// The attempt has ended: the wait before the next one does not count.
+    pub(crate) fn end(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, began: Option<Instant>) {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = began;
     }
 
     /// Raises the flag when time is up.
     pub(crate) fn check(&self) {
-        if let (Some(timeout), Some(began)) = (self.timeout, self.began.get())
+        let began = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(timeout), Some(began)) = (self.timeout, began)
             && began.elapsed() >= timeout
         {
             self.exceeded.store(true, Ordering::Relaxed);
@@ -45,6 +55,19 @@ impl Limits {
         self.check();
         self.timeout.filter(|_| self.exceeded.load(Ordering::Relaxed))
     }
+}
+
+/// What a job is given when it starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    /// CPU threads.
+    pub(crate) threads: usize,
+    /// Devices of the GPUs that it holds; empty where there are none to choose from.
+    pub(crate) gpus: Vec<String>,
+    /// Seconds that it took in earlier runs.
+    pub(crate) expected: Option<f64>,
+    /// Somebody needs its bytes, and not only its digests.
+    pub(crate) demanded: bool,
 }
 
 /// What is going on with a job.

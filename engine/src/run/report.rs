@@ -9,7 +9,7 @@ use crate::error::ExitClass;
 use crate::events::Counts;
 use crate::pipeline::{Job, Pipeline};
 use crate::plan::Selection;
-use crate::record::{JobOutcome, JobRecord, OutputRecord, RecordedFailure, RunStatus};
+use crate::record::{JobOutcome, JobRecord, OutputRecord, RecordedFailure, RunStatus, input_records};
 use crate::step::Cancel;
 
 /// The ends of all jobs, added up.
@@ -36,7 +36,7 @@ pub(crate) fn report(ctx: &Context<'_>, mut states: Vec<JobStatus>, cancel: &Can
     for index in ctx.selection.jobs() {
         let mut status = std::mem::take(&mut states[index]);
         report.outputs.append(&mut status.outputs);
-        let job = record(&pipeline.jobs[index], status);
+        let job = record(pipeline, &pipeline.jobs[index], status);
         report.counts.jobs += 1;
         match job.outcome {
             JobOutcome::Hit => {
@@ -66,7 +66,7 @@ pub(crate) fn report(ctx: &Context<'_>, mut states: Vec<JobStatus>, cancel: &Can
     report
 }
 
-fn record(job: &Job, status: JobStatus) -> JobRecord {
+fn record(pipeline: &Pipeline, job: &Job, status: JobStatus) -> JobRecord {
     let (key, action): (Option<Key>, Option<Box<RawValue>>) = match status.action {
         Some((key, text)) => (Some(key), RawValue::from_string(text).ok()),
         None => (None, None),
@@ -81,13 +81,14 @@ fn record(job: &Job, status: JobStatus) -> JobRecord {
     JobRecord {
         id: job.id.clone(),
         node: job.node.clone(),
-        coordinates: job.coordinates.clone(),
+        coordinates: (*job.coordinates).clone(),
         kind: job.kind.spec.name.to_owned(),
         outcome,
         state: status.state,
         key,
         action,
         seconds,
+        inputs: input_records(pipeline, job),
         outputs,
         summary,
         remarks: status.remarks,

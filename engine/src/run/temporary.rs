@@ -1,6 +1,10 @@
 //! `keep: temp`: bytes go when their last consumer is done; the record stays, so that nothing runs again for it.
+//!
+//! The store has one copy of equal bytes, so what one job calls temporary may be another's result. Bytes are dropped only if
+//! this run brought them into the store, and no job that keeps its bytes has published the same since.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use celldag_cache::{Artifact, Digest};
 
@@ -8,17 +12,51 @@ use super::Context;
 use super::job::{JobStatus, Phase};
 use crate::plan::{Done, parents};
 
+/// What stands between workers that publish and the coordinator that drops.
+#[derive(Debug, Default)]
+pub(crate) struct Publishing {
+    /// Read while a result is published, written while bytes are dropped: a result must not build on bytes that go.
+    gate: RwLock<()>,
+    kept: Mutex<BTreeSet<Digest>>,
+}
+
+impl Publishing {
+    /// Held from before a result is published until its bytes are known to be [`Publishing::keep`]t.
+    pub(crate) fn begin(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job that is not temporary has these bytes.
+    pub(crate) fn keep(&self, digests: impl Iterator<Item = Digest>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(digests);
+    }
+
+    /// Drops bytes unless they are kept; `false` when somebody publishes at this moment.
+    fn try_drop(&self, digest: &Digest, discard: impl FnOnce()) -> bool {
+        let Ok(_closed) = self.gate.try_write() else { return false };
+        if !self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(digest) {
+            discard();
+        }
+        true
+    }
+}
+
 /// Which jobs of this run hold which bytes: two jobs may have made the same.
 #[derive(Debug, Default)]
 pub(crate) struct Temporaries {
     held: BTreeMap<usize, Vec<Artifact>>,
     holders: BTreeMap<Digest, usize>,
+    /// Bytes that the store did not have before this run.
+    created: BTreeSet<Digest>,
+    /// Bytes that could not be dropped yet, because results were being published.
+    due: Vec<Artifact>,
 }
 
 impl Temporaries {
-    /// A job has a result, perhaps in place of an earlier one of this run.
-    pub(crate) fn hold(&mut self, job: usize, done: &Done) {
+    /// A job has a result, perhaps in place of an earlier one of this run; `created` is what is new in the store.
+    pub(crate) fn hold(&mut self, job: usize, done: &Done, created: &BTreeSet<Digest>) {
         self.release(job);
+        self.created.extend(created);
         let artifacts: Vec<Artifact> = done.artifacts.values().copied().collect();
         for artifact in &artifacts {
             *self.holders.entry(artifact.digest).or_default() += 1;
@@ -36,15 +74,26 @@ impl Temporaries {
             if !spec.temporary || !done(above) || !ctx.readers[above].iter().all(|&reader| done(reader)) {
                 continue;
             }
-            for artifact in self.release(above) {
-                match ctx.resolver.store.discard(&artifact) {
-                    Ok(freed) => tracing::debug!("{}: {freed} temporary bytes dropped", spec.id),
-                    Err(e) => tracing::warn!("temporary bytes of {} stay in the store: {e}", spec.id),
-                }
-            }
+            let free = self.release(above);
+            self.due.extend(free);
             dropped.push(above);
         }
+        self.drop_due(ctx);
         dropped
+    }
+
+    /// Drops what is due, as far as nobody publishes.
+    pub(crate) fn drop_due(&mut self, ctx: &Context<'_>) {
+        let (holders, created) = (&self.holders, &self.created);
+        // A job may have taken them up again since.
+        self.due
+            .retain(|artifact| !holders.contains_key(&artifact.digest) && created.contains(&artifact.digest));
+        self.due.retain(|artifact| {
+            !ctx.publishing.try_drop(&artifact.digest, || match ctx.resolver.store.discard(artifact) {
+                Ok(freed) => tracing::debug!("{freed} temporary bytes dropped"),
+                Err(e) => tracing::warn!("temporary bytes stay in the store: {e}"),
+            })
+        });
     }
 
     /// The job holds nothing any more; returns what nobody holds now.

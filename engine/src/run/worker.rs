@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
+use celldag_cache::Failure;
+
 use super::Context;
 use super::attempt::panicked;
 use super::deliver::{Undelivered, deliver};
 use super::execute::{Executed, execute};
-use super::job::Limits;
+use super::job::{Grant, Limits};
 use crate::plan::{Decision, Found, Reason, Resolution, Resolved};
 use crate::record::OutputRecord;
 use crate::step::{FailureCause, NodeError};
@@ -30,8 +32,8 @@ pub(crate) enum Task {
         resolved: Box<Resolved>,
         /// Stops it.
         limits: Limits,
-        /// Threads that it may use.
-        threads: usize,
+        /// What it may use.
+        grant: Grant,
     },
 }
 
@@ -53,6 +55,13 @@ pub(crate) enum Decided {
         resolved: Box<Resolved>,
         /// Why it has to be computed.
         reasons: Vec<Reason>,
+    },
+    /// It failed before, and is not tried again.
+    FailedBefore {
+        /// The action.
+        resolved: Box<Resolved>,
+        /// What is remembered.
+        failure: Failure,
     },
     /// The job cannot be looked up.
     Failed(NodeError),
@@ -76,8 +85,8 @@ pub(crate) fn work(ctx: &Context<'_>, tasks: &Mutex<Receiver<Task>>, replies: &S
                 let decided = guarded(ctx, job, || decide(ctx, job, demand));
                 Reply::Decided(job, decided.unwrap_or_else(Decided::Failed))
             }
-            Ok(Task::Execute { job, resolved, limits, threads }) => {
-                let executed = guarded(ctx, job, || execute(ctx, job, &resolved, &limits, threads));
+            Ok(Task::Execute { job, resolved, limits, grant }) => {
+                let executed = guarded(ctx, job, || execute(ctx, job, &resolved, &limits, &grant));
                 Reply::Executed(job, resolved, executed.unwrap_or_else(Executed::Failed))
             }
         };
@@ -101,7 +110,10 @@ fn decide(ctx: &Context<'_>, job: usize, demand: Option<Reason>) -> Decided {
             return Decided::Failed(NodeError::failed(message));
         }
         Err(problems) => {
-            let lines = problems.iter().map(|p| format!("input `{}`: {}", p.port, p.message));
+            let lines = problems.iter().map(|p| match p.port.as_str() {
+                "" => p.message.clone(),
+                port => format!("input `{port}`: {}", p.message),
+            });
             let mut error = NodeError::data(lines.collect::<Vec<_>>().join("\n"));
             error.help = problems.iter().find_map(|p| p.help.clone());
             return Decided::Failed(error);
@@ -110,6 +122,7 @@ fn decide(ctx: &Context<'_>, job: usize, demand: Option<Reason>) -> Decided {
     let found = match ctx.resolver.decide(job, &resolved, ctx.selection.forced[job]) {
         Ok(Decision::Found(found)) => found,
         Ok(Decision::Run(reasons)) => return Decided::Run { resolved, reasons },
+        Ok(Decision::Failed(failure)) => return Decided::FailedBefore { resolved, failure },
         Err(e) => return Decided::Failed(NodeError::new(FailureCause::Failed, e.to_string())),
     };
     let wanted = demand.filter(|_| !found.absent.is_empty());

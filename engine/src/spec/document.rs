@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use super::choice::ChoiceDef;
+use super::exec::ExecDef;
+use super::include::IncludeDef;
+use super::overrides::NodeOverride;
+use super::resources::ResourcesDef;
+use super::retries::RetriesDef;
 use super::value::{Key, Span, Tree};
 
 /// A text with its place.
@@ -28,6 +34,10 @@ pub(crate) struct Document {
     pub(crate) outputs: Vec<OutputDef>,
     /// `profiles:` in file order.
     pub(crate) profiles: Vec<ProfileDef>,
+    /// `include:` in file order.
+    pub(crate) includes: Vec<IncludeDef>,
+    /// `secrets:`, names only.
+    pub(crate) secrets: Vec<Text>,
     /// `salt:`
     pub(crate) salt: String,
     /// `numerics: strict`
@@ -50,21 +60,23 @@ pub(crate) struct NodeDef {
     /// `keep: temp`
     pub(crate) temporary: bool,
     /// `retries:`
-    pub(crate) retries: u32,
+    pub(crate) retries: RetriesDef,
     /// `timeout:`
     pub(crate) timeout: Option<Duration>,
-    /// `resources: {threads: N}`
-    pub(crate) threads: Option<usize>,
-    /// `resources: {gpu: N}`
-    pub(crate) gpu: Option<bool>,
+    /// `resources:`
+    pub(crate) resources: ResourcesDef,
     /// `exclude:`
-    pub(crate) exclude: Vec<ExcludeDef>,
+    pub(crate) exclude: Vec<CombinationDef>,
+    /// `include:`
+    pub(crate) include: Vec<CombinationDef>,
     /// `when:`
     pub(crate) when: Option<Text>,
+    /// What only `uses: exec` has.
+    pub(crate) exec: Option<ExecDef>,
 }
 
-/// One combination under `exclude:`: axis → values.
-pub(crate) type ExcludeDef = Vec<(Key, Vec<Text>)>;
+/// One combination under `exclude:` or `include:`: axis → values.
+pub(crate) type CombinationDef = Vec<(Key, Vec<Text>)>;
 
 /// What stands on a port.
 #[derive(Clone, Debug)]
@@ -73,8 +85,21 @@ pub(crate) struct InputDef {
     pub(crate) span: Span,
     /// One item, or several when written as a list.
     pub(crate) items: Vec<InputItem>,
-    /// Written as a list.
-    pub(crate) list: bool,
+    /// Choices among the items.
+    pub(crate) choices: Vec<ChoiceDef>,
+}
+
+impl InputDef {
+    /// How many items one job can take at most, a `gather` counted once.
+    pub(crate) fn most(&self) -> usize {
+        let of_case =
+            |choice, case| self.items.iter().filter(|item| item.case == Some((choice, case))).count();
+        let of_choice = |(number, choice): (usize, &ChoiceDef)| {
+            (0..choice.cases.len()).map(|case| of_case(number, case)).max().unwrap_or(0)
+        };
+        let plain = self.items.iter().filter(|item| item.case.is_none()).count();
+        plain + self.choices.iter().enumerate().map(of_choice).sum::<usize>()
+    }
 }
 
 /// One artifact or one `gather`.
@@ -84,6 +109,8 @@ pub(crate) struct InputItem {
     pub(crate) gather: bool,
     /// Reference or path.
     pub(crate) text: Text,
+    /// Index of a choice and of its case, if the item stands in one.
+    pub(crate) case: Option<(usize, usize)>,
 }
 
 /// One entry of `outputs:`.
@@ -104,4 +131,6 @@ pub(crate) struct ProfileDef {
     pub(crate) params: Vec<(Key, Tree)>,
     /// Axes that it replaces.
     pub(crate) axes: Vec<(Key, Tree)>,
+    /// What it changes at single nodes.
+    pub(crate) nodes: Vec<NodeOverride>,
 }

@@ -3,10 +3,17 @@
 //! Values stay as they were written, because only the parameter that receives a value can say what `007`, `no` or
 //! `1e4` means; [`crate::check`] decides that.
 
+pub(crate) mod choice;
 pub(crate) mod document;
+pub(crate) mod exec;
+pub(crate) mod include;
+pub(crate) mod overrides;
 pub(crate) mod parse;
 pub(crate) mod read;
 mod read_node;
+pub(crate) mod resources;
+pub(crate) mod retries;
+mod secrets;
 pub(crate) mod template;
 pub(crate) mod value;
 

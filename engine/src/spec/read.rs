@@ -1,20 +1,34 @@
 //! [`Tree`] to [`Document`]: which keys exist, which shapes they have. Every misfit is a finding; reading goes on.
 
 use super::document::{Document, OutputDef, ProfileDef, Text};
+use super::include::read_includes;
+use super::overrides::read_overrides;
 use super::read_node::read_node;
+use super::secrets::read_secrets;
 use super::template::is_name;
 use super::value::{Data, Key, Span, Tree};
 use crate::check::suggest::hint;
 use crate::diagnostic::Diagnostic;
 
-const TOP: &[&str] =
-    &["celldag", "name", "description", "params", "axes", "nodes", "outputs", "profiles", "salt", "numerics"];
-const LATER: &[&str] = &["include", "secrets"];
+const TOP: &[&str] = &[
+    "celldag",
+    "name",
+    "description",
+    "params",
+    "axes",
+    "include",
+    "nodes",
+    "outputs",
+    "profiles",
+    "secrets",
+    "salt",
+    "numerics",
+];
 
 /// Reads a whole file.
 pub(crate) fn read(tree: &Tree, out: &mut Vec<Diagnostic>) -> Document {
     let mut document = Document::default();
-    let Some(fields) = Fields::read(tree, "a pipeline", TOP, LATER, out) else { return document };
+    let Some(fields) = Fields::read(tree, "a pipeline", TOP, out) else { return document };
     version(&fields, tree, out);
     document.name = fields.get("name").and_then(|(key, value)| text(key, value, out));
     if let Some((key, value)) = fields.get("description") {
@@ -32,7 +46,13 @@ pub(crate) fn read(tree: &Tree, out: &mut Vec<Diagnostic>) -> Document {
     for (name, value) in named(&fields, "nodes", "node", out) {
         document.nodes.push(read_node(name, &value, out));
     }
-    if fields.get("nodes").is_none() {
+    if let Some((_, value)) = fields.get("include") {
+        document.includes = read_includes(value, out);
+    }
+    if let Some((_, value)) = fields.get("secrets") {
+        document.secrets = read_secrets(value, out);
+    }
+    if fields.get("nodes").is_none() && fields.get("include").is_none() {
         out.push(
             Diagnostic::error("celldag::pipeline::no_nodes", "the pipeline has no `nodes:`")
                 .at(first_byte(tree), "in this file")
@@ -45,10 +65,11 @@ pub(crate) fn read(tree: &Tree, out: &mut Vec<Diagnostic>) -> Document {
         }
     }
     for (name, value) in named(&fields, "profiles", "profile", out) {
-        if let Some(inside) = Fields::read(&value, "a profile", &["params", "axes"], &[], out) {
+        if let Some(inside) = Fields::read(&value, "a profile", &["params", "axes", "nodes"], out) {
             let params = entries(&inside, "params", out);
             let axes = entries(&inside, "axes", out);
-            document.profiles.push(ProfileDef { name, params, axes });
+            let nodes = read_overrides(&inside, out);
+            document.profiles.push(ProfileDef { name, params, axes, nodes });
         }
     }
     document
@@ -81,12 +102,11 @@ pub(super) struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
-    /// Checks that `tree` is a mapping with none but `known` keys; `later` are keys of issues to come.
+    /// Checks that `tree` is a mapping with none but `known` keys.
     pub(super) fn read(
         tree: &'t Tree,
         what: &str,
         known: &[&'static str],
-        later: &[&str],
         out: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let Data::Map(entries) = &tree.data else {
@@ -95,16 +115,7 @@ impl<'t> Fields<'t> {
         };
         for (key, _) in entries {
             let name = key.name.as_str();
-            if later.contains(&name) {
-                out.push(
-                    Diagnostic::error(
-                        "celldag::pipeline::not_supported_yet",
-                        format!("`{name}:` is not supported yet"),
-                    )
-                    .at(key.span.clone(), "this version does not know it")
-                    .help("remove it; it is planned for a later version"),
-                );
-            } else if !known.contains(&name) {
+            if !known.contains(&name) {
                 out.push(
                     Diagnostic::error(
                         "celldag::pipeline::unknown_key",

@@ -2,14 +2,34 @@
 
 use std::time::Duration;
 
-use super::document::{ExcludeDef, InputDef, InputItem, NodeDef, Text};
+use super::choice::{is_choice, no_axis, split};
+use super::document::{CombinationDef, InputDef, InputItem, NodeDef, Text};
+use super::exec;
 use super::read::{Fields, choice, entries, text, wrong_shape};
+use super::resources::read_resources;
+use super::retries::{RetriesDef, read_retries};
 use super::value::{Data, Key, Tree};
 use crate::diagnostic::Diagnostic;
 
-const NODE: &[&str] =
-    &["uses", "foreach", "in", "with", "keep", "resources", "retries", "timeout", "exclude", "when"];
-const LATER: &[&str] = &["include", "secrets", "run", "env"];
+const NODE: &[&str] = &[
+    "uses",
+    "foreach",
+    "in",
+    "with",
+    "keep",
+    "resources",
+    "retries",
+    "timeout",
+    "exclude",
+    "include",
+    "when",
+    "run",
+    "env",
+    "code",
+    "version",
+    "secrets",
+    "out",
+];
 
 /// Reads one node.
 pub(super) fn read_node(name: Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> NodeDef {
@@ -20,14 +40,15 @@ pub(super) fn read_node(name: Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> No
         inputs: Vec::new(),
         with: Vec::new(),
         temporary: false,
-        retries: 0,
+        retries: RetriesDef::default(),
         timeout: None,
-        threads: None,
-        gpu: None,
+        resources: Vec::new(),
         exclude: Vec::new(),
+        include: Vec::new(),
         when: None,
+        exec: None,
     };
-    let Some(fields) = Fields::read(tree, "a node", NODE, LATER, out) else { return node };
+    let Some(fields) = Fields::read(tree, "a node", NODE, out) else { return node };
     match fields.get("uses") {
         Some((key, value)) => node.uses = text(key, value, out),
         None => out.push(
@@ -51,27 +72,24 @@ pub(super) fn read_node(name: Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> No
         node.temporary = choice(key, value, &["temp", "always"], out).is_some_and(|word| word == "temp");
     }
     if let Some((key, value)) = fields.get("retries") {
-        node.retries = whole(key, value, 0, 100, out).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        node.retries = read_retries(key, value, out);
     }
     if let Some((key, value)) = fields.get("timeout") {
         node.timeout = timeout(key, value, out);
     }
-    if let Some((_, value)) = fields.get("resources")
-        && let Some(inside) = Fields::read(value, "`resources:`", &["threads", "gpu"], &[], out)
-    {
-        if let Some((key, value)) = inside.get("threads") {
-            node.threads = whole(key, value, 1, 4096, out).and_then(|n| usize::try_from(n).ok());
-        }
-        if let Some((key, value)) = inside.get("gpu") {
-            node.gpu = whole(key, value, 0, 1, out).map(|n| n == 1);
-        }
+    if let Some((_, value)) = fields.get("resources") {
+        node.resources = read_resources(value, out);
     }
     if let Some((key, value)) = fields.get("exclude") {
-        node.exclude = exclude(key, value, out);
+        node.exclude = combinations(key, value, out);
+    }
+    if let Some((key, value)) = fields.get("include") {
+        node.include = combinations(key, value, out);
     }
     if let Some((key, value)) = fields.get("when") {
         node.when = text(key, value, out);
     }
+    exec::read(&fields, &mut node, out);
     node
 }
 
@@ -85,9 +103,9 @@ fn texts(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Vec<Text> {
 
 /// What stands on a port; parts with findings are missing.
 fn input(port: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> InputDef {
-    let (items, list) = match &tree.data {
-        Data::List(items) => (items.as_slice(), true),
-        _ => (std::slice::from_ref(tree), false),
+    let items = match &tree.data {
+        Data::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(tree),
     };
     if items.is_empty() {
         let message = format!("input `{}` is an empty list", port.name);
@@ -97,22 +115,51 @@ fn input(port: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> InputDef {
                 .help(HOW_INPUTS_LOOK),
         );
     }
-    let items = items.iter().filter_map(|item| input_item(port, item, out)).collect();
-    InputDef { span: tree.span.clone(), items, list }
+    let mut input = InputDef { span: tree.span.clone(), items: Vec::new(), choices: Vec::new() };
+    for item in items {
+        if is_choice(item) {
+            input_choice(port, item, &mut input, out);
+        } else {
+            input.items.extend(input_item(port, item, out));
+        }
+    }
+    input
 }
 
-const HOW_INPUTS_LOOK: &str = "write `node.port`, a path, {gather: node.port}, or a list of these";
+const HOW_INPUTS_LOOK: &str = "write `node.port`, a path, {gather: node.port}, {by: axis, value: node.port, default: node.port}, or a list of these";
+
+/// The items of all cases; which of them a job takes is found out when axes are known.
+fn input_choice(port: &Key, tree: &Tree, input: &mut InputDef, out: &mut Vec<Diagnostic>) {
+    let Some((choice, values)) = split(tree) else {
+        out.push(no_axis(tree));
+        return;
+    };
+    for (case, value) in values.into_iter().enumerate() {
+        let parts = match &value.data {
+            Data::List(parts) => parts.as_slice(),
+            _ if value.is_null() => &[],
+            _ => std::slice::from_ref(value),
+        };
+        for part in parts {
+            let item = input_item(port, part, out);
+            input
+                .items
+                .extend(item.map(|item| InputItem { case: Some((input.choices.len(), case)), ..item }));
+        }
+    }
+    input.choices.push(choice);
+}
 
 fn input_item(port: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<InputItem> {
     let what = format!("input `{}`", port.name);
     match &tree.data {
         Data::Map(entries) => {
-            let fields = Fields::read(tree, &what, &["gather"], &[], out)?;
+            let fields = Fields::read(tree, &what, &["gather"], out)?;
             if entries.is_empty() {
                 out.push(wrong_shape(tree, &what, "`{gather: node.port}`"));
             }
             let (key, value) = fields.get("gather")?;
-            Some(InputItem { gather: true, text: text(key, value, out)? })
+            Some(InputItem { gather: true, text: text(key, value, out)?, case: None })
         }
         Data::List(_) => {
             out.push(
@@ -120,11 +167,11 @@ fn input_item(port: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<Inpu
             );
             None
         }
-        Data::Scalar(_) => Some(InputItem { gather: false, text: text(port, tree, out)? }),
+        Data::Scalar(_) => Some(InputItem { gather: false, text: text(port, tree, out)?, case: None }),
     }
 }
 
-fn whole(key: &Key, tree: &Tree, min: i64, max: i64, out: &mut Vec<Diagnostic>) -> Option<i64> {
+pub(super) fn whole(key: &Key, tree: &Tree, min: i64, max: i64, out: &mut Vec<Diagnostic>) -> Option<i64> {
     let number = tree.scalar().filter(|s| !s.quoted).and_then(|s| s.text.parse::<i64>().ok());
     match number {
         Some(n) if (min..=max).contains(&n) => Some(n),
@@ -136,7 +183,7 @@ fn whole(key: &Key, tree: &Tree, min: i64, max: i64, out: &mut Vec<Diagnostic>) 
     }
 }
 
-fn timeout(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<Duration> {
+pub(super) fn timeout(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<Duration> {
     let found = text(key, tree, out)?;
     let duration = found
         .value
@@ -154,9 +201,11 @@ fn timeout(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<Duration
     duration
 }
 
-fn exclude(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Vec<ExcludeDef> {
+/// `exclude:` and `include:`
+fn combinations(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Vec<CombinationDef> {
     let Data::List(items) = &tree.data else {
-        out.push(wrong_shape(tree, "`exclude:`", "a list of combinations: [{model: a, fold: 1}]"));
+        let what = format!("`{}:`", key.name);
+        out.push(wrong_shape(tree, &what, "a list of combinations: [{model: a, fold: 1}]"));
         return Vec::new();
     };
     let mut combinations = Vec::new();
@@ -169,14 +218,17 @@ fn exclude(key: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Vec<ExcludeDef>
             ));
             continue;
         };
-        let combination: ExcludeDef =
+        let combination: CombinationDef =
             pairs.iter().map(|(axis, values)| (axis.clone(), texts(axis, values, out))).collect();
         if combination.is_empty() {
-            out.push(wrong_shape(
-                item,
-                "an empty combination would exclude every job: it",
-                "a mapping of axes to values",
-            ));
+            out.push(
+                Diagnostic::error(
+                    "celldag::pipeline::wrong_shape",
+                    "an empty combination would mean every job",
+                )
+                .at(item.span.clone(), "nothing here")
+                .help("name axes and their values: {model: a, fold: [1, 2]}"),
+            );
             continue;
         }
         combinations.push(combination);

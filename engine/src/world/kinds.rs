@@ -11,7 +11,7 @@ use crate::artifact::ArtifactType;
 use crate::kind::{InPort, Kind, KindSpec, Multiplicity, OutPort};
 use crate::param::{Param, Params};
 use crate::registry::{Registered, Registry};
-use crate::step::{NodeError, Step};
+use crate::step::{NodeError, Outlook, Step};
 
 type Work = dyn Fn(&Step<'_>) -> Result<(), NodeError> + Send + Sync;
 
@@ -57,6 +57,7 @@ fn port(name: &'static str, many: Multiplicity) -> InPort {
 /// - `trace` (in `parts`, out `text`): its lineage
 /// - `act` (in `after`, out `text`): does what `what` says
 /// - `device`: as `act`, on the device
+/// - `report`: as `act`, into a .json file
 pub(super) fn kind_called(name: &str, epoch: u32, ran: &Ran) -> Registered {
     let out = |name| OutPort { name, ty: TEXT, file: "result.txt", about: "" };
     let spec = |name, inputs, output, params| KindSpec {
@@ -75,6 +76,7 @@ pub(super) fn kind_called(name: &str, epoch: u32, ran: &Ran) -> Registered {
             Param::text("what", "").default("write"),
             Param::text("text", "").default("x"),
             Param::int("n", "").default(0),
+            Param::int("batch", "").default(8).perf(),
         ]
     };
     let (spec, work): (KindSpec, Arc<Work>) = match name {
@@ -106,6 +108,11 @@ pub(super) fn kind_called(name: &str, epoch: u32, ran: &Ran) -> Registered {
             Arc::new(|step: &Step<'_>| put(step, "text", &step.lineage.to_string())),
         ),
         "act" => (spec("act", vec![port("after", Multiplicity::Many)], "text", act()), Arc::new(self::act)),
+        "report" => {
+            let mut spec = spec("report", Vec::new(), "text", act());
+            spec.outputs[0].file = "report.json";
+            (spec, Arc::new(self::act))
+        }
         _ => (spec("device", vec![port("after", Multiplicity::Many)], "text", act()), Arc::new(self::act)),
     };
     let mut registry = Registry::new();
@@ -159,6 +166,28 @@ fn act(step: &Step<'_>) -> Result<(), NodeError> {
         "fail" => return Err(NodeError::failed("it broke\nin two lines").help("mend it")),
         "data" => return Err(NodeError::data("bad cells")),
         "device" => return Err(NodeError::device("device lost")),
+        "lost" => return Err(NodeError::lost("device gone")),
+        // Comes back when it has been lost once.
+        "lost-once" if !Path::new(word("text")).exists() => {
+            fs_err::write(word("text"), "").unwrap();
+            return Err(NodeError::lost("device gone"));
+        }
+        "lost-once" => return put(step, "text", "back"),
+        "diverge" => return Err(NodeError::failed("the loss is not finite").outlook(Outlook::Lasting)),
+        // Needs a batch of at most `n`.
+        "memory" => {
+            let batch = step.params.get("batch").and_then(Value::as_u64).unwrap();
+            if batch > n {
+                return Err(NodeError::memory(format!("a batch of {batch} does not fit")));
+            }
+            return put(step, "text", "fits");
+        }
+        "where" => {
+            step.execution("device", step.device);
+            step.execution("gpus", step.gpus);
+            step.execution("memory_limit", step.memory_limit);
+            std::thread::sleep(Duration::from_millis(n));
+        }
         "panic" => panic!("oh no: {n}"),
         "nothing" => return Ok(()),
         "folder" => {
@@ -183,6 +212,10 @@ fn act(step: &Step<'_>) -> Result<(), NodeError> {
         "save-meddled" => {
             fs_err::write(word("text"), "changed while running").unwrap();
             step.resume().unwrap().save("state", "", b"of other content");
+        }
+        "meddle-data" => {
+            fs_err::write(word("text"), "half").unwrap();
+            return Err(NodeError::data("bad cells"));
         }
         // Overwrites the file that it reads.
         "meddle" => fs_err::write(word("text"), "changed while running").unwrap(),

@@ -11,6 +11,7 @@ use crate::encoder::Batch;
 use crate::error::ModelError;
 use crate::loaded::Loaded;
 use crate::tokens::CellTokens;
+use crate::vectors::Vectors;
 
 /// The cells of a file, as far as batches must know them.
 #[derive(Clone, Copy, Debug)]
@@ -24,25 +25,39 @@ pub struct Cells<'a> {
 }
 
 /// Embeds cells; row-major `[cells, dim]` in the order of the file. Cells without tokens get rows of NaN. `read` gives the
-/// tokens of the cells it is asked for; `done` hears how many more cells are finished and may stop the work. A batch that
-/// does not fit the device's memory, or its limit, is halved until a single neighbourhood does not fit. If the device is
-/// lost, it is opened again and the batch repeated.
+/// tokens of the cells it is asked for. A batch that does not fit the device's memory, or its limit, is halved until a single
+/// neighbourhood does not fit. If the device is lost, it is opened again and the batch repeated.
 ///
 /// # Errors
-/// Those of the encoder, of `read` and of `done`.
+/// Those of the encoder and of `read`.
 pub fn embed_cells<E: From<ModelError>>(
     loaded: &mut Loaded<'_>,
     all: Cells<'_>,
-    mut read: impl FnMut(&[usize]) -> Result<Vec<CellTokens>, E>,
-    mut done: impl FnMut(usize) -> Result<(), E>,
+    read: impl FnMut(&[usize]) -> Result<Vec<CellTokens>, E>,
 ) -> Result<Vec<f32>, E> {
-    let dim = loaded.encoder().info().dim;
-    if dim == 0 {
+    let mut vectors = Vectors::new(all.lengths.len(), loaded.encoder().info().dim);
+    embed_rest(loaded, all, &mut vectors, read, |_, _| Ok(()))?;
+    Ok(vectors.into_values())
+}
+
+/// As [`embed_cells`], of the cells that `vectors` does not know yet, which it then does. A row has the same bits whatever cells
+/// are computed together; of a neighbourhood all cells must be known or none. `done` hears of the cells that a batch added and
+/// may stop the work.
+///
+/// # Errors
+/// Also those of `done`; `vectors` has what was finished before.
+pub fn embed_rest<E: From<ModelError>>(
+    loaded: &mut Loaded<'_>,
+    all: Cells<'_>,
+    vectors: &mut Vectors,
+    mut read: impl FnMut(&[usize]) -> Result<Vec<CellTokens>, E>,
+    mut done: impl FnMut(&[usize], &Vectors) -> Result<(), E>,
+) -> Result<(), E> {
+    if vectors.dim() == 0 {
         return Err(ModelError::Tokens("the model gives vectors of length 0".to_owned()).into());
     }
-    let mut out = vec![f32::NAN; all.lengths.len() * dim];
-    let units = units(all);
-    done(all.lengths.len() - units.iter().map(|unit| unit.cells.len()).sum::<usize>())?;
+    let mut units = units(all);
+    units.retain(|unit| !unit.cells.iter().all(|&cell| vectors.knows(cell)));
     // Batches not yet done, the next one last.
     let mut pending: Vec<Range<usize>> = batches(&units, all.batch_tokens);
     pending.reverse();
@@ -54,10 +69,12 @@ pub fn embed_cells<E: From<ModelError>>(
         tracing::debug!(cells = cells.len(), tokens = count, "a batch");
         match loaded.run(|encoder| encoder.embed(Batch { cells: &tokens, neighbourhoods: &neighbourhoods })) {
             Ok(rows) => {
-                for (&cell, row) in cells.iter().zip(rows.chunks_exact(dim)) {
-                    out[cell * dim..(cell + 1) * dim].copy_from_slice(row);
+                if !vectors.put(&cells, &rows) {
+                    let [found, wanted] = [rows.len(), cells.len() * vectors.dim()];
+                    let message = format!("the model gave {found} numbers for {wanted}");
+                    return Err(ModelError::Tokens(message).into());
                 }
-                done(cells.len())?;
+                done(&cells, vectors)?;
             }
             Err(error) if error.is_out_of_memory() && batch.len() > 1 => {
                 tracing::debug!(cells = cells.len(), %error, "the batch does not fit; trying half of it");
@@ -69,7 +86,7 @@ pub fn embed_cells<E: From<ModelError>>(
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Cells that must be embedded together, in the order of the file.
@@ -164,12 +181,13 @@ mod tests {
         let device = Device::cpu(1).unwrap();
         let load = |_: &Device| Ok(Box::new(Arc::clone(fake)) as Box<dyn CellEncoder>);
         let mut loaded = Loaded::new(&device, load).unwrap();
-        let out = embed_cells(&mut loaded, all, read, |n| {
-            finished.set(finished.get() + n);
+        let mut vectors = Vectors::new(all.lengths.len(), 2);
+        embed_rest(&mut loaded, all, &mut vectors, read, |cells, _| {
+            finished.set(finished.get() + cells.len());
             Ok::<(), ModelError>(())
         })?;
-        assert_eq!(finished.get(), all.lengths.len());
-        Ok(out)
+        assert_eq!(finished.get(), all.lengths.iter().filter(|&&length| length > 0).count());
+        Ok(vectors.into_values())
     }
 
     proptest! {
@@ -206,6 +224,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn cells_that_are_known_are_not_embedded_again() {
+        let fake = fake(1000);
+        let device = Device::cpu(1).unwrap();
+        let load = |_: &Device| Ok(Box::new(Arc::clone(&fake)) as Box<dyn CellEncoder>);
+        let mut loaded = Loaded::new(&device, load).unwrap();
+        let all = Cells { lengths: &[3, 0, 2, 4], neighbourhoods: None, batch_tokens: 4 };
+        let mut vectors = Vectors::new(4, 2);
+        assert!(vectors.put(&[3], &[7.0, 8.0]));
+        let mut asked = Vec::new();
+        let read = |cells: &[usize]| {
+            asked.extend(cells.to_vec());
+            Ok::<_, ModelError>(cells.iter().map(|&c| vec![c as u32; all.lengths[c]].into()).collect())
+        };
+        embed_rest(&mut loaded, all, &mut vectors, read, |_, _| Ok(())).unwrap();
+        assert_eq!(asked, [0, 2]);
+        assert_eq!((vectors.row(3), vectors.row(2)), (&[7.0, 8.0][..], &[2.0, 1.0][..]));
+        assert_eq!(vectors.count(), 3);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod blocks;
 pub mod celllm;
 pub mod cellplm;
 pub mod chemberta;
+pub mod draw;
 pub mod drug;
 mod encoder;
 mod error;
@@ -38,13 +39,14 @@ pub mod tgpt;
 mod tokens;
 pub mod training;
 pub mod uce;
+mod vectors;
 mod vocabulary;
 
 pub use adapter::{
     Adapters, InputDropout, LayerRows, Lora, Noise, Part, PeftAdapter, PeftLayer, Shaped, Slot, Tensors,
     TrainedWeight, assemble, chosen_layers, initial_lora, is_peft_folder, is_target,
 };
-pub use batch::{Cells, embed_cells};
+pub use batch::{Cells, embed_cells, embed_rest};
 pub use encoder::{Batch, CellEncoder, EncoderInfo, Neighbourhood};
 pub use error::ModelError;
 pub use gene_aliases::{GENE_ALIASES, GeneAliases};
@@ -56,3 +58,4 @@ pub use model::{CellModel, LoadEncoder, Purpose, cell_model, cell_models};
 pub use option::{ModelOption, OptionDefault, OptionType, Options, written_out};
 pub use params::Params;
 pub use tokens::{CellCounts, CellTokenizer, CellTokens, Coverage, TokenizerInfo, UnusableCount, WhyEmpty};
+pub use vectors::Vectors;

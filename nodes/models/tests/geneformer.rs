@@ -133,8 +133,8 @@ fn results_do_not_depend_on_threads_or_token_budget() {
     let run = |threads, batch_tokens| {
         let mut loaded = loaded(&golden, &Device::cpu(threads).unwrap());
         let all = Cells { lengths: &lengths, neighbourhoods: None, batch_tokens };
-        let read = |cells: &[usize]| Ok(cells.iter().map(|&c| tokens[c].clone()).collect());
-        embed_cells(&mut loaded, all, read, |_| Ok::<(), ModelError>(())).unwrap()
+        let read = |cells: &[usize]| Ok::<_, ModelError>(cells.iter().map(|&c| tokens[c].clone()).collect());
+        embed_cells(&mut loaded, all, read).unwrap()
     };
     let bits = |rows: Vec<f32>| rows.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let one = run(1, 1);
@@ -165,9 +165,9 @@ fn in_one_batch(
     let read = |cells: &[usize]| {
         before(sizes.len(), &device);
         sizes.push(cells.len());
-        Ok(cells.iter().map(|&c| tokens[c].clone()).collect())
+        Ok::<_, ModelError>(cells.iter().map(|&c| tokens[c].clone()).collect())
     };
-    let rows = embed_cells(&mut loaded, all, read, |_| Ok::<(), ModelError>(())).unwrap();
+    let rows = embed_cells(&mut loaded, all, read).unwrap();
     (rows, sizes, loaded.peak())
 }
 

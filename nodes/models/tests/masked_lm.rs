@@ -42,9 +42,19 @@ fn settings(lr: f64, weight_decay: f64) -> PretrainSettings {
 }
 
 fn model(device: &Device, tensors: &Tensors, vocabulary: usize, settings: PretrainSettings) -> Pretraining {
+    model_of(&shape(), device, tensors, vocabulary, settings)
+}
+
+fn model_of(
+    shape: &ModelShape,
+    device: &Device,
+    tensors: &Tensors,
+    vocabulary: usize,
+    settings: PretrainSettings,
+) -> Pretraining {
     let weights = Weights::from_bytes(Path::new("made"), serialized(tensors).unwrap()).unwrap();
     let adapters = Adapters::default().training(&["*".to_owned()]).unwrap();
-    let model = MaskedLm::load(&weights, &shape().config(vocabulary).unwrap(), device, &adapters).unwrap();
+    let model = MaskedLm::load(&weights, &shape.config(vocabulary).unwrap(), device, &adapters).unwrap();
     let count: usize = tensors.values().map(|(_, values)| values.len()).sum();
     assert_eq!(model.parameters(), count);
     let trained = adapters.trained();
@@ -238,6 +248,47 @@ fn a_batch_in_parts_and_in_little_memory_has_the_gradient_of_the_whole() {
     assert!(error.is_out_of_memory(), "a batch is never cut on its own: {error}");
     let mut one = fresh(&Device::cpu(1).unwrap(), settings(1e-3, 0.0));
     assert_eq!(flat(&mut one, &cells).1, whole, "threads change no bit");
+}
+
+#[test]
+fn losses_of_cells_that_do_not_fit_together_have_the_same_bits() {
+    let cells = hidden(&two_kinds(12), MaskEpoch::Validation);
+    let with = |memory| {
+        let device = Device::cpu(2).unwrap();
+        (fresh(&device, PretrainSettings { memory, ..settings(1e-3, 0.0) }), device)
+    };
+    let (training, device) = with(None);
+    let peak = |cells: &[MaskedCell]| {
+        training.losses(cells).unwrap();
+        device.memory().peak
+    };
+    let (whole, all, three, one) =
+        (training.losses(&cells).unwrap(), peak(&cells), peak(&cells[..3]), peak(&cells[..1]));
+    assert!(one < three && three < all, "{one}, {three}, {all}");
+    let (little, device) = with(Some(three));
+    assert_eq!(little.losses(&cells).unwrap(), whole);
+    assert!(device.memory().peak <= three);
+    let error = with(Some(one - 1)).0.losses(&cells).unwrap_err();
+    assert!(error.is_out_of_memory(), "{error}");
+}
+
+/// Beside the weights there are their gradients and two moments; another copy of all weights would be a quarter more.
+#[test]
+fn a_step_of_the_optimiser_holds_no_second_copy_of_the_weights() {
+    let device = Device::cpu(1).unwrap();
+    // Many weights and two tokens: what a pass keeps for the way back is small beside them.
+    let shape = ModelShape { layers: 6, hidden: 64, feedforward: 64, ..shape() };
+    let tensors = initial_tensors(&shape.config(32).unwrap().sizes().unwrap(), &[3; 32]).unwrap();
+    let bytes = 4 * tensors.values().map(|(_, values)| values.len() as u64).sum::<u64>();
+    let mut training = model_of(&shape, &device, &tensors, 32, settings(1e-3, 0.0));
+    let cell = MaskedCell { tokens: vec![2, 3].into(), places: vec![0], labels: vec![2] };
+    // The first step makes the moments.
+    for _ in 0..2 {
+        training.learn(std::slice::from_ref(&cell), 1.0).unwrap();
+    }
+    let peak = device.memory().peak;
+    println!("{peak} bytes with weights of {bytes}");
+    assert!(peak > 4 * bytes && peak < 4 * bytes + bytes / 2, "{peak} with weights of {bytes}");
 }
 
 #[test]

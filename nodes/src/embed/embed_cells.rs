@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use celldag_data::Table;
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Params, Step};
 use celldag_models::{
     CellModel, Cells, EncoderInfo, LoadEncoder, Loaded, Neighbourhood, PeftAdapter, Purpose, cell_model,
-    embed_cells,
 };
 use celldag_shaders::{Device, Precision};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::kept::{self, Embedded};
 use super::tokens_file::TokensFile;
 use super::{adapter, checkpoint, options, output};
 use crate::artifacts::{ADAPTER, CHECKPOINT, EMBEDDING, TOKENS};
@@ -66,11 +66,7 @@ impl Kind for Embed {
                 file: "embedding.h5ad",
                 about: "obsm[\"X_<model>\"], obs carried over, provenance in uns[\"celldag\"]",
             }],
-            params: std::iter::once(options::of_tokens_model())
-                .chain(options::computing())
-                .chain([options::allow_unused()])
-                .chain(options::params(Purpose::Embed).iter().cloned())
-                .collect(),
+            params: options::of_encoder().collect(),
             uses_device: true,
             wants_lineage: false,
         }
@@ -137,21 +133,10 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
         step.warn(warning);
     }
     step.progress.total(lengths.len() as u64, "cells");
-    let started = Instant::now();
-    let embedding = embed_cells(
-        &mut loaded,
-        Cells { lengths: &lengths, neighbourhoods: neighbourhoods.as_deref(), batch_tokens },
-        |cells| -> Result<_, Failure> {
-            step.check_cancelled()?;
-            cells.iter().map(|&cell| Ok(tokens.cell(cell)?)).collect()
-        },
-        |cells| {
-            step.progress.advance(cells as u64);
-            Ok(())
-        },
-    )?;
-    let elapsed = started.elapsed();
-    let embedded = lengths.iter().filter(|&&length| length > 0).count();
+    let cells = Cells { lengths: &lengths, neighbourhoods: neighbourhoods.as_deref(), batch_tokens };
+    let read = |cells: &[usize]| Ok(cells.iter().map(|&cell| tokens.cell(cell)).collect::<Result<_, _>>()?);
+    let Embedded { values: embedding, cells: embedded, elapsed } =
+        kept::embed(step, &mut loaded, cells, read)?;
     step.fact("parameters", info.parameters);
     step.fact("variant", info.variant.clone());
     step.execution("cells_per_second", per_second(embedded, elapsed));

@@ -11,6 +11,7 @@ pub(crate) mod embed_cells;
 mod empty;
 pub(crate) mod failure;
 mod genes;
+mod kept;
 pub(crate) mod options;
 mod output;
 pub(crate) mod tokenize;

@@ -18,7 +18,7 @@ pub(crate) fn model_names() -> Vec<&'static str> {
 }
 
 /// The parameter `model` of kinds that read tokens, which say it themselves.
-pub(crate) fn of_tokens_model() -> Param {
+fn of_tokens_model() -> Param {
     let about = "must be the model of the tokens; if it is given, its options and its folder are checked before anything runs";
     Param::choice("model", &model_names(), about).optional()
 }
@@ -39,6 +39,12 @@ pub(crate) fn allow_unused() -> Param {
     let about = "tensors of the checkpoint that the model may leave over: names as the error about them has them, prefixes that \
                  end in a dot, or patterns with * for any text; one that means no such tensor is an error";
     Param::list(ALLOW_UNUSED, ParamType::Text, about).default(Value::Array(Vec::new()))
+}
+
+/// Everything that a kind which runs a model over tokens is told about it.
+pub(crate) fn of_encoder() -> impl Iterator<Item = Param> {
+    let of_models = params(Purpose::Embed).iter().cloned();
+    std::iter::once(of_tokens_model()).chain(computing()).chain([allow_unused()]).chain(of_models)
 }
 
 /// The model that the parameter `model` names.

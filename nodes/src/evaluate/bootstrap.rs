@@ -6,8 +6,9 @@
 //! it says how much it would move with other groups, which is what most readers mean, and is usually wider. A cell that
 //! is tested in several repeats is one unit; cells and groups of one name in two datasets are two.
 
+use celldag_models::draw::below;
 use indexmap::IndexMap;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -150,8 +151,7 @@ fn drawn(units: usize, seed: u64, draw: usize, unit: Unit) -> Vec<f64> {
     rng.set_stream(2 * draw as u64 + u64::from(unit == Unit::Group));
     let mut weights = vec![0.0; units];
     for _ in 0..units {
-        let at = (u128::from(rng.next_u64()) * units as u128) >> 64;
-        weights[at as usize] += 1.0;
+        weights[below(&mut rng, units as u64) as usize] += 1.0;
     }
     weights
 }

@@ -1,6 +1,7 @@
 //! The same metrics for each group of cells: sample, tissue, drug ... A good figure over all cells can hide a group in
 //! which a model knows nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use celldag_data::Table as Obs;
@@ -21,6 +22,8 @@ const MOST: usize = 200;
 pub(super) struct GroupColumn {
     name: String,
     source: Source,
+    /// Datasets share names of groups: patient 1 of two studies is two patients, and groups are called `dataset/group`.
+    qualified: bool,
 }
 
 enum Source {
@@ -37,11 +40,11 @@ impl GroupColumn {
     /// when these are not one.
     pub(super) fn of_predictions(models: &[&ScoredModel], name: &str) -> Vec<Self> {
         let all = [
-            Self { name: "dataset".to_owned(), source: Source::Dataset },
-            Self { name: name.to_owned(), source: Source::Split },
+            Self { name: "dataset".to_owned(), source: Source::Dataset, qualified: false },
+            Self { name: name.to_owned(), source: Source::Split, qualified: false }.apart(models),
         ];
         let several = |column: &Self| {
-            let groups: BTreeSet<&str> =
+            let groups: BTreeSet<Cow<'_, str>> =
                 models.iter().flat_map(|m| &m.cells).filter_map(|cell| column.of(cell)).collect();
             groups.len() > 1
         };
@@ -52,11 +55,21 @@ impl GroupColumn {
     ///
     /// # Errors
     /// A data error when there is no such column.
-    pub(super) fn of_table(obs: &Obs, name: &str) -> Result<Self, NodeError> {
+    pub(super) fn of_table(obs: &Obs, name: &str, models: &[&ScoredModel]) -> Result<Self, NodeError> {
         let column = column(obs, name, "by")?;
         let value = |(row, id): (usize, &String)| Some((id.clone(), column.as_text(row)?.into_owned()));
         let of_cell = obs.index.iter().enumerate().filter_map(value).collect();
-        Ok(Self { name: name.to_owned(), source: Source::Table(of_cell) })
+        Ok(Self { name: name.to_owned(), source: Source::Table(of_cell), qualified: false }.apart(models))
+    }
+
+    /// Keeps groups of one name apart where they are of several datasets.
+    fn apart(self, models: &[&ScoredModel]) -> Self {
+        let mut dataset_of: BTreeMap<&str, &str> = BTreeMap::new();
+        let shared = models.iter().flat_map(|model| &model.cells).any(|cell| {
+            let dataset = cell.dataset.as_str();
+            self.group(cell).is_some_and(|group| *dataset_of.entry(group).or_insert(dataset) != dataset)
+        });
+        Self { qualified: shared, ..self }
     }
 
     /// Name of the column.
@@ -64,7 +77,13 @@ impl GroupColumn {
         &self.name
     }
 
-    fn of<'a>(&'a self, cell: &'a ScoredCell) -> Option<&'a str> {
+    /// What the table calls the group of a cell.
+    fn of<'a>(&'a self, cell: &'a ScoredCell) -> Option<Cow<'a, str>> {
+        let group = self.group(cell)?;
+        Some(if self.qualified { format!("{}/{group}", cell.dataset).into() } else { group.into() })
+    }
+
+    fn group<'a>(&'a self, cell: &'a ScoredCell) -> Option<&'a str> {
         let group = match &self.source {
             Source::Dataset => Some(cell.dataset.as_str()),
             Source::Split => Some(cell.group.as_str()),
@@ -85,7 +104,7 @@ impl GroupColumn {
     ) -> Result<ByGroup<'a>, MetricError> {
         let mut out = ByGroup { column: self, models: Vec::new(), outside: 0 };
         for model in models {
-            let mut members: BTreeMap<&str, Vec<&ScoredCell>> = BTreeMap::new();
+            let mut members: BTreeMap<Cow<'_, str>, Vec<&ScoredCell>> = BTreeMap::new();
             let mut outside = 0;
             for cell in &model.cells {
                 match self.of(cell) {
@@ -105,14 +124,14 @@ impl GroupColumn {
 /// Metrics by group of some models.
 pub(super) struct ByGroup<'a> {
     pub(super) column: &'a GroupColumn,
-    models: Vec<(&'a str, BTreeMap<&'a str, Metrics>)>,
+    models: Vec<(&'a str, BTreeMap<Cow<'a, str>, Metrics>)>,
     /// Test cells without a value in the column.
     outside: usize,
 }
 
 impl ByGroup<'_> {
     fn groups(&self) -> BTreeSet<&str> {
-        self.models.iter().flat_map(|(_, groups)| groups.keys().copied()).collect()
+        self.models.iter().flat_map(|(_, groups)| groups.keys().map(AsRef::as_ref)).collect()
     }
 
     /// Says so when there are too many groups for a table.
@@ -145,13 +164,13 @@ impl ByGroup<'_> {
         let mut rows: Vec<Vec<Value>> = names
             .iter()
             .map(|group| {
-                let any = self.models.iter().find_map(|(_, groups)| groups.get(group));
+                let any = self.models.iter().find_map(|(_, groups)| groups.get(*group));
                 let mut row = vec![json!(group), json!(of(any, "n"))];
                 if classes == 2 {
                     row.push(json!(of(any, "prevalence")));
                 }
                 for (_, groups) in &self.models {
-                    row.extend(deciding(classes).map(|metric| json!(of(groups.get(group), metric))));
+                    row.extend(deciding(classes).map(|metric| json!(of(groups.get(*group), metric))));
                 }
                 row
             })
@@ -180,7 +199,7 @@ impl ByGroup<'_> {
     /// Model → group → metric → value.
     pub(super) fn numbers(&self, model: &str) -> Option<Value> {
         let (_, groups) = self.models.iter().find(|(name, _)| *name == model)?;
-        let groups: Map<String, Value> = groups.iter().map(|(g, m)| ((*g).to_owned(), json!(m))).collect();
+        let groups: Map<String, Value> = groups.iter().map(|(g, m)| (g.to_string(), json!(m))).collect();
         Some(Value::Object(groups))
     }
 }
@@ -189,4 +208,42 @@ impl ByGroup<'_> {
 fn with_sd_of(spread: &Spread, of: usize) -> String {
     let text = with_sd(spread, of);
     if spread.n < of { text } else { format!("{text} ({} of {of})", spread.n) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(dataset: &str, id: &str, group: &str, truth: usize) -> ScoredCell {
+        ScoredCell {
+            dataset: dataset.to_owned(),
+            id: id.to_owned(),
+            group: group.to_owned(),
+            fold: (0, 0),
+            truth,
+            predicted: 1,
+            scores: vec![0.25, 0.75],
+            logits: None,
+        }
+    }
+
+    fn groups(cells: Vec<ScoredCell>) -> Vec<(String, f64)> {
+        let model = ScoredModel { name: "m".to_owned(), cells };
+        let columns = GroupColumn::of_predictions(&[&model], "patient");
+        let Some(patients) = columns.iter().find(|column| column.name() == "patient") else {
+            return Vec::new();
+        };
+        let by = patients.measure(&[&model], 2, 5).expect("metrics");
+        let n = |group: &str| value(&by.models[0].1[group], "n").expect("defined");
+        by.groups().into_iter().map(|group| (group.to_owned(), n(group))).collect()
+    }
+
+    #[test]
+    fn groups_of_one_name_of_two_datasets_are_two_groups() {
+        let mut cells =
+            vec![cell("kang", "a", "p1", 1), cell("kang", "b", "p1", 0), cell("gbm", "a", "p1", 1)];
+        assert_eq!(groups(cells.clone()), [("gbm/p1".to_owned(), 1.0), ("kang/p1".to_owned(), 2.0)]);
+        cells[2].group = "p2".to_owned();
+        assert_eq!(groups(cells), [("p1".to_owned(), 2.0), ("p2".to_owned(), 1.0)], "no name is in both");
+    }
 }

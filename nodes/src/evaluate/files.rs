@@ -3,11 +3,20 @@
 use std::io::BufWriter;
 
 use celldag_engine::document::ReportDocument;
-use celldag_engine::{NodeError, Step};
+use celldag_engine::{NodeError, OutPort, Step};
 
 use super::measure::Metrics;
 use super::scopes::Scopes;
+use crate::artifacts::{METRICS, REPORT};
 use crate::learn::failure::io;
+
+/// The ports of these files, and what they hold.
+pub(super) fn outputs(report: &'static str, metrics: &'static str) -> Vec<OutPort> {
+    vec![
+        OutPort { name: "report", ty: REPORT, file: "report.json", about: report },
+        OutPort { name: "metrics", ty: METRICS, file: "metrics.csv", about: metrics },
+    ]
+}
 
 /// Writes the report and tells the user its warnings and headline.
 pub(super) fn write_report(step: &Step<'_>, mut document: ReportDocument) -> Result<(), NodeError> {

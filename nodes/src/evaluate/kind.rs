@@ -1,14 +1,13 @@
 //! The kind `evaluate` itself: files, parameters, and the order in which a report says things.
 
-use celldag_engine::{
-    InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
-};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, Param, ParamType, Params, Step};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::files::outputs;
 use super::models::NAME;
 use super::reference;
-use crate::artifacts::{CELLS, EMBEDDING, METRICS, PREDICTIONS, REPORT, SPLIT, SPLIT_INFO};
+use crate::artifacts::{CELLS, EMBEDDING, PREDICTIONS, SPLIT, SPLIT_INFO};
 
 /// Measures predictions beside baselines.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +33,7 @@ impl Kind for Evaluate {
         let optional = |name, ty, about| InPort { name, ty, many: Multiplicity::Optional, about };
         KindSpec {
             name: "evaluate",
-            epoch: 4,
+            epoch: 5,
             about: "measures predictions per fold and over all test cells, beside trivial baselines",
             inputs: vec![
                 InPort {
@@ -58,20 +57,10 @@ impl Kind for Evaluate {
                 optional("embedding", EMBEDDING, "vectors of the cells, for the map"),
                 optional("external_embedding", EMBEDDING, "vectors of the external cells, for the map"),
             ],
-            outputs: vec![
-                OutPort {
-                    name: "report",
-                    ty: REPORT,
-                    file: "report.json",
-                    about: "all metrics, tables, figures and warnings (celldag.report/1)",
-                },
-                OutPort {
-                    name: "metrics",
-                    ty: METRICS,
-                    file: "metrics.csv",
-                    about: "model, scope (fold, mean, sd, se, merged, as_published), fold, metric, value",
-                },
-            ],
+            outputs: outputs(
+                "all metrics, tables, figures and warnings (celldag.report/1)",
+                "model, scope (fold, mean, sd, se, merged, as_published), fold, metric, value",
+            ),
             params: vec![
                 Param::text("name", "name of the model in tables when there is one only; several are named by their nodes and axes")
                     .default(NAME),

@@ -21,6 +21,7 @@ mod reference;
 pub mod regression;
 mod run;
 mod scopes;
+mod shared;
 mod study;
 mod summary;
 mod threads;

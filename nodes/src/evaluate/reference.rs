@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use celldag_data::Csr;
 use celldag_engine::{NodeError, Step};
-use rand::{Rng, SeedableRng};
+use celldag_models::draw::below;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -88,13 +89,12 @@ impl Counts {
         hash.update(cell.id.as_bytes());
         let counts = self.of(cell.fold);
         let total: usize = counts.iter().sum();
-        let draw = ChaCha8Rng::from_seed(*hash.finalize().as_bytes()).next_u64();
-        let mut at = (u128::from(draw) * total as u128) >> 64;
+        let mut at = below(&mut ChaCha8Rng::from_seed(*hash.finalize().as_bytes()), total as u64);
         for (class, &count) in counts.iter().enumerate() {
-            if at < count as u128 {
+            if at < count as u64 {
                 return class;
             }
-            at -= count as u128;
+            at -= count as u64;
         }
         counts.len() - 1
     }

@@ -212,7 +212,7 @@ fn group_columns(options: &Options, study: &Study, inputs: &Inputs) -> Result<Ve
             )
             .help("write `in: {predictions: ..., cells: ...}`"));
         };
-        columns.push(GroupColumn::of_table(cells.obs(), name)?);
+        columns.push(GroupColumn::of_table(cells.obs(), name, &models)?);
     }
     Ok(columns)
 }

@@ -9,4 +9,5 @@ mod params;
 mod ports;
 pub mod predictions;
 pub mod pretrain;
+mod resumed;
 pub mod split;

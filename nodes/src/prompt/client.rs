@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use celldag_engine::{FailureCause, NodeError, Step};
+use celldag_engine::{FailureCause, NodeError, Outlook, Step};
 
 use super::answer::{Answer, Heard, hear};
 use super::endpoint::Endpoint;
@@ -116,7 +116,7 @@ impl Client<'_> {
             if failed > self.retries {
                 let why = format!("{why} (tried {failed} times)");
                 let help = format!("try again later, or raise `retries`; {}", self.kept.after_failure());
-                return Err(self.failure(&why).help(help));
+                return Err(self.failure(&why).outlook(Outlook::Passing).help(help));
             }
             self.retried.fetch_add(1, Ordering::Relaxed);
             tracing::info!("{}: {why}; another try follows", self.address);

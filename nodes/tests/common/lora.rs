@@ -1,7 +1,9 @@
 //! Training on real cells: the small Geneformer of the quickstart, myeloid cells against others.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use celldag_data::CellsFile;
 use celldag_engine::alone::run_alone;
@@ -93,11 +95,14 @@ impl Bench {
 
 /// The tokens of a file of cells for the small Geneformer.
 pub(crate) fn tokenized(cells: &Path, folder: &Path) -> PathBuf {
+    tokenized_with(cells, folder, json!({"model": "geneformer"}))
+}
+
+pub(crate) fn tokenized_with(cells: &Path, folder: &Path, options: Value) -> PathBuf {
     let checkpoint = mini();
     let inputs = [("cells", "", cells), ("checkpoint", "", checkpoint.as_path())];
     fs_err::create_dir_all(folder).expect("folder");
-    let params = with(json!({"model": "geneformer"}));
-    let (_, done) = run_alone(&Tokenize, params, &inputs, folder, "cpu").expect("tokens");
+    let (_, done) = run_alone(&Tokenize, with(options), &inputs, folder, "cpu").expect("tokens");
     done["tokens"].clone()
 }
 
@@ -136,4 +141,18 @@ fn collect(name: String, path: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
 /// Vectors that `embed` wrote.
 pub(crate) fn vectors(ran: &BTreeMap<String, PathBuf>) -> Vec<f32> {
     CellsFile::open(&ran["embedding"]).expect("file").obsm("X_geneformer").expect("vectors").2
+}
+
+/// Runs `tests/python/peft_round_trip.py` with `CELLDAG_PYTHON`, a Python that has peft, and fails if it does. False, said
+/// loudly, where none is named.
+pub(crate) fn peft_round_trip(arguments: &[&OsStr]) -> bool {
+    let Some(python) = std::env::var_os("CELLDAG_PYTHON") else {
+        println!("SKIP: peft is asked only with CELLDAG_PYTHON");
+        return false;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python/peft_round_trip.py");
+    let said = Command::new(python).arg(script).args(arguments).output().expect("python");
+    println!("{}", String::from_utf8_lossy(&said.stdout));
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    true
 }

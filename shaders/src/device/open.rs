@@ -44,8 +44,9 @@ impl Device {
     /// Opens the device that `choice` names, with `threads` workers if it is the CPU (0: one per core).
     ///
     /// `auto` takes a hardware GPU if there is one and the native CPU backend otherwise, never a software driver;
-    /// `cpu` the native backend; `gpu` a hardware GPU; `software` a software driver (for tests); anything else is the
-    /// index of an adapter of [`list_adapters`](crate::list_adapters) or a part of its name.
+    /// `cpu` the native backend; `gpu` a hardware GPU; `software` a software driver (for tests); `pci:0000:65:00.0` the
+    /// adapter at an address; anything else is the index of an adapter of [`list_adapters`](crate::list_adapters) or a part
+    /// of its name. What a scheduler has hidden ([`visible`](crate::visible)) is taken only by address or index.
     ///
     /// # Errors
     /// [`DeviceError::NotFound`] with what exists, or why the driver refused.
@@ -61,8 +62,8 @@ impl Device {
     pub fn open_with(options: &DeviceOptions) -> Result<Device, DeviceError> {
         match options.choice.trim().to_ascii_lowercase().as_str() {
             "cpu" => Device::with_cpu(options),
-            "auto" | "" => match gpu::hardware_adapter() {
-                Some(adapter) => match Gpu::open(&adapter, options) {
+            "auto" | "" => match gpu::hardware_adapters()?.into_iter().next() {
+                Some((_, adapter)) => match Gpu::open(&adapter, options) {
                     Ok(gpu) => Device::with_gpu(gpu, options),
                     Err(error @ DeviceError::Precision { .. }) => Err(error),
                     Err(error) => {
@@ -72,7 +73,13 @@ impl Device {
                 },
                 None => Device::with_cpu(options),
             },
-            name => Device::with_gpu(Gpu::open(&gpu::find_adapter(name)?, options)?, options),
+            name => {
+                let found = gpu::find_adapters(name)?;
+                match found.first() {
+                    Some((_, adapter)) => Device::with_gpu(Gpu::open(adapter, options)?, options),
+                    None => Device::with_cpu(options),
+                }
+            }
         }
     }
 

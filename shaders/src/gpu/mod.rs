@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use adapter::AdapterSummary;
-pub(crate) use adapter::{adapters, find_adapter, hardware_adapter};
+pub(crate) use adapter::{adapters, find_adapters, hardware_adapters, visible};
 pub(crate) use binding::{Binding, WINDOW_ROWS};
 pub(crate) use cooperative::{Cooperative, self_test};
 pub use features::CooperativeShape;

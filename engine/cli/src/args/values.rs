@@ -42,28 +42,6 @@ pub(super) fn labelled_input(text: &str) -> Result<LabelledInput, String> {
     Ok(LabelledInput { port: port.to_owned(), label: label.to_owned(), path: path.into() })
 }
 
-pub(super) fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "k" | "kb" | "kib" => 1024.0,
-        "m" | "mb" | "mib" => 1024.0 * 1024.0,
-        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
-        "t" | "tb" | "tib" => 1024.0_f64.powi(4),
-        unit => return Err(format!("unknown unit `{unit}`: use K, M, G or T")),
-    };
-    let number: f64 = digits.parse().map_err(|_| format!("`{digits}` is not a number"))?;
-    if !(number >= 0.0 && number.is_finite()) {
-        return Err(format!("`{text}` is not a size"));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be finite and not negative"
-    )]
-    Ok((number * factor) as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,12 +57,5 @@ mod tests {
         for bad in ["cells", "=a", "cells=", "predictions:fold"] {
             assert!(labelled_input(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size("20G"), Ok(20 << 30));
-        assert_eq!(size("1.5k"), Ok(1536));
-        assert!(size("-1").is_err() && size("many").is_err() && size("3 parsecs").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! `celldag devices`: what there is to compute on, and how fast it is.
 
-use celldag_shaders::{CooperativeShape, Device, Measurement, list_adapters, measure};
+use celldag_shaders::{CooperativeShape, Device, Measurement, list_adapters, measure, visible_adapters};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -9,8 +9,11 @@ use crate::text::{bytes, table};
 
 pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
     let adapters = list_adapters();
+    let visible = visible_adapters();
+    let seen = |i: usize| visible.as_ref().ok().and_then(|seen| seen.get(i)).copied();
     let cpu = Device::cpu(0).map_err(|e| Failure::Device(e.to_string()))?;
-    let chosen = if adapters.iter().any(|a| !a.software) { "a hardware GPU" } else { "the CPU backend" };
+    let hardware = adapters.iter().enumerate().any(|(i, a)| !a.software && seen(i) == Some(true));
+    let chosen = if hardware { "a hardware GPU" } else { "the CPU backend" };
     let mut speeds: Vec<Result<Vec<Measurement>, String>> = Vec::new();
     if bench {
         output.say("measuring ...");
@@ -37,6 +40,7 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
         list.extend(adapters.iter().enumerate().map(|(i, a)| {
             json!({
                 "device": a.index, "name": a.name, "driver": a.driver, "api": a.api, "kind": a.kind,
+                "pci": a.pci, "visible": seen(i), "memory": a.memory,
                 "software": a.software, "features": a.features, "largest_buffer": a.largest_buffer,
                 "largest_binding": a.largest_binding, "workgroup_memory": a.workgroup_memory,
                 "workgroup_size": a.workgroup_size, "subgroup_sizes": a.subgroup_sizes,
@@ -61,6 +65,8 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
         String::new(),
         String::new(),
         String::new(),
+        String::new(),
+        String::new(),
         measured(0),
     ]];
     rows.extend(adapters.iter().enumerate().map(|(i, a)| {
@@ -69,15 +75,34 @@ pub(crate) fn run(bench: bool, output: &Output) -> Result<(), Failure> {
             a.name.clone(),
             format!("{} {}", a.api, a.kind),
             a.driver.clone(),
+            match (seen(i), a.pci.as_str()) {
+                (Some(false), pci) => format!("{pci} hidden").trim_start().to_owned(),
+                (_, pci) => pci.to_owned(),
+            },
+            a.memory.map(bytes).unwrap_or_default(),
             bytes(a.largest_buffer),
             bytes(a.largest_binding),
             a.features.join(" "),
             measured(i + 1),
         ]
     }));
-    let header = ["device", "name", "kind", "driver", "largest tensor", "bound at once", "features", "speed"];
-    let header = if bench { &header[..] } else { &header[..7] };
+    let header = [
+        "device",
+        "name",
+        "kind",
+        "driver",
+        "pci",
+        "memory",
+        "largest tensor",
+        "bound at once",
+        "features",
+        "speed",
+    ];
+    let header = if bench { &header[..] } else { &header[..9] };
     output.result(&table(header, &rows))?;
+    if let Err(why) = &visible {
+        output.say(&format!("warning: {why}"));
+    }
     output.say(&format!(
         "--device auto takes {chosen}; software drivers are for tests and only used when named (--device software)"
     ));

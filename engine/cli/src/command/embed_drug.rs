@@ -24,7 +24,7 @@ pub(crate) fn run(args: &EmbedDrugArgs, output: &Output) -> Result<(), Failure> 
     refuse_model(&args.with)?;
     let mut with = vec![("model".to_owned(), args.model.clone())];
     with.extend(args.with.iter().cloned());
-    let mut pipeline = Pipeline::single(find(&registry(), KIND)?.clone(), &with, &inputs)?;
+    let mut pipeline = Pipeline::single(find(&registry(), KIND)?, &with, &inputs)?;
     let path: PathBuf = std::path::absolute(&args.output)?;
     pipeline.outputs.push(JobOutput { path, job: 0, port: "embedding".to_owned() });
     execute(pipeline, &Execution::whole(&args.compute, &args.store), output)

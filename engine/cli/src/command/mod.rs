@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod cache;
+mod cache_records;
 pub(crate) mod check;
 pub(crate) mod devices;
 pub(crate) mod embed;
@@ -10,11 +11,15 @@ pub(crate) mod models;
 pub(crate) mod nodes;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod provenance;
+mod provenance_export;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
+mod runs_diff;
 mod runs_table;
 pub(crate) mod schema;
 pub(crate) mod shared;
 pub(crate) mod step;
+mod store;
 pub(crate) mod why;

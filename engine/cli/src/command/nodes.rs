@@ -11,6 +11,9 @@ use crate::text::table;
 pub(crate) fn run(kind: Option<&str>, output: &Output) -> Result<(), Failure> {
     let registry = registry();
     let Some(name) = kind else {
+        for problem in registry.problems() {
+            output.complain(&format!("warning: {problem}"));
+        }
         if output.json {
             let all: Vec<Value> = registry.iter().map(|kind| to_json(&kind.spec)).collect();
             return output.json_result(&all);

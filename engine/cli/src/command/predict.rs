@@ -43,6 +43,12 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
     if training.filters {
         output.say("cells and genes are not filtered as `qc` did in the run: every cell gets a prediction");
     }
+    if let Some(genes) = training.shared_genes {
+        output.say(&format!(
+            "warning: the training saw only the {genes} genes that all its data sets have (`concat`, `join: inner`); the new cells are \
+             read with all their genes, which shifts their vectors. Cut them to the genes of the training to be sure"
+        ));
+    }
     let pipeline = pipeline(args, &training, &heads, &checkpoint)?;
     let pipeline =
         check(&PathBuf::from("celldag-predict.yaml"), Some(&pipeline), &LoadOptions::default(), output)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use celldag_engine::record;
+use serde_json::json;
 
 use super::shared::{open_existing_store, read_document};
 use crate::args::StoreArgs;
@@ -25,5 +26,14 @@ pub(crate) fn run(run: &str, file: &Path, store: &StoreArgs, output: &Output) ->
         }
     }
     fs_err::write(file, celldag_report::run_page(&record, &documents))?;
-    output.result(&file.display().to_string())
+    output.result(&file.display().to_string())?;
+    if !celldag_report::is_collapsed(&record) {
+        return Ok(());
+    }
+    // `page.html` and `page.html.jobs.json`: nobody loads thousands of rows with the page.
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".jobs.json");
+    let all = json!({ "run": record.header, "jobs": record.jobs, "outputs": record.outputs });
+    fs_err::write(&beside, all.to_string())?;
+    output.result(&Path::new(&beside).display().to_string())
 }

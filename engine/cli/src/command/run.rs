@@ -13,6 +13,7 @@ pub(crate) fn run(args: &RunArgs, output: &Output) -> Result<(), Failure> {
         out: args.out.as_deref(),
         only: &args.select.only,
         force: &args.select.force,
+        retry_failed: args.select.retry_failed,
         keep_going: args.keep_going,
     };
     execute(pipeline, &execution, output)

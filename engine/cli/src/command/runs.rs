@@ -1,16 +1,16 @@
 //! `celldag runs`: what ran when, one run in detail, and two runs side by side.
 
 use celldag_engine::plan::duration;
-use celldag_engine::record::{self, JobDiff};
-use celldag_engine::{JobOutcome, RunRecord};
+use celldag_engine::record;
+use celldag_engine::{JobOutcome, RunRecord, RunStatus};
 use serde_json::json;
 
-use super::runs_table;
 use super::shared::open_existing_store;
+use super::{runs_diff, runs_table};
 use crate::args::{RunsCommand, StoreArgs};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::text::{cell, table};
+use crate::text::table;
 
 pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Output) -> Result<(), Failure> {
     let store = open_existing_store(args)?;
@@ -44,7 +44,13 @@ pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Outp
         Some(RunsCommand::Show { run }) => show(&record::load(&store, run)?, output),
         Some(RunsCommand::Table { run, kind }) => runs_table::show(&record::load(&store, run)?, kind, output),
         Some(RunsCommand::Diff { a, b }) => {
-            diff(&record::load(&store, a)?, &record::load(&store, b)?, output)
+            runs_diff::show(&store, &record::load(&store, a)?, &record::load(&store, b)?, output)
+        }
+        Some(RunsCommand::Trace { run, output: to }) => {
+            let run = record::load(&store, run)?;
+            let trace = celldag_engine::trace::trace(&run.header, &record::read_events(&run.folder)?);
+            fs_err::write(to, trace.to_string())?;
+            output.result(&to.display().to_string())
         }
     }
 }
@@ -64,6 +70,9 @@ fn show(run: &RunRecord, output: &Output) -> Result<(), Failure> {
         header.version,
         header.device
     ))?;
+    if matches!(header.status, RunStatus::Killed | RunStatus::Running) {
+        return unended(run, output);
+    }
     let rows: Vec<Vec<String>> = run
         .jobs
         .iter()
@@ -91,33 +100,25 @@ fn show(run: &RunRecord, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn diff(a: &RunRecord, b: &RunRecord, output: &Output) -> Result<(), Failure> {
-    let diff = record::diff(a, b);
-    if output.json {
-        return output.json_result(&diff);
-    }
-    for job in &diff.jobs {
-        match job {
-            JobDiff::Added { job } => output.result(&format!("+ {job}"))?,
-            JobDiff::Removed { job } => output.result(&format!("- {job}"))?,
-            JobDiff::Changed { job, outcomes, changes, outputs, facts } => {
-                output.result(&format!("~ {job}"))?;
-                if let Some((before, after)) = outcomes {
-                    output.result(&format!("    ended {before:?} then {after:?}").to_lowercase())?;
-                }
-                for change in changes {
-                    output.result(&format!("    {change}"))?;
-                }
-                for (name, (before, after)) in facts {
-                    let shown =
-                        |value: &Option<serde_json::Value>| value.as_ref().map_or("–".to_owned(), cell);
-                    output.result(&format!("    {name}: {} → {}", shown(before), shown(after)))?;
-                }
-                if !outputs.is_empty() {
-                    output.result(&format!("    other content on: {}", outputs.join(", ")))?;
-                }
-            }
+/// A run that goes on, or that was killed: what its events tell.
+fn unended(run: &RunRecord, output: &Output) -> Result<(), Failure> {
+    let counts = run.header.counts;
+    let open = record::unfinished(&record::read_events(&run.folder)?);
+    let (what, doing) = match run.header.status {
+        RunStatus::Killed => {
+            ("was killed: its process ended before it could say how the run went", "was computing")
         }
+        _ => ("goes on", "computes"),
+    };
+    output.result(&format!("it {what}"))?;
+    if run.header.status == RunStatus::Killed {
+        output.result(&format!(
+            "{} jobs: {} computed, {} cached, {} failed; run the pipeline again, it goes on from there",
+            counts.jobs, counts.ran, counts.cached, counts.failed
+        ))?;
     }
-    output.result(&format!("{} jobs differ, {} agree", diff.jobs.len(), diff.same))
+    for job in open {
+        output.result(&format!("{doing} {job}"))?;
+    }
+    Ok(())
 }

@@ -1,22 +1,25 @@
 //! What several commands do: load a pipeline, open the store, run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use celldag_cache::{Options, Store};
+use celldag_cache::Store;
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
-use celldag_engine::{DeviceIdentity, ExitClass, LoadOptions, Pipeline, RunOptions, RunRecord};
-use celldag_shaders::{Device, DeviceOptions, Precision};
+use celldag_engine::{
+    DeviceIdentity, ExitClass, GpuSlot, Gpus, LoadOptions, NodeError, Pipeline, RunOptions, RunRecord,
+};
+use celldag_shaders::{Device, DeviceOptions, GpuChoice, Precision, choose_gpus};
 
+use super::store;
 use crate::args::{ComputeArgs, PipelineArgs, PrecisionArgs, StoreArgs};
 use crate::failure::{Failure, show_diagnostics};
 use crate::kinds::registry;
 use crate::output::Output;
-use crate::{interrupt, progress, text};
+use crate::{interrupt, machine, progress, text};
 
 /// Loads and checks a pipeline file; warnings are shown.
 pub(crate) fn load(args: &PipelineArgs, output: &Output) -> Result<Pipeline, Failure> {
-    let options = LoadOptions { set: args.set.clone(), profile: args.profile.clone() };
+    let options = LoadOptions { set: args.set.clone(), profiles: args.profile.clone() };
     check(&args.pipeline, None, &options, output)
 }
 
@@ -34,20 +37,16 @@ pub(crate) fn check(
     Ok(pipeline)
 }
 
-/// The store that the user named, or the one in `root`.
-fn store_folder(args: &StoreArgs, root: &Path) -> PathBuf {
-    args.cache.clone().unwrap_or_else(|| root.join(".celldag"))
-}
-
-/// Opens the store that the user named, or the one beside the pipeline (`root`); makes it if need be.
-pub(crate) fn open_store(args: &StoreArgs, root: &Path) -> Result<Store, Failure> {
-    Ok(Store::open(&store_folder(args, root), Options::default())?)
+/// Opens the store that the user named, or the one beside the pipeline (`root`); makes it if need be. `offline` leaves
+/// the shared store behind it alone.
+pub(crate) fn open_store(args: &StoreArgs, root: &Path, offline: bool) -> Result<Store, Failure> {
+    store::open(args, root, offline)
 }
 
 /// Opens a store to look at: one that is not there is not made, since the user probably stands in another folder.
 pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
     let here = Path::new("");
-    let folder = store_folder(args, here);
+    let folder = store::folder(args, here);
     if !folder.is_dir() {
         return Err(Failure::Usage {
             message: format!("there is no store at {}", folder.display()),
@@ -56,7 +55,7 @@ pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
             ),
         });
     }
-    open_store(args, here)
+    open_store(args, here, false)
 }
 
 /// Sets the precision of all nodes that have the parameter, over what the pipeline says. It is part of their keys.
@@ -88,7 +87,7 @@ pub(crate) fn identity(pipeline: &Pipeline, device: &str) -> Result<Option<Devic
     let info = device.info();
     Ok(Some(DeviceIdentity {
         backend: info.backend.to_owned(),
-        adapter: info.name.clone(),
+        adapter: info.adapter(),
         driver: info.driver.clone(),
     }))
 }
@@ -107,6 +106,19 @@ fn identity_for_run(pipeline: &Pipeline, compute: &ComputeArgs) -> Result<Option
     Ok(known)
 }
 
+/// The GPUs that a run may use. Drivers are asked when the first node needs one.
+fn gpus(device: &str) -> Gpus {
+    let device = device.to_owned();
+    Gpus::ask(move || {
+        let found = choose_gpus(&device).map_err(|e| {
+            NodeError::device(e.to_string())
+                .help("`celldag devices` lists what this machine has; `--device cpu` always works")
+        })?;
+        let slot = |GpuChoice { device, memory }| GpuSlot { device, memory };
+        Ok(found.into_iter().map(slot).collect())
+    })
+}
+
 /// Everything about a run besides the pipeline.
 pub(crate) struct Execution<'a> {
     pub(crate) compute: &'a ComputeArgs,
@@ -114,13 +126,14 @@ pub(crate) struct Execution<'a> {
     pub(crate) out: Option<&'a Path>,
     pub(crate) only: &'a [String],
     pub(crate) force: &'a [String],
+    pub(crate) retry_failed: bool,
     pub(crate) keep_going: bool,
 }
 
 impl<'a> Execution<'a> {
-    /// All of the pipeline, nothing forced.
+    /// All of the pipeline, nothing forced. Who asks for one thing and asks again wants it tried again.
     pub(crate) fn whole(compute: &'a ComputeArgs, store: &'a StoreArgs) -> Self {
-        Self { compute, store, out: None, only: &[], force: &[], keep_going: false }
+        Self { compute, store, out: None, only: &[], force: &[], retry_failed: true, keep_going: false }
     }
 }
 
@@ -133,10 +146,13 @@ pub(crate) fn execute(
     set_precision(&mut pipeline, execution.compute.precision)?;
     let pipeline = &pipeline;
     let identity = identity_for_run(pipeline, execution.compute)?;
-    let store = open_store(execution.store, &pipeline.root)?;
+    let store = open_store(execution.store, &pipeline.root, execution.compute.offline)?;
     let cancel = interrupt::cancel_on_signals(*output)?;
     let mut options = RunOptions {
+        ram: execution.compute.ram.or_else(machine::memory),
         device: execution.compute.device.clone(),
+        gpus: gpus(&execution.compute.device),
+        retry_failed: execution.retry_failed,
         memory_limit: execution.compute.memory_limit,
         identity,
         // What a user types starts at where they are.
@@ -151,8 +167,9 @@ pub(crate) fn execute(
         options.jobs = jobs;
         options.threads = jobs;
     }
-    let observer = progress::observer(output);
+    let observer = progress::observer(output, execution.compute.progress);
     let record = celldag_engine::run(pipeline, &store, &options, observer.as_ref(), &cancel)?;
+    store::push(&store, output, &|| cancel.is_cancelled());
     if !output.json {
         conclude(&record, output)?;
     }

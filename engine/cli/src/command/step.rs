@@ -12,7 +12,7 @@ use crate::output::Output;
 
 pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
     let registry = registry();
-    let kind = find(&registry, &args.kind)?.clone();
+    let kind = find(&registry, &args.kind)?;
     let spec = kind.spec.clone();
     let mut inputs = Vec::new();
     for LabelledInput { port, label, path } in &args.inputs {

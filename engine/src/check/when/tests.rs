@@ -10,7 +10,7 @@ fn decide(text: &str) -> Result<bool, String> {
     let file = "celldag: 1\nparams: {model: scgpt, folds: 10, models: [uce, scgpt], on: true, name: a b}\nnodes: {}\n";
     let tree = parse::parse(file, &mut findings).unwrap();
     let document = read::read(&tree, &mut findings);
-    let scope = Scope::new(&document, None, &[], &mut findings);
+    let scope = Scope::new(&document, &[], &[], &mut findings);
     let names = Names { scope: &scope, axes: &[], here: &[], place: "a test" };
     Condition::parse(text)?.holds(&names, Combination { axes: &[], values: &[] }, &(0..0))
 }

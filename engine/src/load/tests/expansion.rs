@@ -12,7 +12,7 @@ use crate::load::LoadOptions;
 use crate::pipeline::{Pipeline, Source};
 
 /// Jobs with parameters and inputs, one line each.
-fn show(folder: &Folder, pipeline: &Pipeline) -> String {
+pub(super) fn show(folder: &Folder, pipeline: &Pipeline) -> String {
     let mut out = String::new();
     for job in &pipeline.jobs {
         out.push_str(&job.id);
@@ -33,7 +33,7 @@ fn show(folder: &Folder, pipeline: &Pipeline) -> String {
     folder.tidy(&out)
 }
 
-fn good(folder: &Folder, text: &str, options: &LoadOptions) -> Pipeline {
+pub(super) fn good(folder: &Folder, text: &str, options: &LoadOptions) -> Pipeline {
     folder.load(text, options).unwrap_or_else(|findings| panic!("{}", findings.one_line_each()))
 }
 
@@ -120,8 +120,10 @@ nodes:
 profiles:
   smoke: {params: {times: 1}, axes: {d: [d2], m: [z], n: {range: 2}}}
 ";
-    let options =
-        |profile: Option<&str>, pairs| LoadOptions { profile: profile.map(Into::into), ..set(pairs) };
+    let options = |profile: Option<&str>, pairs| LoadOptions {
+        profiles: profile.map(Into::into).into_iter().collect(),
+        ..set(pairs)
+    };
     assert_eq!(good(&folder, text, &options(None, &[])).jobs.len(), 2 * 2 * 9);
     assert_eq!(good(&folder, text, &options(None, &[("size", "1")])).jobs.len(), 4);
     let smoke = good(&folder, text, &options(Some("smoke"), &[]));
@@ -131,6 +133,12 @@ profiles:
     assert_eq!(smoke.jobs[0].params.get("times"), Some(&json!(1)));
     let both = good(&folder, text, &options(Some("smoke"), &[("times", "3")]));
     assert_eq!(both.jobs[0].params.get("times"), Some(&json!(3)));
+    let options = LoadOptions { profiles: vec!["smoke".to_owned(), "more".to_owned()], ..set(&[]) };
+    let more =
+        good(&folder, &format!("{text}  more: {{params: {{times: 2}}, axes: {{m: [y]}}}}\n"), &options);
+    let ids: Vec<_> = more.jobs.iter().map(|job| job.id.as_str()).collect();
+    assert_eq!(ids, ["a[d=d2,m=y,n=0]", "a[d=d2,m=y,n=1]"], "the later profile wins where both speak");
+    assert_eq!(more.jobs[0].params.get("times"), Some(&json!(2)));
     assert_eq!(smoke.warnings.len(), 1, "`size` is unused under the profile: {:?}", smoke.warnings);
 }
 
@@ -151,9 +159,15 @@ nodes:
         ("study", "v2", true)
     );
     let [a, b] = pipeline.jobs.as_slice() else { panic!("two jobs") };
-    assert_eq!((a.temporary, a.retries, a.threads, a.uses_device), (true, 2, Some(3), true));
+    assert_eq!(
+        (a.temporary, a.retries.transient, a.resources.threads, a.uses_device),
+        (true, 2, Some(3), true)
+    );
     assert_eq!(a.timeout, Some(Duration::from_secs(5400)));
-    assert_eq!((b.temporary, b.retries, b.threads, b.timeout, b.uses_device), (false, 0, None, None, true));
+    assert_eq!(
+        (b.temporary, b.retries.transient, b.resources.threads, b.timeout, b.uses_device),
+        (false, 0, None, None, true)
+    );
     assert_eq!(good(&folder, &with_nodes("  a: {uses: make, with: {text: x}}"), &set(&[])).name, "pipeline");
 }
 
@@ -254,7 +268,7 @@ fn the_reference_study_expands_fast_and_completely() {
             let Source::Job { job: producer, .. } = &input.source else { panic!("no files here") };
             assert!(*producer < index);
             let producer = &pipeline.jobs[*producer];
-            for (axis, value) in &job.coordinates {
+            for (axis, value) in job.coordinates.iter() {
                 assert!(
                     producer.coordinates.get(axis).is_none_or(|other| other == value),
                     "{} {}",

@@ -4,7 +4,7 @@ use super::{Folder, set, with_nodes};
 use crate::load::LoadOptions;
 
 /// Name, text, `--set`.
-type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+pub(super) type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[
     ("not yaml", "celldag: 1\nnodes: {a: [1, 2}\n", &[]),
@@ -173,7 +173,7 @@ const CASES: &[Case] = &[
         "celldag: 1\nparams: {on: false}\nnodes:\n  a: {uses: make, with: {text: x}, when: \"${on}\"}\n  b: {uses: make, with: {text: x}, when: \"${on}\"}\n  c: {uses: join, in: {parts: [{gather: a}, {gather: b}]}}\n",
         &[],
     ),
-    ("not yet", "celldag: 1\ninclude: [x.yaml]\nsecrets: [KEY]\nnodes:\n  a: {uses: exec, run: [ls]}\n", &[]),
+    ("a program without outputs", "celldag: 1\nnodes:\n  a: {uses: exec, run: [ls]}\n", &[]),
     (
         "unknown and wrong --set",
         "celldag: 1\nparams: {times: 1, tags: [a]}\naxes: {m: [x]}\nnodes:\n  a: {uses: make, foreach: [m], with: {text: x, times: \"${times}\", tags: \"${tags}\"}}\n",
@@ -188,28 +188,38 @@ const CASES: &[Case] = &[
 
 #[test]
 fn each_mistake_is_told_with_place_and_hint() {
+    snapshot("mistakes", CASES);
+}
+
+/// All findings of all cases, as a snapshot.
+pub(super) fn snapshot(snapshot: &str, cases: &[Case]) {
     let folder = Folder::new();
     let mut shown = String::new();
-    for (name, text, options) in CASES {
-        let findings = folder.load(text, &set(options)).map(|_| ()).expect_err(name);
-        assert!(findings.has_errors(), "{name}");
-        shown.push_str(&format!("## {name}\n"));
-        for item in &findings.items {
-            assert!(item.source.is_some(), "{name}: {item}");
-            shown.push_str(&folder.show(item));
-        }
-        shown.push('\n');
+    for (name, text, options) in cases {
+        show_all(&folder, name, text, &set(options), &mut shown);
     }
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!("mistakes", shown);
+        insta::assert_snapshot!(snapshot, shown);
     });
+}
+
+/// All findings of one case.
+pub(super) fn show_all(folder: &Folder, name: &str, text: &str, options: &LoadOptions, shown: &mut String) {
+    let findings = folder.load(text, options).map(|_| ()).expect_err(name);
+    assert!(findings.has_errors(), "{name}");
+    shown.push_str(&format!("## {name}\n"));
+    for item in &findings.items {
+        assert!(item.source.is_some(), "{name}: {item}");
+        shown.push_str(&folder.show(item));
+    }
+    shown.push('\n');
 }
 
 #[test]
 fn an_unknown_profile_and_a_missing_file_are_told() {
     let folder = Folder::new();
     let text = with_nodes("  a: {uses: make, with: {text: x}}\n") + "profiles: {smoke: {}}\n";
-    let options = LoadOptions { set: Vec::new(), profile: Some("smok".to_owned()) };
+    let options = LoadOptions { set: Vec::new(), profiles: vec!["smok".to_owned()] };
     let findings = folder.load(&text, &options).map(|_| ()).unwrap_err();
     assert_eq!(findings.items.len(), 1);
     assert_eq!(findings.items[0].help.as_deref(), Some("did you mean `smoke`?"));

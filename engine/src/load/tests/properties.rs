@@ -54,7 +54,13 @@ const PIECES: &[&str] = &[
     "1h",
     "99999999999999999999",
     "retries: ",
-    "resources: {gpu: 1}",
+    "resources: {gpu: 1, ram: 1G}",
+    "include: [a.txt]\n",
+    "include: [{file: pipeline.yaml, as: p}]\n",
+    "include: [{m: x}]",
+    "{by: m, x: a, default: }",
+    "{out_of_memory: {set: {threads: half}}}",
+    "secrets: [sk-x, X]\n",
     "<<: ",
 ];
 
@@ -75,7 +81,7 @@ proptest! {
     #[test]
     fn no_text_crashes_and_every_finding_can_be_drawn(text in text(), value in ".{0,8}") {
         let folder = Folder::new();
-        let options = LoadOptions { set: vec![("p".to_owned(), value)], profile: None };
+        let options = LoadOptions { set: vec![("p".to_owned(), value)], profiles: Vec::new() };
         let findings = match folder.load(&text, &options) {
             Ok(pipeline) => pipeline.warnings,
             Err(findings) => {

@@ -89,6 +89,7 @@ fn what_a_plan_calls_cached_does_not_run() {
                     assert_eq!(ran.state.as_ref(), Some(&planned.state), "same reasons");
                 }
                 crate::plan::JobState::MayRun { .. } => {}
+                crate::plan::JobState::Fails { .. } => panic!("nothing has failed: {}", ran.id),
             }
         }
     }

@@ -138,8 +138,11 @@ fn a_timeout_stops_the_node() {
 fn transient_failures_are_tried_again_and_others_are_not() {
     let world = World::new();
     for (what, times) in [("device", 3), ("fail", 1)] {
-        let pipeline =
-            world.build().job("a", "act", json!({ "what": what }), &[]).with(|job| job.retries = 2).done();
+        let pipeline = world
+            .build()
+            .job("a", "act", json!({ "what": what }), &[])
+            .with(|job| job.retries.transient = 2)
+            .done();
         let seen = Seen::default();
         run(&pipeline, &world.store, &options(), &seen, &Cancel::new()).unwrap();
         assert_eq!(world.ran().len(), times, "{what}");
@@ -182,4 +185,149 @@ fn an_interrupt_stops_running_nodes_and_is_recorded() {
     let again = crate::record::load(&world.store, "last").unwrap();
     assert_eq!(again.header.status, RunStatus::Cancelled);
     assert_eq!(again.job("first").unwrap().outcome, JobOutcome::Ran);
+}
+
+#[test]
+fn what_failed_for_good_is_not_tried_again_unless_asked_for() {
+    let world = World::new();
+    let pipeline = |what: &str| {
+        world
+            .build()
+            .job("a", "act", json!({ "what": what }), &[])
+            .job("b", "act", json!({}), &[("after", "a.text")])
+            .done()
+    };
+    let retry = RunOptions { retry_failed: true, ..options() };
+    for (what, lasts) in [
+        ("data", true),
+        ("diverge", true),
+        ("fail", false),
+        ("panic", false),
+        ("nothing", false),
+        ("device", false),
+        ("lost", false),
+        ("memory", false),
+    ] {
+        let first = world.run(&pipeline(what));
+        let tried = world.ran().len();
+        let again = world.run(&pipeline(what));
+        assert_eq!(world.ran().len(), if lasts { 0 } else { tried }, "{what}");
+        let failure = |record: &RunRecord| record.failures().next().unwrap().1.clone();
+        assert_eq!(
+            (again.exit(), failure(&again).message),
+            (first.exit(), failure(&first).message),
+            "{what}"
+        );
+        assert_eq!(failure(&again).help.unwrap_or_default().contains("--retry-failed"), lasts, "{what}");
+        world.run_with(&pipeline(what), &retry);
+        assert_eq!(world.ran().len(), tried, "{what}");
+    }
+    insta::assert_snapshot!(world.states(&pipeline("data")), @r"
+    a: fails: failed before: bad cells
+    b: fails: a fails
+    ");
+    let record = world.run(&pipeline("data"));
+    assert_eq!(
+        record.job("a").unwrap().state.as_ref().unwrap().to_string(),
+        "fails: failed before: bad cells"
+    );
+    let asked = crate::plan::PlanOptions { retry_failed: true, ..Default::default() };
+    let plan = crate::plan(&pipeline("data"), &world.store, &asked).unwrap();
+    assert_eq!(plan.counts(), (0, 1, 1));
+    let forced = RunOptions { force: vec!["a".to_owned()], ..options() };
+    world.run_with(&pipeline("data"), &forced);
+    assert_eq!(world.ran(), ["act"], "who forces it wants it tried");
+}
+
+#[test]
+fn another_version_of_the_program_tries_again() {
+    let world = World::new();
+    let pipeline = world.build().job("a", "act", json!({ "what": "data" }), &[]).done();
+    let key = world.run(&pipeline).job("a").unwrap().key.unwrap();
+    let mut failure = world.store.failure(&key).unwrap().unwrap();
+    assert!(failure.lasting && failure.cause == "data" && failure.attempts == 1);
+    failure.version = "0.0.0".to_owned();
+    world.store.remember_failure(&key, &failure).unwrap();
+    world.ran();
+    world.run(&pipeline);
+    assert_eq!(world.ran(), ["act"]);
+}
+
+#[test]
+fn bad_data_in_a_file_that_somebody_writes_is_not_held_against_it() {
+    let world = World::new();
+    let path = world.write("cells.txt", "1\n");
+    let with = json!({ "what": "meddle-data", "text": path.to_str().unwrap() });
+    let record = world.run(&world.build().job("a", "act", with, &[("after", "cells.txt")]).done());
+    assert_eq!(outcomes(&record), "a failed: bad cells");
+    let key = record.job("a").unwrap().key.unwrap();
+    assert!(!world.store.failure(&key).unwrap().unwrap().lasting);
+}
+
+#[test]
+fn a_lost_device_is_tried_once_more_without_being_asked() {
+    let world = World::new();
+    let text = world.path("lost").display().to_string();
+    let once = world.build().job("a", "act", json!({ "what": "lost-once", "text": text }), &[]).done();
+    let record = world.run(&once);
+    assert_eq!((record.exit(), world.ran().len()), (ExitClass::Ok, 2));
+    assert_eq!(record.job("a").unwrap().summary.execution["attempts"], 2);
+    let gone = world.build().job("a", "act", json!({ "what": "lost" }), &[]).done();
+    assert_eq!((world.run(&gone).exit(), world.ran().len()), (ExitClass::Device, 2));
+}
+
+#[test]
+fn memory_that_ran_out_is_tried_again_with_less_and_the_record_says_so() {
+    let world = World::new();
+    let set = [("batch".to_owned(), crate::PerfChange::Half)].into_iter().collect();
+    let rule = crate::OutOfMemory { times: 3, set };
+    let pipeline = world
+        .build()
+        .job("a", "act", json!({ "what": "memory", "n": 3 }), &[])
+        .with(|job| job.retries.out_of_memory = Some(rule))
+        .done();
+    let seen = Seen::default();
+    let record = run(&pipeline, &world.store, &options(), &seen, &Cancel::new()).unwrap();
+    assert_eq!((record.exit(), world.ran().len()), (ExitClass::Ok, 3));
+    let execution = &record.job("a").unwrap().summary.execution;
+    assert_eq!((&execution["attempts"], &execution["changed"]), (&json!(3), &json!({ "batch": 2 })));
+    let changes: Vec<_> = seen
+        .0
+        .into_inner()
+        .unwrap()
+        .into_iter()
+        .filter_map(|event| match event {
+            RunEvent::Retrying { attempt, changed, wait_seconds, .. } => {
+                Some((attempt, changed["batch"].clone(), wait_seconds))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes, [(2, json!(4), 0.0), (3, json!(2), 0.0)]);
+    assert_eq!(world.run(&pipeline).header.counts.cached, 1, "the key does not know of batches");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_before_another_attempt() {
+    let world = World::new();
+    let pipeline = world
+        .build()
+        .job("a", "act", json!({ "what": "device" }), &[])
+        .with(|job| job.retries.transient = 9)
+        .done();
+    /// Interrupts at the first retry.
+    struct AtRetry<'a>(&'a Cancel);
+    impl Observer for AtRetry<'_> {
+        fn event(&self, event: &RunEvent) {
+            if matches!(event, RunEvent::Retrying { .. }) {
+                self.0.cancel();
+            }
+        }
+    }
+    let cancel = Cancel::new();
+    let slow = RunOptions { backoff: Duration::from_secs(20), ..options() };
+    let start = Instant::now();
+    let record = run(&pipeline, &world.store, &slow, &AtRetry(&cancel), &cancel).unwrap();
+    assert_eq!((record.exit(), world.ran().len()), (ExitClass::Interrupted, 1));
+    assert!(start.elapsed() < Duration::from_secs(5));
 }

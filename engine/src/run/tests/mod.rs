@@ -2,7 +2,10 @@
 
 mod bytes;
 mod cutoff;
+mod events;
 mod failures;
 mod large;
+mod resources;
 mod resume;
+mod schedule;
 mod shared;

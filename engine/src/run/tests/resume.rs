@@ -97,8 +97,13 @@ fn what_outlives_a_failure_depends_on_whether_trying_again_may_help() {
         world.write("stop", "2");
         assert_ne!(world.run(&counting(&world, what, 1)).exit().code(), 0);
         assert_eq!(partials(&world), stays, "{what}");
+        let again = RunOptions { retry_failed: true, ..options() };
         fs_err::remove_file(world.path("stop")).unwrap();
-        assert_eq!(resumed_at(&world.run(&counting(&world, what, 1))), json!(2 * stays), "{what}");
+        assert_eq!(
+            resumed_at(&world.run_with(&counting(&world, what, 1), &again)),
+            json!(2 * stays),
+            "{what}"
+        );
     }
     let world = World::new();
     world.write("stop", "2");

@@ -58,7 +58,7 @@ fn at_once(world: &World, kind: &str, threads: Option<usize>) -> usize {
     let mut build = world.build();
     for i in 0..4 {
         let with = json!({ "what": "sleep", "n": 100, "text": format!("{kind}{threads:?}{i}") });
-        build = build.job(&format!("a{i}"), kind, with, &[]).with(|job| job.threads = threads);
+        build = build.job(&format!("a{i}"), kind, with, &[]).with(|job| job.resources.threads = threads);
     }
     let seen = Seen::default();
     let options = RunOptions { jobs: 4, threads: 4, ..options() };

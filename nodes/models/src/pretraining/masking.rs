@@ -1,8 +1,9 @@
 //! Which tokens of a cell are hidden from the model (Devlin et al. 2019, section 3.1; Geneformer: Theodoris et al. 2023).
 
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::draw::{below, fraction};
 use crate::tokens::CellTokens;
 
 /// Of the hidden tokens, the share that the mask stands in for, and the share that a random gene stands in for; the rest
@@ -41,13 +42,13 @@ impl Masking {
     pub fn hide(&self, cell: &[u32], seed: [u8; 32]) -> MaskedCell {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut hidden: Vec<usize> =
-            (0..cell.len()).filter(|_| uniform(&mut rng) < self.probability).collect();
+            (0..cell.len()).filter(|_| fraction(&mut rng) < self.probability).collect();
         if hidden.is_empty() && !cell.is_empty() {
             hidden.push(below(&mut rng, cell.len() as u64) as usize);
         }
         let mut ids = cell.to_vec();
         for &place in &hidden {
-            let draw = uniform(&mut rng);
+            let draw = fraction(&mut rng);
             if draw < MASKED {
                 ids[place] = self.mask;
             } else if draw < MASKED + REPLACED {
@@ -83,16 +84,6 @@ pub enum MaskEpoch {
     Training(u64),
     /// For the validation loss: the same in all epochs, so that they can be compared.
     Validation,
-}
-
-/// From 0 to below 1, the same on every platform.
-fn uniform(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-/// A whole number below `count`; the high half of a product is uniform but for 2⁻⁶⁴ · count.
-fn below(rng: &mut ChaCha8Rng, count: u64) -> u64 {
-    ((u128::from(rng.next_u64()) * u128::from(count)) >> 64) as u64
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use celldag_shaders::{Ids, Tape, Tensor};
 use super::masking::MaskedCell;
 use super::trainer::Pretraining;
 use crate::error::ModelError;
-use crate::training::{gradients_at, summed};
+use crate::training::{gradients_at, summed, within};
 
 /// Sum of the losses of the hidden tokens of some cells, and gradients of the batch's mean loss by them.
 struct Slope {
@@ -37,17 +37,24 @@ impl Pretraining {
     }
 
     /// The loss of each hidden token of some cells, in their order, without learning from them. It depends on its cell alone;
-    /// added one after the other, losses come to the same bits whatever cells are computed together.
+    /// added one after the other, losses come to the same bits whatever cells are computed together. So cells that do not fit the
+    /// memory together are computed in halves.
     ///
     /// # Errors
-    /// As [`Pretraining::gradients`].
+    /// When tokens are out of range or the device fails; when one cell does not fit its memory.
     pub fn losses(&self, cells: &[MaskedCell]) -> Result<Vec<f32>, ModelError> {
         let losses = || -> Result<Vec<f32>, ModelError> {
             let logits = self.model.logits(cells)?;
             Ok(softmax_cross_entropy(&logits, &labels(&logits, cells)?)?.rows.read()?)
         };
-        let plan = self.device.plan(losses)?;
-        self.device.run_planned(&plan, losses)
+        let (first, second) = cells.split_at(cells.len() / 2);
+        match within(&self.device, self.settings.memory, losses) {
+            Err(error) if error.is_out_of_memory() && !first.is_empty() => {
+                tracing::debug!(cells = cells.len(), %error, "cells do not fit together; trying half of them");
+                Ok([self.losses(first)?, self.losses(second)?].concat())
+            }
+            done => done,
+        }
     }
 
     /// Forward and backward; `hidden` are the hidden tokens of the whole batch.

@@ -43,6 +43,13 @@ struct Weight {
     decays: bool,
 }
 
+impl Weight {
+    /// Puts the present value into the model.
+    fn settle(&self) {
+        self.of.slot.set(self.parameter.value().clone());
+    }
+}
+
 /// The values of all weights.
 pub type Snapshot = Vec<Tensor>;
 
@@ -80,12 +87,13 @@ impl Pretraining {
             return Ok(learned);
         }
         let Adam { lr, weight_decay, .. } = self.settings.adam;
-        for (weight, gradient) in self.weights.iter_mut().zip(&gradients) {
+        // One after the other, so that never more than one weight is there twice and gradients go as they are used.
+        for (weight, gradient) in self.weights.iter_mut().zip(gradients) {
             let weight_decay = if weight.decays { weight_decay } else { 0.0 };
             let adam = Adam { lr: lr * rate, weight_decay, ..self.settings.adam };
-            adamw(&mut weight.parameter, gradient, &adam)?;
+            adamw(&mut weight.parameter, &gradient, &adam)?;
+            weight.settle();
         }
-        self.settle();
         self.steps += 1;
         Ok(learned)
     }
@@ -129,9 +137,7 @@ impl Pretraining {
 
     /// Puts the present values into the model.
     pub(super) fn settle(&self) {
-        for weight in &self.weights {
-            weight.of.slot.set(weight.parameter.value().clone());
-        }
+        self.weights.iter().for_each(Weight::settle);
     }
 
     /// The present values; later steps leave them alone.

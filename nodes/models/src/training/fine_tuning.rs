@@ -173,10 +173,17 @@ impl FineTuning {
             return Ok(learned);
         }
         let optimizer = self.settings.optimizer.at_rate(rate);
-        for (parameter, gradient) in self.parameters_mut().zip(&gradients) {
-            optimizer.step(parameter, gradient)?;
+        // One after the other, so that never more than one tensor is there twice and gradients go as they are used.
+        let mut gradients = gradients.into_iter();
+        for tuned in self.layers.iter_mut().flat_map(|layer| &mut layer.tensors) {
+            if let Some(gradient) = gradients.next() {
+                optimizer.step(&mut tuned.parameter, &gradient)?;
+                tuned.settle();
+            }
         }
-        self.settle();
+        for (parameter, gradient) in self.head.parameters_mut().zip(gradients) {
+            optimizer.step(parameter, &gradient)?;
+        }
         self.steps += 1;
         Ok(learned)
     }

@@ -31,17 +31,7 @@ impl Fitting {
         memory: Option<u64>,
         pass: impl Fn(bool) -> Result<T, ModelError>,
     ) -> Result<T, ModelError> {
-        let limit = device.memory().limit.or(memory);
-        let try_with = |recompute: bool| -> Result<T, ModelError> {
-            let plan = device.plan(|| pass(recompute))?;
-            let bytes = plan.peak();
-            if limit.is_some_and(|limit| bytes > limit) {
-                let device = device.info().name.clone();
-                return Err(Error::from(DeviceError::OutOfMemory { device, bytes }).into());
-            }
-            device.reset_peak();
-            device.run_planned(&plan, || pass(recompute))
-        };
+        let try_with = |recompute: bool| within(device, memory, || pass(recompute));
         let mut done = try_with(self.recompute);
         if !self.recompute && done.as_ref().is_err_and(ModelError::is_out_of_memory) {
             done = try_with(true);
@@ -51,6 +41,25 @@ impl Fitting {
         self.peak = self.peak.max(device.memory().peak);
         done
     }
+}
+
+/// Does `work` if it fits the memory, which is planned before. Where the device has no limit, `memory` is the most.
+///
+/// # Errors
+/// Those of `work`, which is called twice; out of memory when it does not fit.
+pub(crate) fn within<T>(
+    device: &Device,
+    memory: Option<u64>,
+    work: impl Fn() -> Result<T, ModelError>,
+) -> Result<T, ModelError> {
+    let plan = device.plan(&work)?;
+    let bytes = plan.peak();
+    if device.memory().limit.or(memory).is_some_and(|limit| bytes > limit) {
+        let device = device.info().name.clone();
+        return Err(Error::from(DeviceError::OutOfMemory { device, bytes }).into());
+    }
+    device.reset_peak();
+    device.run_planned(&plan, &work)
 }
 
 /// The gradient at each of the `watched` tensors; zeros where the output does not depend on it.

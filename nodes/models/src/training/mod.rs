@@ -21,7 +21,7 @@ mod tuned;
 
 pub use fine_tuning::{FineTuning, Learned, TuningSettings};
 pub use fit::{Event, FitSettings, Learner, TrainError, fit, fit_from};
-pub(crate) use memory::{Fitting, gradients_at, summed};
+pub(crate) use memory::{Fitting, gradients_at, summed, within};
 pub use network::{Gradients, Network, uniform};
 pub use objective::{LossKind, Objective};
 pub use optimizer::Optimizer;

@@ -5,6 +5,8 @@ use celldag_shaders::{Device, Result, Tape, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::draw::fraction;
+
 /// Rows of a forward pass without gradients; does not change results.
 const FORWARD_ROWS: usize = 1024;
 
@@ -172,8 +174,6 @@ fn pass<'a>(x: &Tensor, layers: impl ExactSizeIterator<Item = (&'a Tensor, &'a T
 /// Numbers uniform within ±1/√inputs, as torch starts the weights and biases of a linear layer.
 pub fn uniform(rng: &mut impl Rng, count: usize, inputs: usize) -> Vec<f32> {
     let bound = 1.0 / (inputs.max(1) as f64).sqrt();
-    // 53 random bits: the same numbers on every platform.
-    let draws =
-        (0..count).map(|_| ((rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 * 2.0 - 1.0) * bound);
+    let draws = (0..count).map(|_| (fraction(rng) * 2.0 - 1.0) * bound);
     draws.map(|value| value as f32).collect()
 }

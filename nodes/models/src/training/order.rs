@@ -1,8 +1,10 @@
 //! In which order cells are learnt from.
 
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::draw::below;
 
 /// A new random order of `n` cells for each epoch.
 pub fn shuffled_epochs(n: usize, seed: [u8; 32]) -> impl FnMut(usize) -> Vec<usize> {
@@ -25,10 +27,7 @@ pub fn balanced_epochs(class: &[usize], seed: [u8; 32]) -> impl FnMut(usize) -> 
     let n = class.len();
     move |epoch| {
         let mut rng = generator("celldag balanced order 1", &seed, epoch);
-        let mut below = |count: usize| -> usize {
-            // The high half of a product is uniform but for 2⁻⁶⁴ · count.
-            usize::try_from((u128::from(rng.next_u64()) * count as u128) >> 64).unwrap_or(0)
-        };
+        let mut below = |count: usize| below(&mut rng, count as u64) as usize;
         (0..n)
             .map(|_| {
                 let cells = &members[below(members.len())];

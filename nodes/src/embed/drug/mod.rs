@@ -9,11 +9,10 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
 use celldag_models::drug::{DrugModel, DrugTokens, Remark, drug_model, drug_models};
-use celldag_models::{Adapters, Cells, LoadEncoder, Loaded, embed_cells};
+use celldag_models::{Adapters, Cells, LoadEncoder, Loaded};
 use celldag_shaders::Precision;
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -21,6 +20,7 @@ use serde_json::Value;
 
 use super::embed_cells::{default_batch, per_second};
 use super::failure::{self, Failure};
+use super::kept::{self, Embedded};
 use super::{checkpoint, options};
 use crate::artifacts::{CHECKPOINT, DRUG_EMBEDDING, DRUGS};
 use crate::device;
@@ -160,21 +160,11 @@ fn run(step: &Step<'_>, model: &dyn DrugModel, chosen: &Chosen) -> Result<(), Fa
     let batch_tokens = chosen.batch_tokens.unwrap_or_else(|| default_batch(&device, info.widest));
     let lengths: Vec<usize> = read.iter().map(|drug| drug.tokens.len()).collect();
     step.progress.total(lengths.len() as u64, "drugs");
-    let started = Instant::now();
-    let vectors = embed_cells(
-        &mut loaded,
-        Cells { lengths: &lengths, neighbourhoods: None, batch_tokens },
-        |drugs| -> Result<_, Failure> {
-            step.check_cancelled()?;
-            Ok(drugs.iter().map(|&drug| read[drug].tokens.clone()).collect())
-        },
-        |drugs| {
-            step.progress.advance(drugs as u64);
-            Ok(())
-        },
-    )?;
-    let embedded = lengths.iter().filter(|&&length| length > 0).count();
-    step.execution("drugs_per_second", per_second(embedded, started.elapsed()));
+    let drugs = Cells { lengths: &lengths, neighbourhoods: None, batch_tokens };
+    let tokens = |drugs: &[usize]| Ok(drugs.iter().map(|&drug| read[drug].tokens.clone()).collect());
+    let Embedded { values: vectors, cells: embedded, elapsed } =
+        kept::embed(step, &mut loaded, drugs, tokens)?;
+    step.execution("drugs_per_second", per_second(embedded, elapsed));
     step.execution("peak_memory", loaded.peak());
     let rows = table.drugs.iter().zip(vectors.chunks_exact(info.dim.max(1)));
     for ((drug, row), &length) in rows.zip(&lengths) {

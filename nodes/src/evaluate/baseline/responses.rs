@@ -1,8 +1,9 @@
 //! Predictors of drug responses that look at no molecule and no omics: means, additive effects, and a low-rank table.
 
+use celldag_models::draw::fraction;
 use faer::Mat;
 use faer::linalg::solvers::Solve;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::numbering::Numbering;
@@ -134,7 +135,7 @@ impl FittedResponses {
     /// Alternating ridge regressions of the factors, from small random line factors of a fixed seed.
     fn factorise(&mut self, table: &Table, rank: usize, ridge: f64) {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut small = || (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
+        let mut small = || fraction(&mut rng) - 0.5;
         self.line_factors = (0..self.lines.len()).map(|_| (0..rank).map(|_| small()).collect()).collect();
         for _ in 0..ROUNDS {
             self.drug_factors = factors(

@@ -1,13 +1,12 @@
 //! The kind `evaluate-embedding` itself: files, parameters.
 
-use celldag_engine::{
-    InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
-};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, Param, ParamType, Params, Step};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::run::NAMES;
-use crate::artifacts::{CELLS, EMBEDDING, METRICS, REPORT};
+use crate::artifacts::{CELLS, EMBEDDING};
+use crate::evaluate::files::outputs;
 use crate::evaluate::models::NAME;
 
 /// Measures embeddings without training anything on them.
@@ -50,15 +49,10 @@ impl Kind for EvaluateEmbedding {
                     about: "counts of the same cells, for the baselines",
                 },
             ],
-            outputs: vec![
-                OutPort {
-                    name: "report",
-                    ty: REPORT,
-                    file: "report.json",
-                    about: "all measures, with a reason where one is undefined (celldag.report/1)",
-                },
-                OutPort { name: "metrics", ty: METRICS, file: "metrics.csv", about: "model, scope, fold, metric, value" },
-            ],
+            outputs: outputs(
+                "all measures, with a reason where one is undefined (celldag.report/1)",
+                "model, scope, fold, metric, value",
+            ),
             params: vec![
                 Param::text("label", "column of obs with cell types or other labels that should stay apart"),
                 Param::text("batch", "column of obs with technical batches that should mix").optional(),

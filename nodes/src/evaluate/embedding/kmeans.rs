@@ -3,7 +3,8 @@
 //! Starts are drawn by k-means++ (Arthur and Vassilvitskii 2007) from a seed; sums run in one fixed order, so that the
 //! result depends on the points and the seed only.
 
-use rand::{Rng, SeedableRng};
+use celldag_models::draw::fraction;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -32,15 +33,10 @@ pub fn kmeans(points: &Points, k: usize, seed: u64) -> Vec<usize> {
     best.map(|(_, clusters)| clusters).unwrap_or_default()
 }
 
-/// A number in [0, 1), the same on every platform.
-fn unit(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 /// First centres: each drawn with a chance that grows with its squared distance from those before.
 fn spread_out(points: &Points, k: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
     let n = points.len();
-    let first = ((unit(rng) * n as f64) as usize).min(n - 1);
+    let first = ((fraction(rng) * n as f64) as usize).min(n - 1);
     let mut centres = vec![points.row(first).to_vec()];
     let mut nearest: Vec<f64> = (0..n).map(|c| squared_distance(points.row(c), points.row(first))).collect();
     while centres.len() < k {
@@ -48,7 +44,7 @@ fn spread_out(points: &Points, k: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> 
         if total <= 0.0 {
             break;
         }
-        let mut left = unit(rng) * total;
+        let mut left = fraction(rng) * total;
         let drawn = nearest.iter().position(|d| {
             left -= d;
             left < 0.0

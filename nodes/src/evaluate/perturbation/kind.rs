@@ -1,13 +1,12 @@
 //! The kind `evaluate-perturbation` itself: files, parameters.
 
-use celldag_engine::{
-    InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
-};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, Param, ParamType, Params, Step};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::effects::BASELINES;
-use crate::artifacts::{CELLS, METRICS, REPORT};
+use crate::artifacts::CELLS;
+use crate::evaluate::files::outputs;
 use crate::evaluate::models::NAME;
 
 /// Measures predicted expression after perturbations beside baselines.
@@ -30,7 +29,7 @@ impl Kind for EvaluatePerturbation {
         let words: Vec<&'static str> = BASELINES.iter().map(|(word, _)| *word).collect();
         KindSpec {
             name: "evaluate-perturbation",
-            epoch: 1,
+            epoch: 2,
             about: "measures predicted mean expression after perturbations beside the control and mean effects",
             inputs: vec![
                 InPort {
@@ -46,20 +45,10 @@ impl Kind for EvaluatePerturbation {
                     about: "measured mean expression of all conditions, with the control of every line; conditions that a file does not test train its baselines",
                 },
             ],
-            outputs: vec![
-                OutPort {
-                    name: "report",
-                    ty: REPORT,
-                    file: "report.json",
-                    about: "all metrics, baselines and warnings (celldag.report/1)",
-                },
-                OutPort {
-                    name: "metrics",
-                    ty: METRICS,
-                    file: "metrics.csv",
-                    about: "model, scope (fold, mean, sd, se, merged, condition), fold or condition, metric, value",
-                },
-            ],
+            outputs: outputs(
+                "all metrics, baselines and warnings (celldag.report/1)",
+                "model, scope (fold, mean, sd, se, merged, condition), fold or condition, metric, value",
+            ),
             params: vec![
                 Param::text("perturbation", "column of obs that names the perturbation").default("drug"),
                 Param::text("line", "column of obs that names the cell line or type; default: there is one only")

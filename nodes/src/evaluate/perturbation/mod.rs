@@ -1,5 +1,6 @@
 //! Predicted expression after a perturbation beside predictors that see no model: the kind `evaluate-perturbation`.
 
+mod compare;
 mod effects;
 mod kind;
 mod measure;

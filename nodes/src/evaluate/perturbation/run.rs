@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
 use celldag_engine::{NodeError, Step};
 
+use super::compare;
 use super::effects::{BASELINES, Effects};
 use super::kind::Options;
 use super::measure::{Tested, by_condition, mean};
@@ -13,6 +14,7 @@ use crate::evaluate::files::{FlatTable, write_report};
 use crate::evaluate::measure::Metrics;
 use crate::evaluate::models::{distinct, names};
 use crate::evaluate::scopes::{Scopes, complete, side_by_side, value};
+use crate::evaluate::shared::{self, Mean, left_out};
 
 /// Metrics of the first table, in reading order.
 const SHOWN: [&str; 8] = [
@@ -26,12 +28,15 @@ const SHOWN: [&str; 8] = [
     "n",
 ];
 
+/// Most conditions named in a warning.
+const NAMED: usize = 5;
+
 /// One model or baseline with everything measured on it.
-struct Measured {
-    name: String,
-    baseline: bool,
-    tested: Vec<Tested>,
-    conditions: Vec<Metrics>,
+pub(super) struct Measured {
+    pub(super) name: String,
+    pub(super) baseline: bool,
+    pub(super) tested: Vec<Tested>,
+    pub(super) conditions: Vec<Metrics>,
     parts: Vec<(String, Metrics)>,
     merged: Metrics,
 }
@@ -71,19 +76,35 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
                 "{name}: file {part} holds no condition beside the control"
             )));
         }
+        if let Some(twice) = own.iter().find(|t| known.iter().any(|k| k.condition == t.condition)) {
+            return Err(NodeError::data(format!(
+                "two files of `{name}` predict the condition {}, which would count twice",
+                twice.condition.name()
+            ))
+            .help("give each condition once, and name models apart by their nodes or an axis"));
+        }
         known.extend(own);
+    }
+    let mut models: Vec<(String, Vec<Tested>)> = models.into_iter().collect();
+    let held = held(&models);
+    let others = compare::keep_common(&mut models);
+    if let Some((name, _)) = models.iter().find(|(_, tested)| tested.is_empty()) {
+        return Err(NodeError::data(format!(
+            "no condition of `{name}` is tested by all models in the same fold"
+        ))
+        .help("measure models of different conditions or folds in nodes of their own"));
     }
     let mut all: Vec<Measured> = models
         .into_iter()
         .map(|(name, tested)| Measured::new(name, false, tested))
         .collect::<Result<_, _>>()?;
-    let mut warnings = Vec::new();
-    warnings.extend(different(&all));
+    let mut warnings: Vec<String> = left_out(&others, "conditions").into_iter().collect();
+    warnings.extend(without_control(&truth, options));
     let Some(like) = all.first().map(|m| m.tested.clone()) else {
         return Err(NodeError::data("there are no predictions"));
     };
     for (word, name) in BASELINES.iter().filter(|(word, _)| options.baselines.iter().any(|b| b == word)) {
-        match baseline(word, &truth, &like, options) {
+        match baseline(word, &truth, (&like, &held), options) {
             Some(tested) => all.push(Measured::new((*name).to_owned(), true, tested)?),
             None => warnings.push(format!(
                 "no baseline `{word}`: every measured condition is tested, so that none is left to average"
@@ -91,7 +112,8 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         }
     }
     distinct(all.iter().map(|m| m.name.as_str()))?;
-    warnings.extend(not_better(&all));
+    warnings.extend(compare::not_better(&all));
+    warnings.extend(shared::warnings(&compare::means(&all)));
     write(step, options, &all, truth.genes.len(), warnings)
 }
 
@@ -134,12 +156,17 @@ fn control<'a>(
 }
 
 /// The same conditions as a baseline predicts them, fitted on the measured conditions that the file did not test.
-fn baseline(word: &str, truth: &Profiles, like: &[Tested], options: &Options) -> Option<Vec<Tested>> {
+fn baseline(
+    word: &str,
+    truth: &Profiles,
+    (like, held): (&[Tested], &BTreeMap<usize, BTreeSet<Condition>>),
+    options: &Options,
+) -> Option<Vec<Tested>> {
     let parts: BTreeSet<usize> = like.iter().map(|t| t.part).collect();
     let mut out = Vec::new();
     for part in parts {
-        let held: BTreeSet<&Condition> =
-            like.iter().filter(|t| t.part == part).map(|t| &t.condition).collect();
+        let none = BTreeSet::new();
+        let held = held.get(&part).unwrap_or(&none);
         let training: Vec<(&Condition, Vec<f64>)> = truth
             .of
             .iter()
@@ -159,39 +186,30 @@ fn baseline(word: &str, truth: &Profiles, like: &[Tested], options: &Options) ->
     Some(out)
 }
 
-fn different(all: &[Measured]) -> Option<String> {
-    let conditions =
-        |m: &Measured| m.tested.iter().map(|t| (t.part, t.condition.clone())).collect::<Vec<_>>();
-    let (first, rest) = all.split_first()?;
-    let other = rest.iter().find(|m| conditions(m) != conditions(first))?;
-    Some(format!(
-        "`{}` and `{}` were tested on different conditions: their numbers cannot be compared, and the baselines are those of \
-         `{}`",
-        first.name, other.name, first.name
-    ))
+/// Conditions that any model tests in a part: they train no baseline of it, also where not all models test them.
+fn held(models: &[(String, Vec<Tested>)]) -> BTreeMap<usize, BTreeSet<Condition>> {
+    let mut held: BTreeMap<usize, BTreeSet<Condition>> = BTreeMap::new();
+    for tested in models.iter().flat_map(|(_, tested)| tested) {
+        held.entry(tested.part).or_default().insert(tested.condition.clone());
+    }
+    held
 }
 
-/// Says plainly when the best baseline is as good.
-fn not_better(all: &[Measured]) -> Vec<String> {
-    let mut out = Vec::new();
-    for model in all.iter().filter(|m| !m.baseline) {
-        for (metric, sign) in [("pearson_delta", 1.0), ("mse_top20", -1.0)] {
-            let best = all
-                .iter()
-                .filter(|m| m.baseline)
-                .filter_map(|m| Some((m, value(&m.merged, metric)?)))
-                .max_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
-            if let (Some(own), Some((baseline, best))) = (value(&model.merged, metric), best)
-                && sign * own <= sign * best
-            {
-                out.push(format!(
-                    "{} is not better than the baseline `{}`: {metric} {own:.3} against {best:.3}.",
-                    model.name, baseline.name
-                ));
-            }
-        }
-    }
-    out
+/// Names measured conditions that train no baseline because their line has no control.
+fn without_control(truth: &Profiles, options: &Options) -> Option<String> {
+    let lacks = |condition: &&Condition| {
+        condition.perturbation != options.control && control(truth, condition, options).is_err()
+    };
+    let names: Vec<String> = truth.of.keys().filter(lacks).map(Condition::name).collect();
+    let more = if names.len() > NAMED { "; ..." } else { "" };
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} measured conditions have no control `{}` of their line and train no baseline: {}{more}",
+            names.len(),
+            options.control,
+            names[..names.len().min(NAMED)].join("; ")
+        )
+    })
 }
 
 fn write(
@@ -211,9 +229,10 @@ fn write(
         "conditions",
         "Empty: undefined, such as the correlation of an effect that does not vary.",
     ));
-    let headline = |metric: &'static str| {
-        all.iter().map(move |m| (format!("{metric} {}", m.name), value(&m.merged, metric)))
-    };
+    let means = compare::means(all);
+    tables.extend(shared::table(&means));
+    let of_delta = means.iter().filter(|mean| mean.metric == "pearson_delta").flat_map(Mean::headline);
+    let mse = all.iter().map(|m| (format!("mse_top20 {}", m.name), value(&m.merged, "mse_top20")));
     let document = ReportDocument {
         format: DOCUMENT_FORMAT.to_owned(),
         title: options.title.clone(),
@@ -224,7 +243,7 @@ fn write(
             options.control
         )],
         warnings,
-        headline: headline("pearson_delta").chain(headline("mse_top20")).collect(),
+        headline: of_delta.chain(mse).collect(),
         metrics: scopes.iter().map(|m| (m.name.to_owned(), m.numbers().into())).collect(),
         tables,
         figures: Vec::new(),

@@ -1,12 +1,12 @@
 //! The kind `evaluate-regression` itself: files, parameters.
 
 use celldag_engine::{
-    ArtifactType, InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, ParamType, Params, Step,
+    ArtifactType, InPort, Kind, KindSpec, Multiplicity, NodeError, Param, ParamType, Params, Step,
 };
 use serde::Deserialize;
 
 use super::run::BASELINES;
-use crate::artifacts::{METRICS, REPORT};
+use crate::evaluate::files::outputs;
 use crate::evaluate::models::NAME;
 
 /// Measures predicted responses beside baselines.
@@ -36,7 +36,7 @@ impl Kind for EvaluateRegression {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "evaluate-regression",
-            epoch: 2,
+            epoch: 3,
             about: "measures predicted drug responses (ln IC50), also within each drug and line, beside baselines",
             inputs: vec![
                 InPort {
@@ -58,20 +58,10 @@ impl Kind for EvaluateRegression {
                     about: "one row a line (expression in X, or an embedding in obsm), for the baselines `ridge` and `lasso`",
                 },
             ],
-            outputs: vec![
-                OutPort {
-                    name: "report",
-                    ty: REPORT,
-                    file: "report.json",
-                    about: "all metrics, baselines and warnings (celldag.report/1)",
-                },
-                OutPort {
-                    name: "metrics",
-                    ty: METRICS,
-                    file: "metrics.csv",
-                    about: "model, scope (fold, mean, sd, se, merged, drug, line), fold or name, metric, value",
-                },
-            ],
+            outputs: outputs(
+                "all metrics, baselines and warnings (celldag.report/1)",
+                "model, scope (fold, mean, sd, se, merged, drug, line), fold or name, metric, value",
+            ),
             params: vec![
                 Param::text("truth", "column with the measured response").default("truth"),
                 Param::text("prediction", "column with the predicted response").default("prediction"),

@@ -1,5 +1,6 @@
 //! Predicted numbers (drug response as ln IC50) beside predictors that see no cell: the kind `evaluate-regression`.
 
+mod compare;
 mod kind;
 mod linear;
 mod measure;

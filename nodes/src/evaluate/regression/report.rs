@@ -9,6 +9,7 @@ use super::run::Measured;
 use crate::evaluate::files::{FlatTable, write_report};
 use crate::evaluate::metrics::MetricError;
 use crate::evaluate::scopes::{Scopes, complete, side_by_side, value};
+use crate::evaluate::shared::{self, Mean};
 
 /// Metrics of the first table, in reading order.
 const SHOWN: [&str; 8] = [
@@ -27,7 +28,7 @@ const POINTS: usize = 5000;
 pub(super) fn write(
     step: &Step<'_>,
     options: &Options,
-    all: &[Measured],
+    (all, means): (&[Measured], &[Mean<'_>]),
     trained: bool,
     warnings: &[String],
 ) -> Result<(), NodeError> {
@@ -38,9 +39,9 @@ pub(super) fn write(
     let mut tables = side_by_side(&scopes, &SHOWN, "pairs", note);
     let note = "mre_as_printed: mean of (truth - prediction)² / truth, as the scFoundation paper prints its relative error.";
     tables.extend(complete(&scopes, "pairs", note));
-    let headline = |metric: &'static str| {
-        all.iter().map(move |m| (format!("{metric} {}", m.name), value(&m.merged, metric)))
-    };
+    tables.extend(shared::table(means));
+    let pearson = all.iter().map(|m| (format!("pearson {}", m.name), value(&m.merged, "pearson")));
+    let within = means.iter().filter(|mean| mean.metric == "pearson_within_drug").flat_map(Mean::headline);
     let document = ReportDocument {
         format: DOCUMENT_FORMAT.to_owned(),
         title: options.title.clone(),
@@ -54,7 +55,7 @@ pub(super) fn write(
                 .to_owned(),
         ],
         warnings: warnings.to_vec(),
-        headline: headline("pearson").chain(headline("pearson_within_drug")).collect(),
+        headline: pearson.chain(within).collect(),
         metrics: scopes.iter().map(|m| (m.name.to_owned(), m.numbers().into())).collect(),
         tables,
         figures: all.iter().filter(|m| !m.baseline).map(scatter).collect(),

@@ -7,13 +7,14 @@ use celldag_engine::{NodeError, Step};
 use super::kind::Options;
 use super::linear::{self, LineFeatures, Linear};
 use super::measure::{Predicted, measure};
-use super::report;
 use super::table::{Columns, read};
+use super::{compare, report};
 use crate::evaluate::baseline::{FittedResponses, Penalty, Response, ResponseModel};
 use crate::evaluate::measure::Metrics;
 use crate::evaluate::metrics::MetricError;
 use crate::evaluate::models::{distinct, names};
 use crate::evaluate::scopes::Scopes;
+use crate::evaluate::shared::{self, left_out};
 use crate::evaluate::threads::pool;
 
 /// Baselines as written in `baselines:`.
@@ -39,6 +40,10 @@ impl Measured {
         let folds = folds.collect::<Result<_, NodeError>>()?;
         let merged = measure(&pairs.iter().collect::<Vec<_>>()).map_err(bad)?;
         Ok(Self { name, baseline, pairs, folds, merged })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// As tables of every kind that measures show it.
@@ -70,9 +75,16 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         }
         known.extend(pairs);
     }
-    let mut warnings = Vec::new();
+    let mut models: Vec<(String, Vec<Predicted>)> = parts.into_iter().collect();
+    let measured = measured(&models);
+    let others = compare::keep_common(&mut models);
+    let mut warnings: Vec<String> = left_out(&others, "pairs").into_iter().collect();
     let mut all = Vec::new();
-    for (name, mut pairs) in parts {
+    for (name, mut pairs) in models {
+        if pairs.is_empty() {
+            return Err(NodeError::data("no pair was tested by all models in the same fold")
+                .help("measure models of different pairs or folds in nodes of their own"));
+        }
         pairs.sort_by(|a, b| key(a).cmp(&key(b)));
         all.push(Measured::new(name, false, pairs)?);
     }
@@ -81,14 +93,8 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         .map(|input| read(&input.path, &Columns { prediction: None, fold: None, ..columns }))
         .transpose()?;
     let Some(first) = all.first() else { return Err(NodeError::data("there are no predictions")) };
-    if let Some(other) = all.iter().find(|m| !same_pairs(&m.pairs, &first.pairs)) {
-        warnings.push(format!(
-            "{} and {} were tested on different pairs: their numbers cannot be compared, and the baselines are those of {}",
-            first.name, other.name, first.name
-        ));
-    }
     let like = first.pairs.clone();
-    let trained_on = training_of(&like, training.as_deref());
+    let trained_on = training_of(&like, &measured, training.as_deref());
     if trained_on.is_empty() {
         warnings.push(
             "no baselines: give `evaluate-regression` the input `training`, or a column `fold` with several folds, so that \
@@ -107,26 +113,41 @@ pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), NodeError> {
         all.extend(on_features(step, options, &wanted, &like, &trained_on, &mut warnings)?);
     }
     distinct(all.iter().map(|m| m.name.as_str()))?;
-    warnings.extend(doubts(&all));
-    report::write(step, options, &all, training.is_some(), &warnings)
+    let means = compare::means(&all).map_err(|e| NodeError::data(e.to_string()))?;
+    warnings.extend(all.iter().filter(|m| !m.baseline).filter_map(ignores_the_line));
+    warnings.extend(compare::not_better(&all, &means));
+    warnings.extend(shared::warnings(&means));
+    report::write(step, options, (&all, &means), training.is_some(), &warnings)
 }
 
-fn key(pair: &Predicted) -> (&str, &str, &str) {
+pub(super) fn key(pair: &Predicted) -> (&str, &str, &str) {
     (&pair.fold, &pair.response.drug, &pair.response.line)
 }
 
-fn same_pairs(a: &[Predicted], b: &[Predicted]) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| key(a) == key(b) && a.response.value == b.response.value)
+/// Every pair that a model tested, once: it trains the baselines of other folds also where not all models tested it.
+fn measured(models: &[(String, Vec<Predicted>)]) -> Vec<Predicted> {
+    let mut all: Vec<Predicted> = Vec::new();
+    for (_, pairs) in models {
+        let seen: BTreeSet<_> = all.iter().map(key).collect();
+        let mut new: Vec<Predicted> =
+            pairs.iter().filter(|pair| !seen.contains(&key(pair))).cloned().collect();
+        all.append(&mut new);
+    }
+    all.sort_by(|a, b| key(a).cmp(&key(b)));
+    all
 }
 
-/// What trains the baselines of each fold: the training table, or else the pairs of the other folds.
-fn training_of(pairs: &[Predicted], training: Option<&[Predicted]>) -> BTreeMap<String, Vec<Response>> {
+/// What trains the baselines of each fold: the training table, or else the measured pairs of the other folds.
+fn training_of(
+    pairs: &[Predicted],
+    measured: &[Predicted],
+    training: Option<&[Predicted]>,
+) -> BTreeMap<String, Vec<Response>> {
     let folds: BTreeSet<&String> = pairs.iter().map(|p| &p.fold).collect();
     let of = |fold: &String| -> Vec<Response> {
         match training {
             Some(rows) => rows.iter().map(|r| r.response.clone()).collect(),
-            None => pairs.iter().filter(|p| p.fold != *fold).map(|p| p.response.clone()).collect(),
+            None => measured.iter().filter(|p| p.fold != *fold).map(|p| p.response.clone()).collect(),
         }
     };
     folds.into_iter().map(|fold| (fold.clone(), of(fold))).filter(|(_, rows)| !rows.is_empty()).collect()
@@ -268,30 +289,4 @@ fn ignores_the_line(model: &Measured) -> Option<String> {
             drugs.len()
         )
     })
-}
-
-/// Models that ignore the line, or that a baseline beats.
-fn doubts(all: &[Measured]) -> Vec<String> {
-    let mut out = Vec::new();
-    for model in all.iter().filter(|m| !m.baseline) {
-        let of = |m: &Measured, metric: &str| m.merged.get(metric).copied().flatten();
-        out.extend(ignores_the_line(model));
-        for (metric, sign) in [("pearson", 1.0), ("rmse", -1.0), ("pearson_within_drug", 1.0)] {
-            let Some(own) = of(model, metric) else { continue };
-            let best = all
-                .iter()
-                .filter(|m| m.baseline)
-                .filter_map(|m| Some((m, of(m, metric)?)))
-                .max_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
-            if let Some((baseline, value)) = best
-                && sign * own <= sign * value
-            {
-                out.push(format!(
-                    "{} is not better than the baseline `{}`: {metric} {own:.3} against {value:.3}.",
-                    model.name, baseline.name
-                ));
-            }
-        }
-    }
-    out
 }

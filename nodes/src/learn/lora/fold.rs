@@ -1,18 +1,15 @@
 //! One fold: training, scores of the test cells, and what is kept.
 
 use std::path::Path;
-use std::time::Instant;
 
-use celldag_engine::{FailureCause, NodeError};
+use celldag_engine::NodeError;
 use celldag_models::training::{
-    Event, FineTuning, FitSettings, Network, TrainError, Trained, TuningSettings, balanced_epochs, fit_from,
-    shuffled_epochs,
+    FineTuning, FitSettings, Network, Trained, TuningSettings, balanced_epochs, shuffled_epochs,
 };
 use celldag_models::{Batch, PeftAdapter};
 use serde_json::{Value, json};
 
 use super::data::{TestCells, TrainingCells};
-use super::keep::Keeper;
 use super::learner::{Tuned, Vectors};
 use super::model::Adapted;
 use super::run::Shared;
@@ -22,6 +19,7 @@ use crate::learn::fold::{fold_name, fold_seed, objective, predictions};
 use crate::learn::mlp::FoldHead;
 use crate::learn::params::schedule;
 use crate::learn::predictions::Prediction;
+use crate::learn::resumed::{Keeper, Run};
 use crate::learn::split::SplitRow;
 
 /// What a fold gives.
@@ -67,8 +65,8 @@ pub(super) fn train_fold(
         Vectors { tokens, batch_tokens: shared.batch_tokens, stop: &|| Ok(step.check_cancelled()?) };
     let mut tuned = Tuned { tuning, loaded: &mut adapted.loaded, vectors, data: &data, options };
     let unreached = leave_out_unreached(&mut tuned)?;
-    let keeper = Keeper::new(step, &adapted.device, (*repeat, *fold));
-    let (trained, steps, seconds) = trained(shared, &mut tuned, &keeper, seed("order"))?;
+    let keeper = Keeper::new(step, &adapted.device, "lora-train", Some((*repeat, *fold)));
+    let Run { trained, steps, seconds } = trained(shared, &mut tuned, &keeper, seed("order"))?;
     if let Some(divergence) = &trained.divergence {
         step.warn(format!(
             "{name}: training stopped: {divergence}; the result is that of epoch {}; a lower `learning_rate` (now {}) or \
@@ -127,14 +125,14 @@ fn tuning_settings(shared: &Shared<'_>, seed: &[u8; 32]) -> TuningSettings {
     }
 }
 
-/// Runs the loop; also gives how many optimiser steps were made here, and the seconds.
+/// Runs the loop.
 fn trained(
     shared: &Shared<'_>,
     tuned: &mut Tuned<'_, '_>,
     keeper: &Keeper<'_>,
     order: [u8; 32],
-) -> Result<(Trained, usize, f64), Failure> {
-    let Shared { step, options, .. } = *shared;
+) -> Result<Run, Failure> {
+    let options = shared.options;
     let training = &options.training;
     let settings = FitSettings {
         epochs: training.epochs,
@@ -147,46 +145,17 @@ fn trained(
     let mut balanced = balanced_epochs(class, order);
     let mut shuffled = shuffled_epochs(cells, order);
     let order = |epoch| if options.sampling == "balanced" { balanced(epoch) } else { shuffled(epoch) };
-    let mut at = keeper.load(step, tuned)?;
-    let (before, was_finished) = (at.batch_losses.len(), at.finished);
-    step.progress.advance(at.cells(cells, training.batch_size) as u64);
-    let started = Instant::now();
-    let trained = fit_from(tuned, &settings, &mut at, order, |event, tuned, at| {
-        if let Event::Batch(cells) = event {
-            step.progress.advance(cells as u64);
-        }
-        let stop = step.cancel.is_cancelled();
-        if stop || keeper.is_due() {
-            keeper.save(tuned, at)?;
-        }
-        Ok(!stop)
-    });
-    let seconds = started.elapsed().as_secs_f64();
-    match &trained {
-        Ok(_) if !was_finished => keeper.save(tuned, &at)?,
-        // Stopped while validation cells were scored: nothing was learnt since the last batch.
-        Err(TrainError::Failed(Failure::Node(error))) if error.cause == FailureCause::Cancelled => {
-            keeper.save(tuned, &at)?;
-        }
-        _ => {}
-    }
-    let trained = trained.map_err(|error| match error {
-        TrainError::Failed(failure) => failure,
-        TrainError::Cancelled => NodeError::new(FailureCause::Cancelled, "stopped").into(),
-        TrainError::Diverged(_) => NodeError::failed(error.to_string())
-            .help(format!("lower `learning_rate` (now {}), or set `clip: 1`", training.learning_rate))
-            .into(),
-    })?;
-    let left = training.epochs * cells - at.cells(cells, training.batch_size);
-    step.progress.advance(left as u64);
-    let steps = trained.batch_losses.len() - before;
-    Ok((trained, steps, seconds))
+    let runaway = format!("lower `learning_rate` (now {}), or set `clip: 1`", training.learning_rate);
+    keeper.train(tuned, &settings, cells, order, runaway)
 }
 
-/// Drops layers that no vector depends on. A run without any would be a head on frozen vectors under another name.
+/// Drops layers that no vector of a batch depends on: a model may pass over a part for a cell that has nothing for it. A run
+/// without any layer would be a head on frozen vectors under another name.
 fn leave_out_unreached(tuned: &mut Tuned<'_, '_>) -> Result<Vec<String>, Failure> {
-    let cell = tuned.vectors.read(&tuned.data.train().rows[..1])?;
-    let batch = Batch { cells: &cell, neighbourhoods: &[1] };
+    let rows = &tuned.data.train().rows;
+    let rows = &rows[..rows.len().min(tuned.options.training.batch_size)];
+    let cells = tuned.vectors.read(rows)?;
+    let batch = Batch { cells: &cells, neighbourhoods: &vec![1; cells.len()] };
     let unreached = tuned.tuning.drop_unreached(tuned.loaded.encoder(), batch)?;
     if tuned.tuning.layers().is_empty() {
         return Err(NodeError::parameter(format!(

@@ -51,7 +51,7 @@ impl Kind for LoraTrain {
         let one = |name, ty, about| InPort { name, ty, many: Multiplicity::One, about };
         KindSpec {
             name: "lora-train",
-            epoch: 2,
+            epoch: 3,
             about: "trains low-rank adapters of a model together with a head per fold and scores the test cells",
             inputs: vec![
                 one("tokens", TOKENS, "output of `tokenize`"),
@@ -75,10 +75,7 @@ impl Kind for LoraTrain {
                 .into_iter()
                 .chain(params::training(USUAL))
                 .chain(of_steps())
-                .chain([options::of_tokens_model()])
-                .chain(options::computing())
-                .chain([options::allow_unused()])
-                .chain(options::params(Purpose::Embed).iter().cloned())
+                .chain(options::of_encoder())
                 .collect(),
             uses_device: true,
             wants_lineage: false,
@@ -93,6 +90,9 @@ impl Kind for LoraTrain {
         if is_empty("targets") && is_empty("train") {
             let what = "names no layer, and `train` neither; leave it out for the model's own";
             wrong.push(("targets".to_owned(), what.to_owned()));
+        }
+        if is_empty("targets") {
+            wrong.extend(without_adapters(params));
         }
         wrong
     }
@@ -124,6 +124,19 @@ impl Kind for LoraTrain {
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
         Ok(super::run::run(step, &step.read_params()?)?)
     }
+}
+
+/// Parameters of adapters that somebody set although there are none.
+fn without_adapters(params: &Params) -> Vec<(String, String)> {
+    let usual = of_adapters();
+    let is_set = |name: &&str| {
+        let default = usual.iter().find(|param| param.name == *name).and_then(|param| param.default.as_ref());
+        let number = |value: Option<&Value>| value.and_then(Value::as_f64);
+        number(params.get(name)).is_some_and(|given| Some(given) != number(default))
+    };
+    let set = ["rank", "alpha", "dropout"].into_iter().filter(is_set);
+    let what = "has no effect with `targets: []`, which leaves out adapters; leave it out, or name `targets`";
+    set.map(|name| (name.to_owned(), what.to_owned())).collect()
 }
 
 /// What is trained.

@@ -36,7 +36,7 @@ impl Vectors<'_> {
             (self.stop)()?;
             self.read(&cells.iter().map(|&cell| rows[cell]).collect::<Vec<_>>())
         };
-        embed_cells(loaded, all, read, |_| Ok(()))
+        embed_cells(loaded, all, read)
     }
 
     /// Tokens of cells.

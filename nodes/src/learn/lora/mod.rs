@@ -5,7 +5,6 @@
 
 mod data;
 mod fold;
-mod keep;
 mod kind;
 mod learner;
 mod model;

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_lost_device_is_a_failure_that_is_tried_again() {
         let error = NodeError::from(Failure::from(lost(&Device::cpu(1).expect("device"))));
-        assert_eq!(error.cause, FailureCause::Device);
+        assert_eq!(error.cause, FailureCause::Lost);
         assert!(error.message.contains("what training had changed went with it"), "{}", error.message);
     }
 

@@ -1,7 +1,10 @@
 //! The cells of a training: those of the port `tokens`, and behind them those of the port `external`.
 
+use std::collections::BTreeSet;
+
 use celldag_engine::{NodeError, Step};
 use celldag_models::CellTokens;
+use serde_json::{Map, Value};
 
 use super::data::CellIndex;
 use crate::embed::TokensFile;
@@ -28,7 +31,7 @@ impl AllTokens {
         let (mut names, mut lengths) = (own.obs()?.index, own.lengths());
         let start = names.len();
         if let Some(other) = &external {
-            expect_alike(step, &own, other)?;
+            expect_alike(&own, other)?;
             let added = other.obs()?.index;
             lengths.extend(other.lengths());
             let of_own = CellIndex::new(&names, Vec::new());
@@ -60,7 +63,7 @@ impl AllTokens {
 }
 
 /// Ids mean the same in both files.
-fn expect_alike(step: &Step<'_>, own: &TokensFile, external: &TokensFile) -> Result<(), NodeError> {
+fn expect_alike(own: &TokensFile, external: &TokensFile) -> Result<(), NodeError> {
     let (a, b) = (own.info(), external.info());
     let (tokens, others) = (&a.tokenizer, &b.tokenizer);
     let same = a.model == b.model
@@ -79,12 +82,43 @@ fn expect_alike(step: &Step<'_>, own: &TokensFile, external: &TokensFile) -> Res
         ))
         .help("tokenize both files with the same model and checkpoint"));
     }
-    if tokens.options != others.options {
-        step.warn(format!(
-            "the tokens on `tokens` and `external` were made with different options: {} and {}",
-            serde_json::Value::Object(tokens.options.clone()),
-            serde_json::Value::Object(others.options.clone())
-        ));
+    let differing = differing(&tokens.options, &others.options);
+    if !differing.is_empty() {
+        return Err(NodeError::data(format!(
+            "the tokens on `tokens` and `external` were made with different options: {}",
+            differing.join("; ")
+        ))
+        .help("give both `tokenize` the same options, or the model tests on another kind of input than it learns from"));
     }
     Ok(())
+}
+
+/// What two tokenizers were told differently, option by option.
+fn differing(own: &Map<String, Value>, external: &Map<String, Value>) -> Vec<String> {
+    let said = |options: &Map<String, Value>, name: &str| {
+        options.get(name).map_or_else(|| "not given".to_owned(), Value::to_string)
+    };
+    let names: BTreeSet<&String> = own.keys().chain(external.keys()).collect();
+    let one = |name: &&String| {
+        let [a, b] = [said(own, name), said(external, name)];
+        (a != b).then(|| format!("`{name}` is {a} and {b}"))
+    };
+    names.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn differing_options_are_named_with_both_values() {
+        let map = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let own = map(json!({"a": 1, "b": "x", "c": true}));
+        let external = map(json!({"a": 1, "b": "y", "d": null}));
+        let want = ["`b` is \"x\" and \"y\"", "`c` is true and not given", "`d` is not given and null"];
+        assert_eq!(differing(&own, &external), want);
+        assert!(differing(&own, &own).is_empty());
+    }
 }

@@ -1,6 +1,6 @@
 //! What `mlp-head` does: one training a fold, then scores for the test cells.
 
-use celldag_engine::{NodeError, Step};
+use celldag_engine::{NodeError, Outlook, Step};
 use celldag_shaders::Device;
 use serde_json::{Value, json};
 
@@ -163,10 +163,12 @@ impl FoldRun<'_> {
         match error {
             TrainError::Cancelled => NodeError::new(celldag_engine::FailureCause::Cancelled, "stopped"),
             TrainError::Failed(e) => failure::device(e),
-            e @ TrainError::Diverged(_) => NodeError::failed(e.to_string()).help(format!(
-                "lower `learning_rate` (now {}), or set `standardize: true`",
-                self.options.training.learning_rate
-            )),
+            e @ TrainError::Diverged(_) => {
+                NodeError::failed(e.to_string()).outlook(Outlook::Lasting).help(format!(
+                    "lower `learning_rate` (now {}), or set `standardize: true`",
+                    self.options.training.learning_rate
+                ))
+            }
         }
     }
 }

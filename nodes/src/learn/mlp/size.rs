@@ -29,7 +29,7 @@ pub(in crate::learn) fn check(widths: &[usize], moments: u128, on_host: bool) ->
         Some(most) if bytes > most => format!("{:.1} GiB are available", gib(most)),
         _ => format!("the most are {MOST} parameters"),
     };
-    Err(NodeError::device(format!(
+    Err(NodeError::memory(format!(
         "a head of {shape} has {count} parameters, which take {:.1} GiB of memory while they are trained; {limit}",
         gib(bytes)
     ))
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(parameters(&[3, 8, 1]), 3 * 8 + 8 + 8 + 1);
         check(&[512, 512, 512, 1], 2, true).expect("a usual head");
         let refused = check(&[512, 1_000_000, 1_000_000, 1], 2, true).expect_err("4 TB");
-        assert_eq!(refused.cause, FailureCause::Device);
+        assert_eq!(refused.cause, FailureCause::Memory);
         assert!(refused.message.contains("512 x 1000000 x 1000000 x 1"), "{}", refused.message);
         assert!(check(&[512, 1_000_000, 1_000_000, 1], 2, false).is_err(), "on a GPU too");
     }

@@ -29,6 +29,16 @@ impl Losses<'_> {
             None => ("train", best.map(|record| record.train_loss), training),
         }
     }
+
+    /// Loss of the validation cells and that of gene frequencies, where the model is not better: it has learnt nothing about
+    /// cells. Training cells alone cannot say it: their loss is a mean over an epoch of which the first steps know nothing, and a
+    /// low one may be learnt by heart.
+    pub(super) fn learnt_nothing(&self) -> Option<(f64, f64)> {
+        match self.last() {
+            ("validation", Some(loss), Some(baseline)) if loss >= baseline => Some((loss, baseline)),
+            _ => None,
+        }
+    }
 }
 
 /// What a card is written from.
@@ -105,6 +115,12 @@ impl Card<'_> {
             options.seed,
             trained.best_epoch,
         );
+        if let Some(divergence) = &trained.divergence {
+            let _ = writeln!(
+                out,
+                "Training ended early: {divergence}. The epoch of the weights was complete before.\n"
+            );
+        }
         out += "Cross entropy of the hidden genes in nats (of a training epoch before each update):\n\n\
                 | | training | validation |\n|---|---|---|\n";
         let cell = |loss: Option<f64>| loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.3}"));
@@ -119,14 +135,12 @@ impl Card<'_> {
 
     fn limits(&self) -> String {
         let mut out = String::from("## What it is not good for\n\n");
-        let (name, loss, baseline) = self.losses.last();
-        if let (Some(loss), Some(baseline)) = (loss, baseline)
-            && loss >= baseline
-        {
-            let _ = writeln!(
-                out,
-                "Its {name} loss is not below that of gene frequencies: it has learnt nothing about cells.\n"
-            );
+        if self.losses.learnt_nothing().is_some() {
+            out += "Its validation loss is not below that of gene frequencies: it has learnt nothing about cells.\n\n";
+        }
+        if self.cells.validation.is_empty() {
+            out += "No cell was kept for validation: whether it has learnt anything about cells that it was not trained on is not \
+                    known.\n\n";
         }
         let cells = self.cells.train.len();
         if cells < PUBLISHED_CELLS / 100 {
@@ -143,7 +157,7 @@ impl Card<'_> {
 }
 
 /// What a card calls a file: the last step of its label, which may be a path of somebody's machine.
-fn named(label: &str, number: usize) -> String {
+pub(super) fn named(label: &str, number: usize) -> String {
     match label.rsplit(['/', '\\', '=']).next() {
         Some(name) if !name.is_empty() => name.to_owned(),
         _ => format!("file {}", number + 1),

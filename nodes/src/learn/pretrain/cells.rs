@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use celldag_data::{CellsFile, CountsSource, GeneIds, MatrixRef, Table};
-use celldag_engine::{NodeError, Step};
+use celldag_engine::{Input, NodeError, Step};
 use celldag_models::geneformer::Tokenizer;
 use celldag_models::pretraining::{GeneDictionaries, ModelShape};
 use celldag_models::{CellCounts, CellTokenizer, ModelError, UnusableCount};
 use rayon::prelude::*;
 
+use super::card::named;
+use super::coverage::{self, Covered};
 use super::kind::Options;
 use crate::embed::failure::Failure;
 use crate::embed::tokenize::{CHUNK, cell_counts, no_count};
@@ -34,6 +36,8 @@ pub(super) struct PretrainCells {
 
 /// One open file.
 struct Opened {
+    /// What the card calls it.
+    name: String,
     cells: CellsFile,
     matrix: MatrixRef,
     genes: GeneIds,
@@ -53,8 +57,10 @@ impl PretrainCells {
         let all = GeneDictionaries::find(&step.input("dictionaries")?.path)?;
         let shape = options.shape();
         let mut cells_of = vec![0_u64; all.size()];
+        let mut covered = Covered::default();
         for file in &files {
             let tokenizer = file.tokenizer(&all, &shape)?;
+            covered.add(step, &file.name, tokenizer.coverage());
             file.each(
                 step,
                 &pool,
@@ -67,11 +73,13 @@ impl PretrainCells {
                 },
             )?;
         }
+        covered.report(step);
         let vocabulary = all.restrict(&cells_of, options.min_cells, folder)?;
         shape.write(vocabulary.size(), folder)?;
         let (mut names, mut writer, mut info) = (Vec::new(), None, None);
         for file in &files {
             let tokenizer = file.tokenizer(&vocabulary, &shape)?;
+            coverage::of_vocabulary(step, &file.name, tokenizer.coverage());
             let info = info.get_or_insert_with(|| tokenizer.info().clone());
             let writer = match &mut writer {
                 Some(writer) => writer,
@@ -106,13 +114,17 @@ impl PretrainCells {
 
 fn opened(step: &Step<'_>, options: &Options) -> Result<Vec<Opened>, Failure> {
     let source: CountsSource = options.counts.parse().unwrap_or_default();
-    let open = |input: &celldag_engine::Input| -> Result<Opened, Failure> {
+    let open = |(number, input): (usize, &Input)| -> Result<Opened, Failure> {
+        let name = named(&input.label, number);
         let cells = CellsFile::open(&input.path)?;
+        for warning in cells.warnings() {
+            step.warn(format!("{name}: {warning}"));
+        }
         let matrix = cells.counts_matrix(&source)?;
         let genes = GeneIds::detect(matrix.var());
-        Ok(Opened { cells, matrix, genes })
+        Ok(Opened { name, cells, matrix, genes })
     };
-    step.gathered("cells").iter().map(open).collect()
+    step.gathered("cells").iter().enumerate().map(open).collect()
 }
 
 impl Opened {

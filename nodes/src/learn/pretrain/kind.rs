@@ -60,7 +60,7 @@ impl Kind for Pretrain {
     fn spec(&self) -> KindSpec {
         KindSpec {
             name: "pretrain",
-            epoch: 1,
+            epoch: 2,
             about: "trains a Geneformer-style model from nothing to find hidden genes of cells, in the published format",
             inputs: vec![
                 InPort {

@@ -33,7 +33,8 @@ impl MaskedCells<'_> {
         // One sum over all: sums of batches would depend on what is computed together.
         let (mut sum, mut hidden, mut tokens) = (0.0, 0, 0);
         let mut add = |batch: &[MaskedCell]| -> Result<(), Failure> {
-            self.training.losses(batch)?.into_iter().for_each(|loss| sum += f64::from(loss));
+            let losses = self.training.losses(batch).map_err(failure::validation_too_large)?;
+            losses.into_iter().for_each(|loss| sum += f64::from(loss));
             Ok(())
         };
         let mut batch: Vec<MaskedCell> = Vec::new();

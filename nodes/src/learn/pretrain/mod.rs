@@ -5,7 +5,7 @@
 
 mod card;
 mod cells;
-mod keep;
+mod coverage;
 mod kind;
 mod learner;
 mod model;

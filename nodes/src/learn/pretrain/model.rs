@@ -1,7 +1,6 @@
 //! The model of a run: initial weights on the device, all of them to be trained.
 
 use celldag_data::checkpoint::Weights;
-use celldag_engine::NodeError;
 use celldag_models::pretraining::{MaskedLm, PretrainSettings, Pretraining, initial_tensors, serialized};
 use celldag_models::{Adapters, ModelError};
 use celldag_shaders::Device;
@@ -42,11 +41,4 @@ pub(super) fn seed(seed: u64, purpose: &str) -> [u8; 32] {
     key.update(&seed.to_le_bytes());
     key.update(purpose.as_bytes());
     *key.finalize().as_bytes()
-}
-
-/// What a training that ran away is answered with.
-pub(super) fn diverged(message: &str, options: &Options) -> NodeError {
-    let rate = options.learning_rate;
-    NodeError::failed(message)
-        .help(format!("lower `learning_rate` (now {rate}), or set `clip: 1` and a `warmup`"))
 }

@@ -2,26 +2,24 @@
 
 use std::path::Path;
 
-use celldag_engine::{FailureCause, NodeError, Step};
-use celldag_models::pretraining::{FIRST_GENE, Frequencies, MASK, MaskEpoch, Masking, Snapshot, serialized};
-use celldag_models::training::{
-    Event, FitSettings, Progress, TrainError, Trained, fit_from, shuffled_epochs,
-};
+use celldag_engine::{NodeError, Step};
+use celldag_models::pretraining::{FIRST_GENE, Frequencies, MASK, MaskEpoch, Masking, serialized};
+use celldag_models::training::{FitSettings, Trained, shuffled_epochs};
 use celldag_shaders::{Device, Precision};
 use serde_json::{Value, json};
 
 use super::card::{Card, Losses};
 use super::cells::{NamedCell, PretrainCells};
-use super::keep::Keeper;
 use super::kind::Options;
 use super::learner::MaskedCells;
-use super::model::{diverged, seed, start};
+use super::model::{seed, start};
 use crate::device;
 use crate::embed::embed_cells::default_batch;
 use crate::embed::failure::Failure;
 use crate::learn::failure;
 use crate::learn::fold::write_json;
 use crate::learn::params::schedule;
+use crate::learn::resumed::Keeper;
 
 pub(super) fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let precision: Precision =
@@ -83,33 +81,10 @@ fn trained(
     };
     let cells = learner.cells.train.len();
     let order = shuffled_epochs(cells, seed(options.seed, "order"));
-    let keeper = Keeper::new(step, device);
-    let mut at = keeper.load(step, learner)?;
-    step.progress.advance(at.cells(cells, options.batch_size) as u64);
-    let watch = |event: Event<'_>, learner: &MaskedCells<'_>, at: &Progress<Snapshot>| {
-        if let Event::Batch(cells) = event {
-            step.progress.advance(cells as u64);
-        }
-        let stop = step.cancel.is_cancelled();
-        if stop || keeper.is_due() {
-            keeper.save(learner, at)?;
-        }
-        Ok(!stop)
-    };
-    let trained = match fit_from(learner, &settings, &mut at, order, watch) {
-        Ok(trained) => trained,
-        Err(TrainError::Cancelled) => return Err(NodeError::new(FailureCause::Cancelled, "stopped").into()),
-        Err(TrainError::Failed(Failure::Node(error))) if error.cause == FailureCause::Cancelled => {
-            // Stopped among the validation cells: the epoch's batches are learnt.
-            keeper.save(learner, &at)?;
-            return Err(error.into());
-        }
-        Err(TrainError::Failed(failure)) => return Err(failure),
-        Err(error @ TrainError::Diverged(_)) => return Err(diverged(&error.to_string(), options).into()),
-    };
-    let left = options.epochs * cells - at.cells(cells, options.batch_size);
-    step.progress.advance(left as u64);
-    Ok(trained)
+    let keeper = Keeper::new(step, device, "pretrain", None);
+    let runaway =
+        format!("lower `learning_rate` (now {}), or set `clip: 1` and a `warmup`", options.learning_rate);
+    Ok(keeper.train(learner, &settings, cells, order, runaway)?.trained)
 }
 
 /// What gene frequencies alone lose on the hidden genes of the first epoch, and of the validation cells.
@@ -142,11 +117,9 @@ fn report(step: &Step<'_>, options: &Options, losses: &Losses<'_>) {
             trained.best_epoch, options.learning_rate
         ));
     }
-    if let (Some(loss), Some(baseline)) = (loss, baseline)
-        && loss >= baseline
-    {
+    if let Some((loss, baseline)) = losses.learnt_nothing() {
         step.warn(format!(
-            "the {name} loss of {loss:.3} is not below the {baseline:.3} of gene frequencies alone: the model has learnt nothing \
+            "the validation loss of {loss:.3} is not below the {baseline:.3} of gene frequencies alone: the model has learnt nothing \
              about cells"
         ));
     }

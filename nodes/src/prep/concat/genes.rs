@@ -24,6 +24,8 @@ pub(crate) struct Common {
     pub(crate) target: Vec<Vec<Option<u32>>>,
     /// File → genes left out because an earlier gene of the same file has their key.
     pub(super) repeated: Vec<usize>,
+    /// File → genes left out because nothing tells which gene they are: matched by id, they have none.
+    pub(super) keyless: Vec<Vec<String>>,
 }
 
 /// One gene of any file.
@@ -38,15 +40,21 @@ struct Gene {
 /// Finds the genes that all files have, or with `outer` those that any has, in the order of the first file that has them.
 pub(crate) fn common(vars: &[&Table], by: Match, outer: bool) -> Common {
     let mut genes: IndexMap<String, Gene> = IndexMap::new();
-    let (mut positions, mut repeated) = (Vec::new(), Vec::new());
+    let (mut positions, mut repeated, mut keyless) = (Vec::new(), Vec::new(), Vec::new());
     for var in vars {
         let found = of_file(var, by, &mut genes);
-        let keyless = found.iter().filter(|spot| spot.is_none()).count();
+        let without: Vec<String> = found
+            .iter()
+            .zip(&var.index)
+            .filter(|(spot, _)| spot.is_none())
+            .map(|(_, name)| name.clone())
+            .collect();
         let once = first_of_each(found, genes.len());
         for &position in once.iter().flatten() {
             genes[position].files += 1;
         }
-        repeated.push(once.iter().filter(|spot| spot.is_none()).count() - keyless);
+        repeated.push(once.iter().filter(|spot| spot.is_none()).count() - without.len());
+        keyless.push(without);
         positions.push(once);
     }
     let (mut place, mut kept) = (Vec::with_capacity(genes.len()), Vec::new());
@@ -58,7 +66,7 @@ pub(crate) fn common(vars: &[&Table], by: Match, outer: bool) -> Common {
         }
     }
     let moved = |columns: Vec<Option<usize>>| columns.into_iter().map(|at| place[at?]).collect();
-    Common { var: table(&kept), target: positions.into_iter().map(moved).collect(), repeated }
+    Common { var: table(&kept), target: positions.into_iter().map(moved).collect(), repeated, keyless }
 }
 
 /// Position among all genes of each column of a file; `None` for one without a key. New genes are added.
@@ -139,6 +147,9 @@ mod tests {
         assert_eq!(by_id.var.index, ["b", "c"]);
         assert_eq!(by_id.target, [vec![None, Some(0), Some(1), None], vec![Some(1), Some(0), None]]);
         assert_eq!(by_id.var.text("ensembl_id", 1).as_deref(), Some(C));
+
+        assert!(inner.keyless.iter().all(Vec::is_empty), "every gene has a name");
+        assert_eq!(by_id.keyless, [Vec::<String>::new(), vec!["d".to_owned()]]);
 
         let outer = common(&[&first, &second], Match::Name, true);
         assert_eq!(outer.var.index, ["a", "b", "c", "old_c", "d"]);

@@ -84,9 +84,9 @@ impl Kind for Concat {
         let vars: Vec<&Table> = datasets.iter().map(|set| set.matrix.var()).collect();
         let genes = common(&vars, by, options.join == "outer");
         if genes.var.is_empty() {
-            return Err(nothing_shared(&datasets, by));
+            return Err(nothing_shared(&datasets, by, &genes));
         }
-        state_genes(step, &datasets, &genes);
+        state_genes(step, &datasets, &genes, by);
         let obs = obs(step, &datasets, &options)?;
         step.progress.total(obs.len() as u64, "cells");
         let output = step.output("cells")?;
@@ -175,9 +175,11 @@ fn obs(step: &Step<'_>, datasets: &[Dataset], options: &Options) -> Result<Table
     Ok(obs)
 }
 
-fn state_genes(step: &Step<'_>, datasets: &[Dataset], genes: &Common) {
+fn state_genes(step: &Step<'_>, datasets: &[Dataset], genes: &Common, by: Match) {
     step.fact("genes_out", genes.var.len());
-    for ((set, target), &repeated) in datasets.iter().zip(&genes.target).zip(&genes.repeated) {
+    for (number, set) in datasets.iter().enumerate() {
+        let (target, repeated, keyless) =
+            (&genes.target[number], genes.repeated[number], &genes.keyless[number]);
         let (all, kept) = (target.len(), target.iter().flatten().count());
         step.fact(&format!("cells_{}", set.name), set.file.n_cells());
         step.fact(&format!("genes_lost_{}", set.name), all - kept);
@@ -187,23 +189,46 @@ fn state_genes(step: &Step<'_>, datasets: &[Dataset], genes: &Common) {
                 set.name
             ));
         }
-        if (kept as f64) < MOST_LOST * all as f64 {
+        if !keyless.is_empty() {
+            step.fact(&format!("genes_without_id_{}", set.name), keyless.len());
             step.warn(format!(
-                "only {kept} of the {all} genes of `{}` are left, because other data sets lack the rest; `join: outer` keeps \
-                 them, `genes: ensembl` matches genes that are named differently",
+                "{} of the {all} genes of `{}` have no Ensembl id and are left out, for example {}; give them one in \
+                 `var[\"ensembl_id\"]`, or match by `genes: name`",
+                keyless.len(),
+                set.name,
+                keyless[..keyless.len().min(NAMED)].join(", ")
+            ));
+        }
+        // What the file itself left out is not the fault of others.
+        let known = all - keyless.len() - repeated;
+        if (kept as f64) < MOST_LOST * known as f64 {
+            let matching =
+                "; `join: outer` keeps them, `genes: ensembl` matches genes that are named differently";
+            let help = if by == Match::Name { matching } else { "; `join: outer` keeps them" };
+            step.warn(format!(
+                "only {kept} of the {known} genes of `{}` are left, because other data sets lack the rest{help}",
                 set.name
             ));
         }
     }
 }
 
-fn nothing_shared(datasets: &[Dataset], by: Match) -> NodeError {
-    let what = if by == Match::Name { "name" } else { "Ensembl id" };
-    let example = |set: &Dataset| {
+fn nothing_shared(datasets: &[Dataset], by: Match, genes: &Common) -> NodeError {
+    let by_id = by == Match::Ensembl;
+    let what = if by_id { "Ensembl id" } else { "name" };
+    let example = |(set, keyless): (&Dataset, &Vec<String>)| {
         let first = set.matrix.var().index.first().map_or("", String::as_str);
-        format!("`{}` has {} genes (`{first}`, ...)", set.name, set.matrix.n_genes())
+        let without = match keyless.len() {
+            0 => String::new(),
+            count => format!(", {count} of them without an Ensembl id"),
+        };
+        format!("`{}` has {} genes (`{first}`, ...){without}", set.name, set.matrix.n_genes())
     };
-    let sets: Vec<String> = datasets.iter().map(example).collect();
-    NodeError::data(format!("no gene has the same {what} in all data sets: {}", sets.join("; ")))
-        .help("set `genes: ensembl` where one file names genes by symbol and another by Ensembl id, or `join: outer`")
+    let sets: Vec<String> = datasets.iter().zip(&genes.keyless).map(example).collect();
+    let help = if by_id {
+        "give every file its ids in `var[\"ensembl_id\"]`, match by `genes: name`, or set `join: outer`"
+    } else {
+        "set `genes: ensembl` where one file names genes by symbol and another by Ensembl id, or `join: outer`"
+    };
+    NodeError::data(format!("no gene has the same {what} in all data sets: {}", sets.join("; "))).help(help)
 }

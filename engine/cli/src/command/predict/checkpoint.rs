@@ -58,7 +58,7 @@ fn places(pipeline: &Pipeline, training: &Training) -> Vec<PathBuf> {
     for job in pipeline.jobs.iter().filter(|job| job.node == training.embed_node) {
         for input in job.inputs.iter().filter(|input| input.port == "checkpoint") {
             match &input.source {
-                Source::Path(path) if job.coordinates == training.embed_coordinates => {
+                Source::Path(path) if *job.coordinates == training.embed_coordinates => {
                     same.push(path.clone());
                 }
                 Source::Path(path) => {

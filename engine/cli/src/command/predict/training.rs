@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use celldag_cache::Artifact;
 use celldag_engine::{Action, JobRecord, RunRecord};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::given;
 use super::heads::{Chosen, choose, of_type};
@@ -33,8 +33,18 @@ pub(super) struct Training {
     pub(super) checkpoint: String,
     /// Genes of the vocabulary that the training cells had.
     pub(super) genes: Option<u64>,
-    /// Whether cells or genes were left out before the training.
+    /// Whether `qc` left out cells or genes before the training.
     pub(super) filters: bool,
+    /// Genes that all data sets of the training have, where others were left out when they were joined.
+    pub(super) shared_genes: Option<u64>,
+}
+
+/// What was done to the cells before they were tokenized.
+#[derive(Default)]
+struct Before {
+    normalize: Option<Value>,
+    filters: bool,
+    shared_genes: Option<u64>,
 }
 
 /// A job with its action.
@@ -68,7 +78,7 @@ impl Training {
             });
         }
         let tokenize = producer(&jobs, &embed.1, embed.0, "tokens", "tokenize")?;
-        let (normalize, filters) = before(&jobs, tokenize)?;
+        let Before { normalize, filters, shared_genes } = before(&jobs, tokenize)?;
         let checkpoint = digest(&embed.1, "checkpoint").unwrap_or_default().to_owned();
         Ok(Self {
             heads: heads.iter().flat_map(|(job, action)| of_type(job, action, "head")).cloned().collect(),
@@ -81,24 +91,26 @@ impl Training {
             checkpoint,
             genes: tokenize.0.summary.facts.get("vocabulary_genes_in_file").and_then(Value::as_u64),
             filters,
+            shared_genes,
         })
     }
 }
 
-/// What was done to the cells before they were tokenized: the parameters of `normalize`, and whether something filtered.
-fn before(jobs: &[Known<'_>], tokenize: &Known<'_>) -> Result<(Option<Value>, bool), Failure> {
-    let (mut normalize, mut filters) = (None, false);
+/// Goes back from the tokens to the cells of the user.
+fn before(jobs: &[Known<'_>], tokenize: &Known<'_>) -> Result<Before, Failure> {
+    let mut found = Before::default();
     let mut at = tokenize;
     while let Some(above) = digest(&at.1, "cells").and_then(|cells| maker(jobs, cells)) {
         match above.0.kind.as_str() {
-            "qc" | "concat" => filters = true,
-            "normalize" if normalize.is_none() => {
+            "qc" => found.filters = true,
+            "concat" => found.shared_genes = shared_genes(&above.1.params, &above.0.summary.facts),
+            "normalize" if found.normalize.is_none() => {
                 let mut with = given(&above.1.params);
                 // The median of the training cells, not that of the new ones.
                 if let Some(sum) = above.0.summary.facts.get("target_sum") {
                     with["target_sum"] = sum.clone();
                 }
-                normalize = Some(with);
+                found.normalize = Some(with);
             }
             other => {
                 return Err(Failure::Usage {
@@ -116,7 +128,18 @@ fn before(jobs: &[Known<'_>], tokenize: &Known<'_>) -> Result<(Option<Value>, bo
         }
         at = above;
     }
-    Ok((normalize, filters))
+    Ok(found)
+}
+
+/// Genes behind a `concat` that left out some, because not all data sets have them.
+fn shared_genes<'a>(
+    params: impl IntoIterator<Item = (&'a String, &'a Value)>,
+    facts: &Map<String, Value>,
+) -> Option<u64> {
+    let inner = params.into_iter().any(|(name, value)| name == "join" && value == "inner");
+    let lost = facts.iter().filter(|(name, _)| name.starts_with("genes_lost_"));
+    let lost = lost.filter_map(|(_, count)| count.as_u64()).any(|count| count > 0);
+    if inner && lost { facts.get("genes_out").and_then(Value::as_u64) } else { None }
 }
 
 /// The job of kind `kind` whose output stood on a port.
@@ -147,4 +170,23 @@ fn maker<'a>(jobs: &'a [Known<'a>], digest: &str) -> Option<&'a Known<'a>> {
 /// Digest of the single artifact on a port.
 fn digest<'a>(action: &'a Action, port: &str) -> Option<&'a str> {
     action.inputs.get(port)?.first().map(|input| input.digest.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn genes_are_shared_where_a_join_left_out_others() {
+        let genes = |join: &str, lost: u64| {
+            let facts = [("genes_out", 90), ("genes_lost_a", 0), ("genes_lost_b", lost)];
+            let facts = facts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+            shared_genes(&BTreeMap::from([("join".to_owned(), json!(join))]), &facts)
+        };
+        assert_eq!(genes("inner", 7), Some(90));
+        assert_eq!(genes("inner", 0), None, "all data sets have the same genes");
+        assert_eq!(genes("outer", 7), None);
+    }
 }

@@ -1,0 +1,46 @@
+//! What a job needs of the machine, and when a failure is tried again. Nothing of it is part of a key: it changes when and
+//! how fast a job runs, never what it gives.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// `resources:` of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// CPU slots held while the job runs; at least one.
+    pub threads: Option<usize>,
+    /// Main memory in bytes that is held while the job runs.
+    pub ram: Option<u64>,
+    /// How many GPUs the job holds. A kind that uses the device holds one without asking.
+    pub gpus: u32,
+    /// Memory of each of these GPUs in bytes that is held while the job runs; the whole GPU when absent.
+    pub gpu_memory: Option<u64>,
+}
+
+/// `retries:` of a node, by cause.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Retries {
+    /// How many times a transient failure (a lost device, a service that does not answer) is tried again.
+    pub transient: u32,
+    /// What to change when memory runs out.
+    pub out_of_memory: Option<OutOfMemory>,
+}
+
+/// `retries: {out_of_memory: {times: 1, set: {batch_size: half}}}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutOfMemory {
+    /// How many times.
+    pub times: u32,
+    /// Perf parameter → what becomes of it, each time. Only perf parameters: the key, and so the result, stays the same.
+    pub set: BTreeMap<String, PerfChange>,
+}
+
+/// What becomes of a perf parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PerfChange {
+    /// Half of it, rounded down, at least 1.
+    Half,
+    /// This value.
+    Value(Value),
+}
