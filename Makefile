@@ -3,7 +3,7 @@
 CELLDAG := target/release/celldag
 FIXTURES ?= ../shared
 
-.PHONY: help setup build demo test check ci bench bench-models bench-lora bench-engine soak docs install minilm
+.PHONY: help setup build demo test check ci bench bench-models bench-lora bench-engine soak test-slurm docs install minilm nextflow-lint snakemake
 
 help:
 	@echo "make demo    build, run the quickstart on the cells in pipelines/, show metrics and where the outputs are"
@@ -13,8 +13,9 @@ help:
 	@echo "make bench   speed and memory, as ratios to PyTorch measured in the same run (installs PyTorch into target/)"
 	@echo "make bench-models  every model at full size beside PyTorch: random weights, real cells"
 	@echo "make bench-lora  LoRA steps at full size beside PyTorch and peft"
-	@echo "make bench-engine  what the engine itself costs in a study of 13,644 jobs, beside Snakemake"
+	@echo "make bench-engine  what the engine itself costs in a study of 13,644 jobs, beside Snakemake; and what a cached step costs"
 	@echo "make soak    200 kills at random instants, 8 processes on one store for five minutes (about 15 minutes)"
+	@echo "make test-slurm  an exported pipeline on a Slurm of one machine, up for the test only (root; installs Slurm)"
 	@echo "make docs    API documentation, and the book if mdbook is installed"
 	@echo "make install put the celldag binary into cargo's bin folder"
 
@@ -27,7 +28,7 @@ build: setup
 demo: build
 	@sh .ci/demo.sh $(CELLDAG)
 
-test: setup
+test: setup nextflow-lint
 	CELLDAG_FIXTURES=$(abspath $(FIXTURES)) cargo test --workspace --locked
 
 check: setup
@@ -42,7 +43,18 @@ docs: setup
 minilm:
 	@sh .ci/minilm.sh
 
-ci: minilm check test docs
+# Nextflow's own language server, for the test of what is exported to it; without a network the test is skipped.
+nextflow-lint:
+	@sh .ci/nextflow_lint.sh
+
+# Snakemake, for the tests of exported workflows; without a network they are skipped.
+snakemake:
+	@sh .ci/snakemake.sh
+
+test-slurm: build snakemake
+	@CELLDAG_FIXTURES=$(abspath $(FIXTURES)) sh .ci/slurm.sh $(CELLDAG)
+
+ci: minilm nextflow-lint snakemake check test docs
 
 bench: build
 	@sh shaders/benches/cpu.sh

@@ -24,7 +24,8 @@ pub struct PurgeReport {
 impl Store {
     /// Deletes the records that `condemned` names, here and in the shared store: their work is done again when it is
     /// needed. In the shared store only what this one knows of is looked at, and another machine's record stays unless
-    /// it is condemned too.
+    /// it is condemned too. A sign there keeps the same record from being sent again; the local stores of other machines keep
+    /// what they have.
     ///
     /// # Errors
     /// [`crate::StoreError::InUse`] while a run uses the store; when it cannot be read or written to.

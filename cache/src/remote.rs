@@ -9,6 +9,7 @@
 //! (`queue`, `push`).
 
 mod address;
+mod conflict;
 mod credentials;
 mod http;
 mod link;
@@ -16,6 +17,7 @@ mod pull;
 mod push;
 mod queue;
 mod s3;
+mod standing;
 mod transport;
 
 use std::fmt;
@@ -56,10 +58,30 @@ pub(crate) enum Content<'a> {
 
 /// What may happen to an object of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub(crate) enum Existing<'a> {
     /// It stays, and ours is refused.
     Keep,
     Replace,
+    /// It is replaced if it is the version with this [`Answer::tag`]; otherwise it stays, and ours is refused.
+    Only(&'a str),
+}
+
+impl<'a> Existing<'a> {
+    /// As the header of a request.
+    pub(crate) fn condition(self) -> Option<(&'static str, &'a str)> {
+        match self {
+            Self::Keep => Some(("if-none-match", "*")),
+            Self::Replace => None,
+            Self::Only(tag) => Some(("if-match", tag)),
+        }
+    }
+}
+
+/// An object that is being read.
+pub(crate) struct Answer {
+    pub(crate) reader: Box<dyn Read>,
+    /// The server's name for this version of the object, if it can be used in a condition.
+    pub(crate) tag: Option<String>,
 }
 
 /// What came of sending something.
@@ -87,14 +109,11 @@ pub(crate) enum RemoteError {
 /// What a shared store has to be able to do. Each call is one attempt.
 pub(crate) trait Remote: Send + Sync {
     /// Reads an object; `None` when there is none.
-    fn get(&self, object: Object) -> Result<Option<Box<dyn Read>>, RemoteError>;
+    fn get(&self, object: Object) -> Result<Option<Answer>, RemoteError>;
 
     /// The size of an object in bytes; `None` when there is none.
     fn head(&self, object: Object) -> Result<Option<u64>, RemoteError>;
 
     /// Writes an object. With [`Existing::Keep`] the server decides in one step whether ours is the first.
-    fn put(&self, object: Object, content: Content<'_>, existing: Existing) -> Result<Put, RemoteError>;
-
-    /// Deletes an object; that there is none is fine.
-    fn delete(&self, object: Object) -> Result<(), RemoteError>;
+    fn put(&self, object: Object, content: Content<'_>, existing: Existing<'_>) -> Result<Put, RemoteError>;
 }

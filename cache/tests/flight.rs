@@ -157,3 +157,28 @@ fn the_lease_of_a_killed_process_is_taken_over_when_nobody_touched_it_for_a_minu
     drop(wait(Duration::from_secs(10)).expect("taken over"));
     assert!(!lease.exists());
 }
+
+/// Different work often comes to the same bytes: a threshold that changes nothing. Each process puts its own file in the place
+/// of the other's, and whoever reads meanwhile must not take that for damage.
+#[test]
+fn equal_results_of_different_work_do_not_disturb_each_other() {
+    let fixture = Fixture::new();
+    let bytes = vec![7_u8; 2 << 20];
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let (dir, bytes) = (fixture.dir.path().join("store"), &bytes);
+            scope.spawn(move || {
+                for round in 0..8 {
+                    // As another process: what one store has checked, the next one has not.
+                    let store = common::open(&dir);
+                    let record = publish(&store, &format!("work {worker} {round}"), bytes).record;
+                    let artifact = record.outputs.values().next().unwrap();
+                    let other = common::open(&dir);
+                    assert_eq!(fs_err::read(other.fetch(artifact).unwrap()).unwrap().len(), bytes.len());
+                }
+            });
+        }
+    });
+    let quarantined = fixture.dir.path().join("store/quarantine");
+    assert!(!fs_err::read_dir(quarantined).is_ok_and(|mut entries| entries.next().is_some()));
+}

@@ -24,3 +24,5 @@ cargo bench --locked -q -p celldag-engine --bench study > "$work/study.md"
 sed -n '1,/^$/p' "$work/study.md" | sed '$d'
 cat "$work/snakemake-study.md"
 sed -n '/^$/,$p' "$work/study.md"
+echo
+sh engine/benches/steps.sh

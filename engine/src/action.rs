@@ -14,11 +14,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::kind::{KindSpec, OutPort};
 use crate::param::{ParamClass, Params};
+use crate::part::{self, Shard};
 use crate::pipeline::Job;
 
 pub use canonical::{canonical_json, normalise};
-pub(crate) use lineage::lineage;
+pub(crate) use lineage::{Above, lineage, skeleton, told};
 
 /// Version of the encoding; part of every key.
 pub const ACTION_SCHEMA: &str = "celldag.action/1";
@@ -88,6 +90,9 @@ pub struct Action {
     pub inputs: BTreeMap<String, Vec<ActionInput>>,
     /// Port → type and format.
     pub outputs: BTreeMap<String, ActionOutput>,
+    /// Which shard of the whole this is (`3/32`), whose output is then its part; none is the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// What the key says about the device.
     pub numerics: Numerics,
     /// `salt:` of the pipeline.
@@ -123,14 +128,6 @@ impl Action {
         for list in inputs.values_mut() {
             list.sort();
         }
-        let outputs = spec
-            .outputs
-            .iter()
-            .map(|port| {
-                let output = ActionOutput { ty: port.ty.name.to_owned(), file: port.file.to_owned() };
-                (port.name.to_owned(), output)
-            })
-            .collect();
         let mut action = Self {
             schema: ACTION_SCHEMA.to_owned(),
             kind: spec.name.to_owned(),
@@ -139,20 +136,37 @@ impl Action {
             program: BTreeMap::new(),
             params,
             inputs,
-            outputs,
+            outputs: outputs(spec),
+            shard: None,
             numerics: if spec.uses_device { numerics } else { Numerics::Tolerant },
             salt: salt.to_owned(),
             lineage,
             seed: String::new(),
         };
         action.seed = blake3::Hash::from_bytes(action.derive_seed()).to_hex().to_string();
-        action
+        match job.portion.shard() {
+            Some(shard) => action.of_shard(shard),
+            None => action,
+        }
     }
 
     /// The same action, done by this program.
     #[must_use]
     pub fn by(self, program: BTreeMap<String, String>) -> Self {
         Self { program, ..self }
+    }
+
+    /// One shard of this action. It draws the same random numbers.
+    #[must_use]
+    pub(crate) fn of_shard(self, shard: Shard) -> Self {
+        let outputs = BTreeMap::from([(part::PART.to_owned(), part::output())]);
+        Self { shard: Some(shard.to_string()), outputs, ..self }
+    }
+
+    /// The action that this one is a shard of, with the outputs of its kind.
+    #[must_use]
+    pub(crate) fn whole(&self, spec: &KindSpec) -> Self {
+        Self { shard: None, outputs: outputs(spec), ..self.clone() }
     }
 
     /// The action as JSON with sorted keys.
@@ -200,4 +214,9 @@ impl Action {
         }));
         blake3::derive_key("celldag 2026 seed of a step", text.as_bytes())
     }
+}
+
+fn outputs(spec: &KindSpec) -> BTreeMap<String, ActionOutput> {
+    let output = |port: &OutPort| ActionOutput { ty: port.ty.name.to_owned(), file: port.file.to_owned() };
+    spec.outputs.iter().map(|port| (port.name.to_owned(), output(port))).collect()
 }

@@ -9,9 +9,13 @@ use std::time::Duration;
 use celldag_cache::{Durability, Key, Options, Store};
 use serde_json::{Map, Value};
 
+use crate::action::{Action, Numerics};
 use crate::error::store_failure;
 use crate::kind::Kind;
 use crate::param::Params;
+use crate::part::{self, Portion, Work};
+use crate::pipeline::Pipeline;
+use crate::registry::Registered;
 use crate::resume::{Resume, forget};
 use crate::step::{Cancel, FailureCause, Input, NodeError, Progress, Step, Summary};
 
@@ -101,6 +105,36 @@ pub fn run_alone_resumable(
     }
 }
 
+/// As [`run_alone`], of a shard, or from parts; `with` as on the command line. Digests of inputs being left empty, parts of other contents are not told apart.
+///
+/// # Errors
+/// As [`run_alone`]; when a part does not belong to this action.
+pub fn run_alone_portion(
+    kind: &Registered,
+    with: &[(&str, &str)],
+    inputs: &[(&str, &str, &Path)],
+    (folder, device): (&Path, &str),
+    portion: &Portion,
+) -> Result<(Summary, BTreeMap<String, PathBuf>), NodeError> {
+    let given: Vec<(String, String)> =
+        with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let owned = |(port, label, path): &(&str, &str, &Path)| {
+        ((*port).to_owned(), (*label).to_owned(), path.to_path_buf())
+    };
+    let files: Vec<(String, String, PathBuf)> = inputs.iter().map(owned).collect();
+    let pipeline = Pipeline::single(kind.clone(), &given, &files)
+        .map_err(|findings| NodeError::parameter(findings.one_line_each()))?;
+    let job = pipeline.jobs.first().ok_or_else(|| NodeError::failed("a step of no job"))?;
+    let action = Action::new(job, BTreeMap::new(), Numerics::Tolerant, "", Value::Null);
+    let work = match portion {
+        Portion::Whole => Work::Whole,
+        Portion::Shard(shard) => Work::Shard { shard: *shard, action: action.to_value() },
+        Portion::Parts(paths) => Work::Parts(part::open_all(paths, &action)?),
+    };
+    let with = job.params.0.clone();
+    run_work(&*kind.kind, with, inputs, (folder, device), (&Silent, &Cancel::new()), (None, &work))
+}
+
 fn run_step(
     kind: &dyn Kind,
     with: Map<String, Value>,
@@ -108,6 +142,17 @@ fn run_step(
     (folder, device): (&Path, &str),
     (progress, cancel): (&dyn Progress, &Cancel),
     resume: Option<&Resume<'_>>,
+) -> Ended {
+    run_work(kind, with, inputs, (folder, device), (progress, cancel), (resume, &Work::Whole))
+}
+
+fn run_work(
+    kind: &dyn Kind,
+    with: Map<String, Value>,
+    inputs: Inputs<'_>,
+    (folder, device): (&Path, &str),
+    (progress, cancel): (&dyn Progress, &Cancel),
+    (resume, work): (Option<&Resume<'_>>, &Work),
 ) -> Ended {
     let spec = kind.spec();
     let mut resolved = with;
@@ -136,8 +181,12 @@ fn run_step(
     let scratch = folder.join("scratch");
     let io = |e: std::io::Error| NodeError::failed(e.to_string());
     fs_err::create_dir_all(&scratch).map_err(io)?;
-    let outputs: BTreeMap<String, PathBuf> =
-        spec.outputs.iter().map(|port| (port.name.to_owned(), folder.join(port.file))).collect();
+    let part = [(part::PART.to_owned(), folder.join(part::PART))].into();
+    let outputs: BTreeMap<String, PathBuf> = if let Work::Shard { .. } = work {
+        part
+    } else {
+        spec.outputs.iter().map(|port| (port.name.to_owned(), folder.join(port.file))).collect()
+    };
     let summary = Mutex::new(Summary::default());
     kind.run(&Step {
         params: &params,
@@ -148,12 +197,14 @@ fn run_step(
         gpus: &[],
         threads: 2,
         memory_limit: None,
+        main_memory: None,
         scratch: &scratch,
         lineage: &Value::Null,
         offline: false,
         cancel,
         progress,
         summary: &summary,
+        work,
         resume,
     })?;
     let summary = summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

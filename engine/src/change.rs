@@ -213,6 +213,10 @@ pub fn compare(before: &Action, after: &Action) -> Vec<Change> {
         changes.push(Change::Param { name, before: before.cloned(), after: after.cloned() });
     }
     inputs(before, after, &mut changes);
+    if before.shard != after.shard {
+        let value = |action: &Action| action.shard.clone().map(Value::String);
+        changes.push(Change::Param { name: "shard".to_owned(), before: value(before), after: value(after) });
+    }
     for (port, before, after) in both(&before.outputs, &after.outputs) {
         let text = |o: &crate::action::ActionOutput| format!("{} as {}", o.ty, o.file);
         changes.push(Change::Output { port, before: before.map(text), after: after.map(text) });

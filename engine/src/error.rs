@@ -113,6 +113,18 @@ pub struct Shortage {
     pub help: String,
 }
 
+/// A job without a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncomputed {
+    /// The job.
+    pub job: String,
+    /// What a plan says of it, with reasons.
+    pub why: String,
+}
+
+/// How many of the jobs without a result a message names.
+const NAMED: usize = 5;
+
 /// Why the engine could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -140,6 +152,14 @@ pub enum EngineError {
     /// Jobs ask for more than the machine has; all of them.
     #[error("{}", resources_message(.0))]
     Resources(Vec<Shortage>),
+    /// The store lacks results of a run that was to be imported; all of them.
+    #[error("{}", uncomputed_message(*jobs, missing))]
+    Uncomputed {
+        /// Jobs of the pipeline.
+        jobs: usize,
+        /// Those without a result, in topological order.
+        missing: Vec<Uncomputed>,
+    },
     /// `numerics: strict` without knowing the device.
     #[error("`numerics: strict` needs the identity of the compute device, and none was given")]
     NoDeviceIdentity,
@@ -177,6 +197,17 @@ pub enum EngineError {
     },
 }
 
+fn uncomputed_message(jobs: usize, missing: &[Uncomputed]) -> String {
+    let mut text = format!("the store has no result of {} of {jobs} jobs", missing.len());
+    for one in missing.iter().take(NAMED) {
+        text.push_str(&format!("\n  {}: {}", one.job, one.why));
+    }
+    if missing.len() > NAMED {
+        text.push_str(&format!("\n  and {} more", missing.len() - NAMED));
+    }
+    text
+}
+
 fn resources_message(problems: &[Shortage]) -> String {
     problems.iter().map(|p| format!("{} {}", p.job, p.why)).collect::<Vec<_>>().join("\n")
 }
@@ -203,7 +234,7 @@ impl EngineError {
             | Self::NoRun { .. }
             | Self::AmbiguousRun { .. }
             | Self::NoJob { .. } => ExitClass::Usage,
-            Self::Inputs(_) => ExitClass::Data,
+            Self::Inputs(_) | Self::Uncomputed { .. } => ExitClass::Data,
             Self::NoDeviceIdentity | Self::Resources(_) => ExitClass::Device,
         }
     }
@@ -221,6 +252,10 @@ impl EngineError {
             Self::AmbiguousRun { .. } => Some("give more of the id".to_owned()),
             Self::Inputs(problems) => problems.iter().find_map(|p| p.help.clone()),
             Self::Resources(problems) => problems.first().map(|p| p.help.clone()),
+            Self::Uncomputed { .. } => Some(
+                "let the workflow finish, with the store that --cache names here; `celldag plan` explains every job"
+                    .to_owned(),
+            ),
             Self::Overwrites(_) => {
                 Some("give every output a path of its own, away from what is read: results/...".to_owned())
             }

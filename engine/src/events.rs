@@ -101,6 +101,13 @@ pub enum RunEvent {
         /// Text.
         message: String,
     },
+    /// What the program of the job printed, in a run that keeps no record; otherwise it is a file of the record.
+    Printed {
+        /// Job.
+        job: String,
+        /// All of it; secrets are masked.
+        text: String,
+    },
     /// Another process computes the same thing; its result will be used.
     Waiting {
         /// Job.
@@ -186,6 +193,7 @@ impl RunEvent {
             | Self::Started { job, .. }
             | Self::Progress { job, .. }
             | Self::Warning { job, .. }
+            | Self::Printed { job, .. }
             | Self::Waiting { job }
             | Self::Retrying { job, .. }
             | Self::Finished { job, .. }

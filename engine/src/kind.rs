@@ -87,6 +87,12 @@ pub trait Kind: Send + Sync {
         BTreeMap::new()
     }
 
+    /// Whether the work can be cut by cells into shards that are computed apart and put together again. Such a kind
+    /// answers to [`Step::work`] as [`crate::Work`] says.
+    fn can_be_cut(&self) -> bool {
+        false
+    }
+
     /// What identifies the program that does the work, beyond the epoch, where that program is not celldag itself: the version
     /// that it says, the digests of its files. By name, and part of the key. Asked when a job is looked up.
     ///
@@ -94,6 +100,11 @@ pub trait Kind: Send + Sync {
     /// When the program is not there.
     fn program(&self, _params: &Params) -> Result<BTreeMap<String, String>, NodeError> {
         Ok(BTreeMap::new())
+    }
+
+    /// Names of environment variables whose values the kind is given and nobody else may see.
+    fn secrets(&self) -> &[String] {
+        &[]
     }
 
     /// Exactly the files below `path` that this kind reads for `port`, relative to `path`; they and nothing else are

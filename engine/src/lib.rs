@@ -9,6 +9,7 @@
 //! The engine knows no biology, no GPU and no file format but its own: node kinds describe themselves
 //! ([`Kind`], [`KindSpec`]) and are put into a [`Registry`] by the crates that define them.
 
+mod above;
 pub mod action;
 pub mod alone;
 pub mod artifact;
@@ -26,6 +27,7 @@ mod intern;
 pub mod kind;
 pub mod load;
 pub mod param;
+pub mod part;
 pub mod pipeline;
 pub mod plan;
 mod plugin;
@@ -37,6 +39,7 @@ pub mod resources;
 pub mod resume;
 pub mod run;
 pub mod schema;
+mod short;
 mod single;
 pub mod size;
 mod spec;
@@ -48,6 +51,7 @@ pub mod why;
 #[cfg(test)]
 mod world;
 
+pub use above::{AboveError, StepSummary, lineage_skeleton, read_lineage};
 pub use action::{Action, DeviceIdentity};
 pub use artifact::ArtifactType;
 pub use change::Change;
@@ -59,15 +63,17 @@ pub use history::{Estimate, estimate};
 pub use kind::{InPort, Kind, KindSpec, Multiplicity, OutPort};
 pub use load::{LoadOptions, load};
 pub use param::{Param, ParamClass, ParamType, Params};
+pub use part::{PartFile, Portion, Shard, Work};
 pub use pipeline::{Job, JobInput, JobOutput, Pipeline, Source};
 pub use plan::{JobState, Plan, PlanOptions, PlannedJob, Reason, plan};
 pub use plugin::PluginError;
 pub use record::{JobOutcome, JobRecord, OutputRecord, RunHeader, RunRecord, RunStatus};
 pub use registry::Registry;
-pub use resources::{OutOfMemory, PerfChange, Resources, Retries};
+pub use resources::{Dispatch, OutOfMemory, PerfChange, Resources, Retries};
 pub use resume::Resume;
-pub use run::{GpuSlot, Gpus, RunOptions, run};
+pub use run::{GpuSlot, Gpus, Import, RunOptions, run};
 pub use schema::schema;
+pub use short::short;
 pub use single::with_value;
 pub use step::{Cancel, FailureCause, Input, NodeError, Outlook, Progress, Step, Summary};
 pub use why::{Why, why, why_planned};

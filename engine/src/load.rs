@@ -2,6 +2,7 @@
 
 mod modules;
 mod profiles;
+mod shared_axes;
 
 use std::path::Path;
 
@@ -95,11 +96,13 @@ fn build(
             name: name(&document, file),
             file: file.to_owned(),
             root: modules.root(0).to_owned(),
+            also_read: Vec::new(),
             tables: axes.iter().filter_map(|axis| axis.table.clone()).collect(),
             included: modules.included().map(Path::to_owned).collect(),
             salt: document.salt.clone(),
             strict_numerics: document.strict,
             secrets: document.secrets.iter().map(|name| name.value.clone()).collect(),
+            lineage: None,
             jobs,
             outputs,
             warnings: Vec::new(),

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
 use crate::param::Params;
+use crate::part::Portion;
 use crate::registry::Registered;
-use crate::resources::{Resources, Retries};
+use crate::resources::{Dispatch, Resources, Retries};
 
 /// A pipeline that passed every check that needs no data.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Pipeline {
     pub root: PathBuf,
     /// Tables that axes were read from: no output may overwrite them.
     pub tables: Vec<PathBuf>,
+    /// Further files that are read, such as the lineage of a single step: no output may overwrite them.
+    pub also_read: Vec<PathBuf>,
     /// Files that the pipeline file includes: no output may overwrite them.
     pub included: Vec<PathBuf>,
     /// `salt:`, part of every key; empty by default.
@@ -32,6 +35,8 @@ pub struct Pipeline {
     pub strict_numerics: bool,
     /// `secrets:`, names of environment variables. Their values are in no key, record or log.
     pub secrets: Vec<String>,
+    /// What a single step was told of the nodes above it ([`crate::read_lineage`]); the jobs of a pipeline tell it themselves.
+    pub lineage: Option<serde_json::Value>,
     /// Jobs in topological order.
     pub jobs: Vec<Job>,
     /// Artifacts that are materialised outside the store.
@@ -65,6 +70,10 @@ pub struct Job {
     pub resources: Resources,
     /// Whether the job waits in the queue of the compute device: when its kind says so, or `resources: {gpu: 1}`.
     pub uses_device: bool,
+    /// What of the work it does: all of it, in a pipeline; single steps may be cut.
+    pub portion: Portion,
+    /// `shards:` and `batch:`. Shared by the jobs of a node.
+    pub dispatch: Arc<Dispatch>,
 }
 
 /// What stands on one input port of a job.

@@ -29,7 +29,7 @@ pub(crate) use failed::{again, failed_before, remember};
 pub(crate) use guard::guard;
 pub use reason::Reason;
 pub(crate) use reason::reasons_of_change;
-pub(crate) use resolve::{Decision, Done, Found, Resolution, Resolved, Resolver, Setting, found};
+pub(crate) use resolve::{Decision, Done, Found, Resolution, Resolved, Resolver, Setting};
 pub(crate) use select::{Selection, destination, parents};
 pub(crate) use sources::Sources;
 pub use state::{JobState, ago, duration};

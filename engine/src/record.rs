@@ -7,6 +7,7 @@
 //! | `jobs.json` | [`JobRecord`]s and [`OutputRecord`]s | once, at the end |
 //! | `used.json` | keys that the run used, so that garbage collection keeps them | once, at the end |
 //! | `pipeline.yaml` | the pipeline file as it was | at the start |
+//! | `included/DIGEST` | files that it includes, as they were | at the start |
 //! | `alive` | nothing; locked while the run goes on | at the start, deleted at the end |
 //!
 //! Readers wait for no lock. A run that was killed has no `jobs.json` and a header that says `running`; readers see that
@@ -16,11 +17,13 @@ mod alive;
 mod diff;
 mod events;
 mod folder;
+mod included;
 mod input;
 mod killed;
 mod last;
 mod load;
 mod results;
+mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -40,14 +43,15 @@ use crate::step::Summary;
 pub use diff::{JobDiff, RunDiff, diff};
 pub(crate) use events::EventLog;
 pub use events::{LoggedEvent, read_events};
-pub(crate) use folder::{RunFolder, now};
+pub(crate) use folder::{RunFolder, now, time};
+pub use included::{IncludedChange, IncludedFile, included_changes};
 pub(crate) use input::input_records;
 pub use input::{InputFrom, InputRecord};
 pub use killed::unfinished;
-pub(crate) use last::{Last, LastActions, Origin, before};
-pub(crate) use load::{ids, load_folder, read_header};
+pub(crate) use last::{LastActions, Origin, before};
 pub use load::{list, load};
 pub use results::{MetricChange, ResultsDiff, RunCost, diff_results};
+pub(crate) use scan::Scan;
 
 /// Version of `run.json` and `jobs.json`.
 pub const RECORD_FORMAT: &str = "celldag.run/1";
@@ -84,6 +88,12 @@ pub struct RunHeader {
     pub root: PathBuf,
     /// BLAKE3 of the file's text, if it could be read.
     pub text_digest: Option<String>,
+    /// The files that it includes, each once; absent in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub included: Option<Vec<IncludedFile>>,
+    /// Names of the variables that the pipeline and its kinds call secrets; never their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Version of the engine.
     pub version: String,
     /// Device asked for.
@@ -108,6 +118,27 @@ pub struct RunHeader {
     pub counts: Counts,
     /// Seconds that cached results saved.
     pub saved_seconds: f64,
+    /// Its results were computed by steps of a workflow manager; the times above are theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// Where an imported run comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The workflow manager, as the user calls it.
+    pub by: Option<String>,
+    /// When it was imported: UTC, RFC 3339.
+    pub at: String,
+}
+
+impl std::fmt::Display for Imported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.by {
+            Some(by) => write!(f, "from steps that {by} ran, on {}", self.at),
+            None => write!(f, "from steps that a workflow manager ran, on {}", self.at),
+        }
+    }
 }
 
 /// How a job ended.
@@ -213,6 +244,12 @@ impl RunRecord {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.header.id
+    }
+
+    /// The kept text of an included file with this digest.
+    #[must_use]
+    pub fn included_text(&self, digest: &str) -> PathBuf {
+        self.folder.join(folder::INCLUDED).join(digest)
     }
 
     /// The job with this id.

@@ -2,6 +2,7 @@
 //! how fast a job runs, never what it gives.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde_json::Value;
 
@@ -16,6 +17,20 @@ pub struct Resources {
     pub gpus: u32,
     /// Memory of each of these GPUs in bytes that is held while the job runs; the whole GPU when absent.
     pub gpu_memory: Option<u64>,
+}
+
+/// More parts than any cluster works on at once; a larger number is a slip.
+pub(crate) const MAX_SHARDS: u32 = 10_000;
+
+/// How a workflow manager may cut the jobs of a node, or bundle them (`celldag export`). A run on one machine has no use for
+/// it: results are the same, and cached under the same keys, however they were dispatched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// `shards:`: each job is cut into so many, by cells, and their parts are put together again. The whole when absent;
+    /// never 1.
+    pub shards: Option<NonZeroU32>,
+    /// `batch:`: axes of the node whose values are worked through by one job of the cluster.
+    pub batch: Vec<String>,
 }
 
 /// `retries:` of a node, by cause.

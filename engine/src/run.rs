@@ -17,8 +17,10 @@ mod deliver;
 mod execute;
 mod gpus;
 mod history;
+mod import;
 mod inputs;
 mod job;
+mod look;
 mod progress;
 mod rank;
 mod refuse;
@@ -30,6 +32,7 @@ mod temporary;
 mod tests;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -60,6 +63,8 @@ pub struct RunOptions {
     pub gpus: Gpus,
     /// The most bytes that a node's tensors may take on the device; changes speed, never results.
     pub memory_limit: Option<u64>,
+    /// The most bytes of main memory that a node should take: tensors on the CPU are held to it. Changes speed, never results.
+    pub main_memory: Option<u64>,
     /// The device that was found; needed under `numerics: strict`, recorded otherwise.
     pub identity: Option<DeviceIdentity>,
     /// Folder that relative output paths start at; the pipeline's own when absent.
@@ -76,6 +81,19 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// Nodes must not reach other machines.
     pub offline: bool,
+    /// The run gets a record, and its results count as used by a run. Without it nothing is left in the store but results:
+    /// thousands of steps of a workflow manager are no runs of their own.
+    pub record: bool,
+    /// Nothing is computed and nothing written: what the store holds for the pipeline becomes the record of a run, or the run is
+    /// refused.
+    pub import: Option<Import>,
+}
+
+/// Whose results are imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// The workflow manager that had them computed, as the user calls it.
+    pub by: Option<String>,
 }
 
 impl Default for RunOptions {
@@ -88,6 +106,7 @@ impl Default for RunOptions {
             device: "auto".to_owned(),
             gpus: Gpus::none(),
             memory_limit: None,
+            main_memory: None,
             identity: None,
             out: None,
             only: Vec::new(),
@@ -96,6 +115,8 @@ impl Default for RunOptions {
             backoff: Duration::from_millis(500),
             keep_going: false,
             offline: false,
+            record: true,
+            import: None,
         }
     }
 }
@@ -115,7 +136,8 @@ pub(crate) struct Context<'a> {
 ///
 /// # Errors
 /// When `only` or `force` names nothing, an output would overwrite what is read ([`EngineError::Overwrites`]), a job that
-/// would run asks for more than the machine has ([`EngineError::Resources`]), or the store cannot be used.
+/// would run asks for more than the machine has ([`EngineError::Resources`]), results to import are missing
+/// ([`EngineError::Uncomputed`]), or the store cannot be used.
 pub fn run(
     pipeline: &Pipeline,
     store: &Store,
@@ -127,9 +149,13 @@ pub fn run(
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
     guard(pipeline, &selection, options.out.as_deref())?;
-    let setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
-    refuse::refuse(pipeline, store, options, &selection)?;
-    let folder = RunFolder::create(store)?;
+    let mut setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
+    setting.history = options.record;
+    match options.import {
+        Some(_) => import::refuse_missing(pipeline, store, options)?,
+        None => refuse::refuse(pipeline, store, options, &selection)?,
+    }
+    let folder = if options.record { RunFolder::create(store)? } else { RunFolder::none() };
     let mut header = RunHeader {
         format: RECORD_FORMAT.to_owned(),
         id: folder.id.clone(),
@@ -137,6 +163,8 @@ pub fn run(
         file: pipeline.file.clone(),
         root: pipeline.root.to_string_lossy().into_owned().into(),
         text_digest: folder.keep_pipeline(&pipeline.file)?,
+        included: Some(folder.keep_included(&pipeline.root, &pipeline.included)?),
+        secrets: secrets(pipeline),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         device: options.device.clone(),
         identity: options.identity.clone(),
@@ -149,9 +177,10 @@ pub fn run(
         exit: ExitClass::Ok,
         counts: Counts { jobs: selection.jobs().count(), ..Counts::default() },
         saved_seconds: 0.0,
+        imported: None,
     };
     folder.write_header(&header)?;
-    let log = EventLog::create(&folder.path, observer)?;
+    let log = EventLog::create(folder.path.as_deref(), observer)?;
     log.tell(RunEvent::RunStarted {
         run: folder.id.clone(),
         pipeline: pipeline.name.clone(),
@@ -167,7 +196,7 @@ pub fn run(
         log: &log,
         publishing: temporary::Publishing::default(),
     };
-    let states = coordinator::coordinate(&context, cancel);
+    let states = coordinator::coordinate(&context, cancel)?;
     let report = report::report(&context, states, cancel);
 
     header.finished = Some(now());
@@ -176,6 +205,9 @@ pub fn run(
     header.exit = report.exit;
     header.counts = report.counts;
     header.saved_seconds = report.saved_seconds;
+    if let Some(import) = &options.import {
+        import::times(&mut header, &report.jobs, import.by.as_ref());
+    }
     // Jobs first: a header that says how the run ended promises that its jobs can be read.
     folder.write_jobs(&report.jobs, &report.outputs)?;
     folder.write_header(&header)?;
@@ -186,7 +218,21 @@ pub fn run(
         exit: header.exit,
     });
     log.flush();
-    Ok(RunRecord { header, jobs: report.jobs, outputs: report.outputs, folder: folder.path })
+    Ok(RunRecord {
+        header,
+        jobs: report.jobs,
+        outputs: report.outputs,
+        folder: folder.path.unwrap_or_default(),
+    })
+}
+
+/// Names of secrets, each once.
+fn secrets(pipeline: &Pipeline) -> Vec<String> {
+    let mut nodes = BTreeSet::new();
+    let kinds = pipeline.jobs.iter().filter(|job| nodes.insert(job.node.as_str()));
+    let names: BTreeSet<&String> =
+        pipeline.secrets.iter().chain(kinds.flat_map(|job| job.kind.kind.secrets())).collect();
+    names.into_iter().cloned().collect()
 }
 
 fn readers(pipeline: &Pipeline) -> Vec<Vec<usize>> {

@@ -12,11 +12,11 @@ use crate::check::types::describe;
 use crate::exec;
 use crate::kind::{InPort, KindSpec, Multiplicity};
 use crate::param::{Param, ParamType};
-use crate::registry::Registry;
+use crate::registry::{Registered, Registry};
 pub(crate) use parts::or_choice;
 use parts::{
-    NAME, axis, chosen_input, combinations, include, input, perf_changes, profile, resources, retries,
-    timeout,
+    NAME, axis, batch, chosen_input, combinations, include, input, perf_changes, profile, resources, retries,
+    shards, timeout,
 };
 
 /// The schema of pipeline files with the kinds of `registry`.
@@ -31,7 +31,7 @@ pub fn schema(registry: &Registry) -> Value {
     kinds.push(
         json!({"type": "string", "pattern": "/", "description": "an executable that describes itself"}),
     );
-    let mut per_kind: Vec<Value> = registry.iter().map(|kind| per_kind(&kind.spec)).collect();
+    let mut per_kind: Vec<Value> = registry.iter().map(per_kind).collect();
     per_kind.push(exec::schema::rule());
     let name = NAME;
     json!({
@@ -123,6 +123,8 @@ fn node(kinds: &[Value], per_kind: &[Value]) -> Value {
             "resources": {"$ref": "#/$defs/resources"},
             "retries": retries(&json!({"type": "object", "minProperties": 1})),
             "timeout": timeout(),
+            "shards": shards(),
+            "batch": batch(),
             "exclude": combinations("combinations without a job: axis → value or values"),
             "include": combinations("combinations that have a job although `exclude` names them"),
             "when": {
@@ -140,7 +142,8 @@ fn node(kinds: &[Value], per_kind: &[Value]) -> Value {
 }
 
 /// What `with` and `in` hold when `uses` is this kind.
-fn per_kind(spec: &KindSpec) -> Value {
+fn per_kind(kind: &Registered) -> Value {
+    let spec: &KindSpec = &kind.spec;
     let params: Map<String, Value> =
         spec.params.iter().map(|param| (param.name.to_owned(), param_schema(param))).collect();
     let required: Vec<&str> = spec.params.iter().filter(|p| p.default.is_none()).map(|p| p.name).collect();
@@ -167,6 +170,9 @@ fn per_kind(spec: &KindSpec) -> Value {
             "retries": retries(&perf_changes(spec, type_schema)),
         }),
     );
+    if !kind.kind.can_be_cut() {
+        then["properties"]["shards"] = json!(false);
+    }
     json!({"if": {"required": ["uses"], "properties": {"uses": {"const": spec.name}}}, "then": then})
 }
 

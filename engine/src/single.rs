@@ -11,6 +11,7 @@ use crate::check::types::{describe, normal, typed};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceText};
 use crate::kind::{KindSpec, Multiplicity};
 use crate::param::{Param, ParamType, Params};
+use crate::part::Portion;
 use crate::pipeline::{Job, JobInput, Pipeline, Source};
 use crate::registry::Registered;
 use crate::resources::{Resources, Retries};
@@ -49,6 +50,8 @@ impl Pipeline {
             timeout: None,
             resources: Resources::default(),
             uses_device: kind.spec.uses_device,
+            portion: Portion::Whole,
+            dispatch: Arc::default(),
             kind,
         };
         Ok(Self {
@@ -56,14 +59,45 @@ impl Pipeline {
             file: PathBuf::new(),
             root,
             tables: Vec::new(),
+            also_read: Vec::new(),
             included: Vec::new(),
             salt: String::new(),
             strict_numerics: false,
             secrets: Vec::new(),
+            lineage: None,
             jobs: vec![job],
             outputs: Vec::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// The same single step under the name that its job has in a workflow: `head[fold=3]`.
+    #[must_use]
+    pub fn called(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.name);
+        for job in &mut self.jobs {
+            job.node = id.split('[').next().unwrap_or(id).to_owned();
+            job.id = id.to_owned();
+        }
+        self
+    }
+
+    /// The same single step, of which only a shard is computed, or whose result is put together from parts.
+    ///
+    /// # Errors
+    /// When the kind cannot be cut.
+    pub fn doing(mut self, portion: &Portion) -> Result<Self, Diagnostics> {
+        for job in &mut self.jobs {
+            if *portion != Portion::Whole && !job.kind.kind.can_be_cut() {
+                let message = format!("kind `{}` cannot be cut into shards", job.kind.spec.name);
+                let finding = Diagnostic::error("celldag::step::cannot_be_cut", message);
+                return Err(finding.help("leave --shard and --part out").into());
+            }
+            // Putting together needs no device.
+            job.uses_device &= !matches!(portion, Portion::Parts(_));
+            job.portion = portion.clone();
+        }
+        Ok(self)
     }
 }
 

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::param::Params;
+use crate::part::{self, PART, Work};
 use crate::resume::Resume;
+use crate::run::GpuSlot;
 
 /// A step that runs an external program leaves what the program printed in this file of its scratch folder.
 pub(crate) const LOG_FILE: &str = "log.txt";
@@ -172,6 +174,12 @@ pub struct Summary {
     pub execution: Map<String, Value>,
 }
 
+impl AsRef<Self> for Summary {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// Everything a kind may look at while it runs: the action's parameters and inputs, where to write, and how to report.
 pub struct Step<'a> {
     /// Resolved parameters, perf parameters included.
@@ -186,11 +194,13 @@ pub struct Step<'a> {
     /// an adapter's name) where there is none to choose from.
     pub device: &'a str,
     /// All GPUs that the job holds, [`Step::device`] first. Empty where no GPU is held.
-    pub gpus: &'a [String],
+    pub gpus: &'a [GpuSlot],
     /// Threads this node may use.
     pub threads: usize,
     /// The most bytes of tensors on the device; no limit but the device's own if absent.
     pub memory_limit: Option<u64>,
+    /// The most bytes of main memory that the step should take: tensors on the CPU are held to it. No limit if absent.
+    pub main_memory: Option<u64>,
     /// Empty scratch folder, gone after the step.
     pub scratch: &'a Path,
     /// Upstream nodes, edges and facts for kinds with [`crate::KindSpec::wants_lineage`]; `Null` otherwise.
@@ -203,6 +213,8 @@ pub struct Step<'a> {
     pub progress: &'a dyn Progress,
     /// Collected by [`Step::fact`], [`Step::warn`] and [`Step::execution`].
     pub summary: &'a Mutex<Summary>,
+    /// What is asked for: the whole, except of kinds that can be cut.
+    pub work: &'a Work,
     /// Where a long step saves how far it is; read by [`Step::resume`].
     pub resume: Option<&'a Resume<'a>>,
 }
@@ -252,6 +264,19 @@ impl Step<'_> {
     #[must_use]
     pub fn resume(&self) -> Option<&Resume<'_>> {
         self.resume
+    }
+
+    /// Writes the part of the shard that is asked for: `state`, what the kind will want to know first when it puts parts
+    /// together, and the content of the file `payload`. Both depend on the action and the shard only.
+    ///
+    /// # Errors
+    /// When it cannot be written; when no shard is asked for, a mistake of the kind.
+    pub fn write_part(&self, state: Value, payload: &Path) -> Result<(), NodeError> {
+        let Work::Shard { shard, action } = self.work else {
+            return Err(NodeError::failed("a part was written, but no shard is asked for"));
+        };
+        part::write(self.output(PART)?, (action, *shard), state, payload)
+            .map_err(|e| NodeError::failed(format!("cannot write the part: {e}")))
     }
 
     /// Stops here when the user asked to stop, or time is up. A step that can resume saves its state before.

@@ -177,6 +177,10 @@ impl Kind for Shout {
         }
     }
 
+    fn can_be_cut(&self) -> bool {
+        true
+    }
+
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
         let text = read(&step.input("text")?.path)?;
         step.execution("device", step.device);

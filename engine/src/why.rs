@@ -7,7 +7,11 @@ use crate::change::{Change, compare};
 use crate::check::suggest::nearest;
 use crate::error::EngineError;
 use crate::plan::{JobState, Plan, Reason};
-use crate::record::{InputRecord, JobOutcome, JobRecord, Last, LastActions, Origin, RunRecord, before, load};
+use crate::record::{
+    IncludedChange, InputRecord, JobOutcome, JobRecord, LastActions, Origin, RunHeader, RunRecord, before,
+    included_changes, load,
+};
+use crate::short;
 
 /// Why one job stands as it does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,12 +51,12 @@ pub fn why(store: &Store, name: &str, run: &str) -> Result<Vec<Why>, EngineError
         };
         let sources = sources(&changes, &job.inputs);
         let mut notes: Vec<String> = job.state.iter().flat_map(remedies).collect();
-        notes.extend(last.and_then(|last| default_changed(last, &record, &changes)));
+        notes.extend(last.into_iter().flat_map(|last| file_notes(&last.run, &record.header, &changes)));
         Why {
             job: job.id.clone(),
             state: job.state.clone(),
             outcome: Some(job.outcome),
-            compared_with: last.map(|last| last.run.clone()),
+            compared_with: last.map(|last| last.run.id.clone()),
             changes,
             sources,
             notes,
@@ -78,7 +82,7 @@ pub fn why_planned(store: &Store, plan: &Plan, name: &str) -> Result<Vec<Why>, E
             job: job.id.clone(),
             state: Some(job.state.clone()),
             outcome: None,
-            compared_with: before.map(|before| before.run.clone()),
+            compared_with: before.map(|before| before.run.id.clone()),
             changes,
             sources: Vec::new(),
             notes: remedies(&job.state),
@@ -125,24 +129,46 @@ fn remedies(state: &JobState) -> Vec<String> {
     reasons.iter().filter_map(told).map(str::to_owned).collect()
 }
 
-/// Parameters that changed although the pipeline file is the same as then.
-fn default_changed(last: &Last, record: &RunRecord, changes: &[Change]) -> Option<String> {
-    let params = changes.iter().any(|change| matches!(change, Change::Param { .. }));
-    let same_file = last.text_digest.is_some() && last.text_digest == record.header.text_digest;
-    if !params || !same_file {
-        return None;
+/// What the files of the pipeline have to do with the changes: included files that are not what they were, or parameters that
+/// changed although every file is the same.
+fn file_notes(then: &RunHeader, now: &RunHeader, changes: &[Change]) -> Vec<String> {
+    if changes.is_empty() {
+        return Vec::new();
     }
-    let now = &record.header.version;
-    Some(if last.version == *now {
-        "the pipeline file is the same as then: `--set`, a profile or a table changed the parameter"
-            .to_owned()
+    let included = included_changes(then, now);
+    if !included.is_empty() {
+        return included.iter().map(included_note).collect();
+    }
+    let params = changes.iter().any(|change| matches!(change, Change::Param { .. }));
+    let same_file = then.text_digest.is_some() && then.text_digest == now.text_digest;
+    if !params || !same_file {
+        return Vec::new();
+    }
+    // Records of old versions do not say which files were included.
+    let known = |run: &RunHeader| run.included.is_some();
+    let perhaps = if known(then) && known(now) { "" } else { ", an included file" };
+    vec![if then.version == now.version {
+        format!(
+            "the pipeline file is the same as then: `--set`, a profile{perhaps} or a table changed the parameter"
+        )
     } else {
         format!(
-            "the pipeline file is the same as then, celldag is not ({} → {now}): a default changed, or `--set`, a profile \
-             or a table",
-            last.version
+            "the pipeline file is the same as then, celldag is not ({} → {}): a default changed, or `--set`, a \
+             profile{perhaps} or a table",
+            then.version, now.version
         )
-    })
+    }]
+}
+
+fn included_note(change: &IncludedChange) -> String {
+    let path = &change.path;
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => {
+            format!("the included file {path} changed (BLAKE3 {} → {})", short(before), short(after))
+        }
+        (None, _) => format!("the file {path} was not included then"),
+        (_, None) => format!("the file {path} is not included any more"),
+    }
 }
 
 fn named<'r>(record: &'r RunRecord, name: &str) -> Result<Vec<&'r JobRecord>, EngineError> {

@@ -11,12 +11,14 @@ use serde_json::Value;
 
 use crate::events::{Observer, Quiet, RunEvent};
 use crate::param::Params;
+use crate::part::Portion;
 use crate::pipeline::{Job, JobInput, JobOutput, Pipeline, Source};
 use crate::plan::{Plan, PlanOptions, plan};
 use crate::record::RunRecord;
 use crate::resources::{Resources, Retries};
 use crate::run::{RunOptions, run};
 use crate::step::Cancel;
+pub(crate) use kinds::PATIENCE;
 use kinds::kind_called;
 
 /// Kinds that ran, in order.
@@ -63,10 +65,12 @@ impl World {
             file: self.path("demo.yaml"),
             root: self.path("."),
             tables: Vec::new(),
+            also_read: Vec::new(),
             included: Vec::new(),
             salt: String::new(),
             strict_numerics: false,
             secrets: Vec::new(),
+            lineage: None,
             jobs: Vec::new(),
             outputs: Vec::new(),
             warnings: Vec::new(),
@@ -168,6 +172,8 @@ impl Build<'_> {
             timeout: None,
             resources: Resources::default(),
             uses_device: kind.spec.uses_device,
+            portion: Portion::Whole,
+            dispatch: Arc::default(),
             kind,
         });
         self

@@ -19,6 +19,7 @@ pub(crate) fn open_in(step: &Step<'_>, precision: Precision) -> Result<Device, N
     let options = DeviceOptions {
         precision,
         memory_limit: step.memory_limit,
+        main_memory: step.main_memory,
         ..DeviceOptions::new(step.device, step.threads)
     };
     let device = Device::open_with(&options).map_err(|error| {

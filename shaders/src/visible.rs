@@ -5,6 +5,7 @@
 //! drivers is the address on the PCI bus, so each entry is mapped to that, or refused: a wrong GPU is worse than none.
 
 mod probe;
+mod slurm;
 
 use std::collections::BTreeSet;
 
@@ -25,9 +26,6 @@ const VARIABLES: &[(&str, u32)] = &[
     ("GPU_DEVICE_ORDINAL", AMD),
     ("ZE_AFFINITY_MASK", INTEL),
 ];
-
-/// What Slurm says itself; read where none of [`VARIABLES`] is set.
-const SLURM: &[&str] = &["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"];
 
 /// An adapter as far as visibility is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +67,10 @@ pub fn visible(
         // A second variable of the vendor counts among what the first has left.
         let left: Vec<usize> =
             (0..adapters.len()).filter(|&index| seen[index] && adapters[index].vendor == vendor).collect();
+        // Schedulers set the variables of all vendors, whatever the machine has.
+        if left.is_empty() {
+            continue;
+        }
         let named = named(env, (variable, &value), vendor, adapters, &left, probe)?;
         for index in left {
             seen[index] = named.contains(&adapters[index].pci);
@@ -77,36 +79,20 @@ pub fn visible(
     if any {
         return Ok(seen);
     }
-    // Slurm numbers the GPUs of the node in the order of its device files, which is that of the bus if all are of one
-    // vendor.
-    let Some((variable, value)) = SLURM.iter().find_map(|name| env(name).map(|value| (*name, value))) else {
-        return Ok(seen);
-    };
-    let hardware: Vec<usize> =
-        (0..adapters.len()).filter(|&index| [NVIDIA, AMD, INTEL].contains(&adapters[index].vendor)).collect();
-    let vendors: BTreeSet<u32> = hardware.iter().map(|&index| adapters[index].vendor).collect();
-    let refuse =
-        |why: &str| Unmapped { variable: variable.to_owned(), value: value.clone(), why: why.to_owned() };
-    let vendor = match Vec::from_iter(vendors).as_slice() {
-        [] => return Ok(seen),
-        [vendor] => *vendor,
-        _ => return Err(refuse("there are GPUs of several vendors, and Slurm does not say whose it counts")),
-    };
-    if !value.trim().is_empty() && hardware.len() == 1 && probe.gpus(vendor).len() <= 1 {
-        return Ok(seen);
-    }
-    let mut buses = probe.gpus(vendor);
-    buses.sort_by(|a, b| a.pci.cmp(&b.pci));
-    let mut named = BTreeSet::new();
-    for entry in entries(&value) {
-        let index: usize = entry.parse().map_err(|_| refuse("this is not a list of numbers"))?;
-        let gpu = buses.get(index).ok_or_else(|| refuse("the system does not show so many GPUs"))?;
-        named.insert(gpu.pci.clone());
-    }
-    for index in hardware {
-        seen[index] = named.contains(&adapters[index].pci);
-    }
+    slurm::hide(env, adapters, probe, &mut seen)?;
     Ok(seen)
+}
+
+/// The variable, and the id in it, by which programs that use the vendor's driver find the GPU at this address; `None` where
+/// the system does not tell an id. Numbers would be a guess: each driver has an order of its own.
+pub fn variable_of(candidate: &Candidate, probe: &dyn Probe) -> Option<(&'static str, String)> {
+    let variable = match candidate.vendor {
+        NVIDIA => "CUDA_VISIBLE_DEVICES",
+        AMD => "ROCR_VISIBLE_DEVICES",
+        _ => return None,
+    };
+    let gpu = probe.gpus(candidate.vendor).into_iter().find(|gpu| gpu.pci == candidate.pci)?;
+    (!gpu.uuid.is_empty()).then_some((variable, gpu.uuid))
 }
 
 fn entries(value: &str) -> impl Iterator<Item = &str> {
@@ -124,6 +110,7 @@ fn named(
 ) -> Result<BTreeSet<String>, Unmapped> {
     let refuse = |why: String| Unmapped { variable: variable.to_owned(), value: value.to_owned(), why };
     let mut found = BTreeSet::new();
+    let mut numbers = Vec::new();
     let known = probe.gpus(vendor);
     for entry in entries(value) {
         // CUDA ignores all that follows an index which does not exist; `-1`, `none` and `NoDevFiles` are used for that.
@@ -134,7 +121,10 @@ fn named(
             return Err(refuse("a part of a GPU (MIG) is no adapter of Vulkan".to_owned()));
         }
         if let Ok(index) = entry.parse::<usize>() {
-            found.insert(numbered(env, vendor, index, adapters, left, &known).map_err(&refuse)?);
+            match only(index, adapters, left, &known) {
+                Some(pci) => drop(found.insert(pci.map_err(&refuse)?)),
+                None => numbers.push(index),
+            }
             continue;
         }
         let wanted = entry.to_ascii_lowercase();
@@ -147,28 +137,39 @@ fn named(
             }
         };
     }
+    if !numbers.is_empty() {
+        let all: Vec<&ProbedGpu> = known.iter().collect();
+        let places = match slurm::given(env, vendor, adapters, &known) {
+            Some(given) => slurm::numbered(env, vendor, &numbers, &given.map_err(&refuse)?, &all),
+            None => in_order(env, vendor, &all).and_then(|order| numbered(&numbers, &order)),
+        };
+        found.extend(places.map_err(&refuse)?);
+    }
     Ok(found)
 }
 
-/// The address of the GPU with a number in the order of the vendor's driver.
-fn numbered(
-    env: &dyn Fn(&str) -> Option<String>,
-    vendor: u32,
+/// The address of the only GPU of a machine, where the number can mean no other: there is only one order.
+fn only(
     index: usize,
     adapters: &[Candidate],
     left: &[usize],
     known: &[ProbedGpu],
-) -> Result<String, String> {
-    // One GPU in the whole machine: there is only one order.
-    if index == 0 && known.len() <= 1 && left.len() == 1 {
-        return match adapters[left[0]].pci.as_str() {
-            "" => Ok(String::new()),
-            pci if known.iter().all(|gpu| gpu.pci == pci) => Ok(pci.to_owned()),
-            pci => Err(format!("Vulkan shows a GPU at {pci}, and the system another")),
-        };
-    }
+) -> Option<Result<String, String>> {
+    (index == 0 && known.len() <= 1 && left.len() == 1).then(|| match adapters[left[0]].pci.as_str() {
+        "" => Ok(String::new()),
+        pci if known.iter().all(|gpu| gpu.pci == pci) => Ok(pci.to_owned()),
+        pci => Err(format!("Vulkan shows a GPU at {pci}, and the system another")),
+    })
+}
+
+/// GPUs in the order in which the vendor's driver numbers them: the fastest first, and among equals the order of the bus.
+fn in_order<'a>(
+    env: &dyn Fn(&str) -> Option<String>,
+    vendor: u32,
+    gpus: &[&'a ProbedGpu],
+) -> Result<Vec<&'a ProbedGpu>, String> {
     let by_bus = env("CUDA_DEVICE_ORDER").is_some_and(|order| order.trim() == "PCI_BUS_ID");
-    let alike = known.windows(2).all(|pair| !pair[0].model.is_empty() && pair[0].model == pair[1].model);
+    let alike = gpus.windows(2).all(|pair| !pair[0].model.is_empty() && pair[0].model == pair[1].model);
     if vendor != NVIDIA || !(by_bus || alike) {
         return Err(match vendor {
             NVIDIA => "CUDA numbers GPUs of several models by their speed, which only CUDA knows; set \
@@ -177,17 +178,22 @@ fn numbered(
             _ => "the numbers are in the order of another driver, which is not that of the bus".to_owned(),
         });
     }
-    // The fastest first, and among equals the order of the bus.
-    let mut known: Vec<&ProbedGpu> = known.iter().collect();
-    known.sort_by(|a, b| a.pci.cmp(&b.pci));
-    let gpu = known.get(index).ok_or_else(|| {
+    let mut gpus = gpus.to_vec();
+    gpus.sort_by(|a, b| a.pci.cmp(&b.pci));
+    Ok(gpus)
+}
+
+/// The addresses of the GPUs with these numbers in that order.
+fn numbered(numbers: &[usize], gpus: &[&ProbedGpu]) -> Result<Vec<String>, String> {
+    let place = |number: &usize| gpus.get(*number).map(|gpu| gpu.pci.clone());
+    let places: Option<Vec<String>> = numbers.iter().map(place).collect();
+    places.ok_or_else(|| {
         format!(
             "the system shows {} GPU{} of this vendor",
-            known.len(),
-            if known.len() == 1 { "" } else { "s" }
+            gpus.len(),
+            if gpus.len() == 1 { "" } else { "s" }
         )
-    })?;
-    Ok(gpu.pci.clone())
+    })
 }
 
 #[cfg(test)]

@@ -107,3 +107,15 @@ fn the_schema_knows_every_kind() {
         assert!(!validator.is_valid(&file), "{name}: {file}");
     }
 }
+
+#[test]
+fn modules_for_workflow_managers_are_generated() {
+    let registry = registry();
+    let pipelines = repository().join("pipelines");
+    for (path, text) in celldag_export::modules::nextflow::modules(&registry) {
+        is_current(&pipelines.join("nextflow/modules").join(path), &text);
+    }
+    for (path, text) in celldag_export::modules::snakemake::modules(&registry) {
+        is_current(&pipelines.join("snakemake/modules").join(path), &text);
+    }
+}

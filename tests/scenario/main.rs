@@ -10,16 +10,26 @@ mod crash;
 mod drug_response;
 mod epochs;
 mod golden;
+#[path = "../support/http_store.rs"]
+mod http_store;
 mod kills;
+#[cfg(unix)]
+mod nextflow;
 mod plugins;
 mod predict;
 mod pretrain;
 mod prompt;
 mod protocols;
 mod quickstart;
+#[cfg(unix)]
+mod remote;
 mod sandbox;
 #[path = "../../nodes/tests/prompt/server.rs"]
 mod server;
+mod shards;
+#[cfg(unix)]
+mod snakemake;
 mod soak;
 mod steps;
+mod steps_at_once;
 mod studies;

@@ -38,19 +38,12 @@ fn trained() -> (Sandbox, String) {
 fn new_cells_get_what_the_heads_of_all_folds_say() {
     let (sandbox, checkpoint) = trained();
     let [cells, _] = quickstart_data();
-    let filtered = [
-        "step",
-        "qc",
-        "--in",
-        &cells,
-        "--with",
-        "min_genes=100",
-        "--with",
-        "min_cells=3",
-        "--out",
-        "cells=new.h5ad",
-    ];
-    sandbox.ok(&filtered);
+    let path = cells.trim_start_matches("cells=");
+    let filtered = format!(
+        "celldag: 1\nname: filtered\nnodes:\n  qc: {{uses: qc, in: {{cells: {path}}}, with: {{min_genes: 100, min_cells: 3}}}}\noutputs: {{new.h5ad: qc.cells}}\n"
+    );
+    sandbox.write("filtered.yaml", &filtered);
+    sandbox.ok(&["run", "filtered.yaml", "--device", "cpu"]);
     let predict = [
         "predict",
         "new.h5ad",

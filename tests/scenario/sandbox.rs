@@ -44,6 +44,9 @@ impl Sandbox {
         for name in ["CELLDAG_CACHE", "CELLDAG_DEVICE", "RUST_LOG", "NO_COLOR"] {
             command.env_remove(name);
         }
+        for name in ["CELLDAG_REMOTE", "CELLDAG_REMOTE_ROLE", "CELLDAG_REMOTE_TOKEN", "NETRC"] {
+            command.env_remove(name);
+        }
         command
     }
 

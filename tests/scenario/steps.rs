@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::sandbox::{Finished, Sandbox, quickstart_data};
+use crate::sandbox::{Finished, Sandbox, borrowed, quickstart, quickstart_data};
 
-fn step(sandbox: &Sandbox, kind: &str, args: &[&str]) -> Finished {
+pub(crate) fn step(sandbox: &Sandbox, kind: &str, args: &[&str]) -> Finished {
     let mut all = vec!["step", kind, "--json", "--device", "cpu"];
     all.extend(args);
     sandbox.ok(&all)
@@ -83,4 +83,125 @@ fn an_output_never_replaces_an_input() {
     assert_eq!(finished.code, 2, "{}", finished.stderr);
     let before = fs_err::read(original).expect("cells");
     assert!(fs_err::read(sandbox.join("cells.h5ad")).expect("cells") == before, "the input was replaced");
+}
+
+/// Everything below a folder, relative to it, that is no folder.
+fn files(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs_err::read_dir(&next).expect("a folder").flatten() {
+            if entry.path().is_dir() {
+                open.push(entry.path());
+            } else {
+                let path = entry.path();
+                found.push(path.strip_prefix(folder).expect("below").display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn without_a_cache_nothing_is_left_but_the_outputs() {
+    let sandbox = Sandbox::new();
+    let [cells, _] = quickstart_data();
+    let args = ["step", "qc", "--in", &cells, "--out", "cells=qc.h5ad", "--summary", "qc.json", "--no-cache"];
+    let beside = sandbox.command(&args).env_remove("TMPDIR").output().expect("it starts");
+    assert!(beside.status.success(), "{}", String::from_utf8_lossy(&beside.stderr));
+    assert_eq!(files(sandbox.path()), ["qc.h5ad", "qc.json"], "nothing else");
+
+    // A store of the user's other commands is passed over; one that was typed contradicts.
+    let elsewhere =
+        sandbox.command(&args).env("CELLDAG_CACHE", sandbox.join("store")).status().expect("it starts");
+    assert!(elsewhere.success() && !sandbox.join("store").exists());
+    let both = sandbox.run(&[&args[..], &["--cache", "store"]].concat());
+    assert_eq!(both.code, 2);
+    assert!(both.stderr.contains("--no-cache and --cache contradict each other"), "{}", both.stderr);
+
+    let wrong =
+        ["step", "qc", "--in", &cells, "--out", "cells=no.h5ad", "--no-cache", "--with", "counts=none"];
+    let failed = sandbox.command(&wrong).env_remove("TMPDIR").output().expect("it starts");
+    assert_eq!(failed.status.code(), Some(3), "{}", String::from_utf8_lossy(&failed.stderr));
+    assert_eq!(files(sandbox.path()), ["qc.h5ad", "qc.json"], "a failure leaves nothing");
+}
+
+/// A scheduler that ends a step sends SIGTERM.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_step_takes_its_store_away() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    let kind = r#"#!/bin/sh
+if [ "$1" = describe ]; then
+  echo '{"celldag": 1, "name": "slow", "epoch": 1, "about": "waits", "outputs": [{"name": "text", "file": "text.txt"}]}'
+  exit 0
+fi
+echo it begins
+sleep 60
+"#;
+    let path = sandbox.write("kinds/slow.sh", kind);
+    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let args =
+        ["step", "slow", "--out", "text=out/text.txt", "--no-cache", "--summary", "out/slow.json", "--json"];
+    let mut command = sandbox.command(&args);
+    command.env("CELLDAG_PLUGINS", sandbox.join("kinds")).env_remove("TMPDIR");
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("stdout")));
+    let started = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(r#""event":"started""#)));
+    assert!(started.is_some(), "the kind is at work");
+    assert!(files(sandbox.path()).len() > 1, "with a store beside its output");
+    let asked = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(asked.expect("kill").success());
+    lines.for_each(drop);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(files(sandbox.path()), ["kinds/slow.sh"], "nothing is left");
+}
+
+/// The quickstart as steps, in a store of their own: the keys of a run, a report that is told the same, and a run made of it.
+#[test]
+fn steps_are_what_a_run_finds_and_become_one() {
+    let sandbox = Sandbox::new();
+    let args = quickstart(&sandbox);
+    let with_store = |command: &[&'static str]| -> Vec<String> {
+        let mut all: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        all.extend(args.iter().cloned());
+        all.extend(["--cache", "steps"].map(str::to_owned));
+        all
+    };
+    let missing = sandbox.run(&borrowed(&with_store(&["runs", "import"])));
+    assert_eq!(missing.code, 3, "{}", missing.stderr);
+    assert!(missing.stderr.contains("the store has no result of"), "{}", missing.stderr);
+    let [cells, _] = quickstart_data();
+    let job = sandbox.ok(&borrowed(&with_store(&["plan", "--json"]))).stdout;
+    let plan: Value = serde_json::from_str(&job).expect("JSON");
+    let first = &plan["jobs"][0];
+    let kind = crate::sandbox::text(first, "kind");
+    let mut step =
+        vec!["step".to_owned(), kind, "--in".to_owned(), cells, "--cache".to_owned(), "steps".to_owned()];
+    for (name, value) in first["action"]["params"].as_object().expect("params") {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        step.extend(["--with".to_owned(), format!("{name}={value}")]);
+    }
+    let id = crate::sandbox::text(first, "id");
+    step.extend(["--job".to_owned(), id, "--summary".to_owned(), "first.json".to_owned()]);
+    sandbox.ok(&borrowed(&step));
+    let summary: Value =
+        serde_json::from_slice(&fs_err::read(sandbox.join("first.json")).expect("a summary")).expect("JSON");
+    assert_eq!(summary["key"], first["key"], "the key that the job has in a run");
+    assert_eq!((&summary["celldag_summary"], &summary["job"]), (&1.into(), &first["id"]));
+    let plan = sandbox.ok(&borrowed(&with_store(&["plan", "--json"]))).stdout;
+    let plan: Value = serde_json::from_str(&plan).expect("JSON");
+    assert_eq!(plan["jobs"][0]["state"]["state"], "cached");
+
+    // The rest is computed by a run, whose record goes: what is left is what steps would have left.
+    sandbox.ok(&borrowed(&with_store(&["run", "--device", "cpu"])));
+    fs_err::remove_dir_all(sandbox.join("steps/runs")).expect("the record");
+    let by = [&with_store(&["runs", "import"])[..], &["--by".to_owned(), "snakemake".to_owned()]].concat();
+    sandbox.ok(&borrowed(&by));
+    let shown = sandbox.ok(&["runs", "show", "--cache", "steps"]).stdout;
+    assert!(shown.contains("imported from steps that snakemake ran"), "{shown}");
+    sandbox.ok(&["report", "last", "-o", "page.html", "--cache", "steps"]);
+    assert!(fs_err::read_to_string(sandbox.join("page.html")).expect("a page").contains("snakemake"));
 }

@@ -1,15 +1,13 @@
 //! A shared store on a plain HTTP server: GET, HEAD and PUT below one address (nginx with WebDAV, Caddy, a registry's
 //! generic packages, ...).
 
-use std::io::Read;
-
 use ureq::http::Method;
 use url::Url;
 
 use crate::error::Result;
 use crate::remote::credentials::{Env, authorization};
-use crate::remote::transport::{Client, stated_size, unexpected};
-use crate::remote::{Content, Existing, Object, Put, Remote, RemoteError};
+use crate::remote::transport::{Client, answer, stated_size, unexpected};
+use crate::remote::{Answer, Content, Existing, Object, Put, Remote, RemoteError};
 
 pub(crate) struct HttpRemote {
     client: Client,
@@ -52,10 +50,10 @@ impl HttpRemote {
 }
 
 impl Remote for HttpRemote {
-    fn get(&self, object: Object) -> Result<Option<Box<dyn Read>>, RemoteError> {
+    fn get(&self, object: Object) -> Result<Option<Answer>, RemoteError> {
         let response = self.send(Method::GET, object, None, None)?;
         match response.status().as_u16() {
-            200 => Ok(Some(Box::new(response.into_body().into_reader()))),
+            200 => Ok(Some(answer(response))),
             404 | 410 => Ok(None),
             _ => Err(unexpected(response)),
         }
@@ -70,20 +68,11 @@ impl Remote for HttpRemote {
         }
     }
 
-    fn put(&self, object: Object, content: Content<'_>, existing: Existing) -> Result<Put, RemoteError> {
-        let condition = (existing == Existing::Keep).then_some(("if-none-match", "*"));
-        let response = self.send(Method::PUT, object, condition, Some(content))?;
+    fn put(&self, object: Object, content: Content<'_>, existing: Existing<'_>) -> Result<Put, RemoteError> {
+        let response = self.send(Method::PUT, object, existing.condition(), Some(content))?;
         match response.status().as_u16() {
             200..=299 => Ok(Put::Stored),
             304 | 412 => Ok(Put::Conflict),
-            _ => Err(unexpected(response)),
-        }
-    }
-
-    fn delete(&self, object: Object) -> Result<(), RemoteError> {
-        let response = self.send(Method::DELETE, object, None, None)?;
-        match response.status().as_u16() {
-            200..=299 | 404 | 410 => Ok(()),
             _ => Err(unexpected(response)),
         }
     }

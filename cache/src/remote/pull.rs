@@ -7,12 +7,10 @@ use crate::digest::{Digest, Key};
 use crate::error::{IoContext, Result};
 use crate::files;
 use crate::record::Record;
-use crate::remote::{Link, Object, RemoteError};
+use crate::remote::standing::{Standing, ask_record, sign_for};
+use crate::remote::{Content, Existing, Link, Object, Put, RemoteError};
 use crate::store::{Blob, Store, discard};
 use crate::tree::TreeManifest;
-
-/// No record is larger; an action with ten thousand inputs has some two million bytes.
-const LARGEST_RECORD: u64 = 256 << 20;
 
 /// Bytes at a time.
 const CHUNK: usize = 1 << 20;
@@ -24,18 +22,22 @@ impl Store {
         if link.is_absent(key) {
             return None;
         }
-        let Some(bytes) = ask_record(link, key)? else {
+        let Some(theirs) = ask_record(link, key)? else {
             link.set_absent(*key);
             return None;
         };
-        let record = match check_record(&bytes, key, action) {
-            Ok(record) => record,
-            Err(why) => {
+        let record = match theirs.standing(key, action) {
+            Standing::Record(record) => *record,
+            Standing::Purged(_) => {
+                link.set_absent(*key);
+                return None;
+            }
+            Standing::Damaged(why) => {
                 link.set_damaged(Object::Record(*key), &why);
                 return None;
             }
         };
-        if let Err(e) = self.keep_record(key, &bytes) {
+        if let Err(e) = self.keep_record(key, &theirs.bytes) {
             tracing::debug!(%key, error = %e, "a record of the shared store is used without being kept");
         }
         Some(record)
@@ -57,19 +59,23 @@ impl Store {
         files::rename(&tmp, &path, self.sync()).inspect_err(|_| discard(&tmp))
     }
 
-    /// Deletes a record from the shared store if it is `condemned`. Returns whether it was there; `None` when that is not
-    /// known, or it could not be deleted.
+    /// Puts a sign in the place of a record of the shared store if that is `condemned`. Returns whether it was there;
+    /// `None` when that is not known, or it could not be replaced.
     pub(crate) fn purge_shared(&self, ours: &Record, condemned: &dyn Fn(&Record) -> bool) -> Option<bool> {
         let Some(link) = self.shared() else { return Some(false) };
-        let object = Object::Record(ours.key);
-        let Some(bytes) = ask_record(link, &ours.key)? else { return Some(false) };
-        let theirs = check_record(&bytes, &ours.key, ours.action.get().as_bytes());
-        if theirs.is_ok_and(|theirs| !condemned(&theirs)) {
-            return Some(false);
+        let Some(theirs) = ask_record(link, &ours.key)? else { return Some(false) };
+        match theirs.standing(&ours.key, ours.action.get().as_bytes()) {
+            Standing::Record(record) if !condemned(&record) => return Some(false),
+            Standing::Purged(_) => return Some(false),
+            Standing::Record(_) | Standing::Damaged(_) => {}
         }
-        link.tell(|remote| remote.delete(object))?;
+        let sign = sign_for(&theirs.bytes);
+        let existing = theirs.tag.as_deref().map_or(Existing::Replace, Existing::Only);
+        let put =
+            link.tell(|remote| remote.put(Object::Record(ours.key), Content::Bytes(&sign), existing))?;
         link.set_absent(ours.key);
-        Some(true)
+        // Somebody has put another record there meanwhile, which nobody has looked at.
+        (put == Put::Stored).then_some(true)
     }
 
     /// Whether the shared store has bytes, of this size if it is known. They are not read.
@@ -116,8 +122,8 @@ impl Store {
         let object = Object::Blob(blob.digest);
         let mut local = None;
         let answer = link.ask(|remote| {
-            let Some(mut reader) = remote.get(object)? else { return Ok(None) };
-            match receive(&mut *reader, size, tmp) {
+            let Some(mut answer) = remote.get(object)? else { return Ok(None) };
+            match receive(&mut *answer.reader, size, tmp) {
                 Ok(length) => Ok(Some(length)),
                 Err(Interrupted::Remote(e)) => Err(e),
                 // Not the server's fault: no further attempt.
@@ -154,33 +160,6 @@ impl Store {
     }
 }
 
-/// The bytes of a record on the server; `None` inside when it has none.
-fn ask_record(link: &Link, key: &Key) -> Option<Option<Vec<u8>>> {
-    link.ask(|remote| {
-        let Some(reader) = remote.get(Object::Record(*key))? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        reader.take(LARGEST_RECORD + 1).read_to_end(&mut bytes).map_err(|e| broke_off(&e))?;
-        Ok(Some(bytes))
-    })
-}
-
-fn check_record(bytes: &[u8], key: &Key, action: &[u8]) -> std::result::Result<Record, String> {
-    let record = Record::decode(bytes)?;
-    if record.key == *key && record.action.get().as_bytes() == action {
-        Ok(record)
-    } else {
-        Err("it belongs to another action".into())
-    }
-}
-
-/// Whether the record that was there before ours can be used. One that cannot be asked for now is not judged.
-pub(super) fn is_sound(link: &Link, ours: &Record) -> bool {
-    match ask_record(link, &ours.key) {
-        Some(Some(bytes)) => check_record(&bytes, &ours.key, ours.action.get().as_bytes()).is_ok(),
-        _ => true,
-    }
-}
-
 enum Interrupted {
     Remote(RemoteError),
     Local(std::io::Error),
@@ -208,6 +187,6 @@ fn receive(reader: &mut dyn Read, size: Option<u64>, tmp: &Path) -> std::result:
 }
 
 /// The kind only: the text could hold a signed address.
-fn broke_off(error: &std::io::Error) -> RemoteError {
+pub(super) fn broke_off(error: &std::io::Error) -> RemoteError {
     RemoteError::Unavailable(format!("an answer broke off: {}", error.kind()))
 }

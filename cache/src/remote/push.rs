@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::digest::Key;
 use crate::error::{IoContext, Result, StoreError};
-use crate::record::{Artifact, Record};
-use crate::remote::pull::is_sound;
+use crate::record::Artifact;
+use crate::remote::conflict::Offer;
 use crate::remote::{Content, Existing, Link, Object, Put};
 use crate::store::{Blob, Store, lock};
 
@@ -23,6 +23,8 @@ pub struct PushReport {
     pub known: u64,
     /// Entries of the queue whose result is gone.
     pub dropped: u64,
+    /// Results that were taken back in the shared store (`celldag cache purge`) and were therefore not sent.
+    pub purged: u64,
     /// Results that wait for a next time.
     pub waiting: u64,
 }
@@ -35,6 +37,8 @@ pub(super) enum Upload {
     Known,
     /// There is no result.
     Gone,
+    /// It was taken back there.
+    Purged,
     /// The server cannot be reached, or does not let us write.
     Waits,
 }
@@ -83,6 +87,7 @@ impl Store {
                 Ok(Upload::Sent) => report.uploaded += 1,
                 Ok(Upload::Known) => report.known += 1,
                 Ok(Upload::Gone) => report.dropped += 1,
+                Ok(Upload::Purged) => report.purged += 1,
                 Ok(Upload::Waits) => report.waiting += 1,
                 Err(e) => {
                     tracing::warn!(%key, error = %e, "this result waits in the queue for the shared store");
@@ -110,30 +115,35 @@ impl Store {
             return Ok(Upload::Gone);
         };
         // Small ones are in the record.
+        let mut complete = true;
         for artifact in record.outputs.values().filter(|a| !record.inline.contains_key(&a.digest)) {
-            if self.upload_artifact(link, artifact)? == Sending::Refused {
-                return Ok(Upload::Waits);
+            match self.upload_artifact(link, artifact)? {
+                Sending::Done => {}
+                Sending::NotHere => complete = false,
+                Sending::Refused => return Ok(Upload::Waits),
             }
         }
-        let Some(put) = self.upload_record(link, &record)? else { return Ok(Upload::Waits) };
-        self.unqueue(key)?;
-        Ok(if put == Put::Stored { Upload::Sent } else { Upload::Known })
-    }
-
-    fn upload_record(&self, link: &Link, record: &Record) -> Result<Option<Put>> {
-        let path = self.record_path(&record.key);
+        let path = self.record_path(key);
         // As it lies on disk: its checksum is over these bytes.
         let bytes = fs_err::read(&path).at("read", &path)?;
-        let object = Object::Record(record.key);
-        let existing = if link.is_damaged(object) { Existing::Replace } else { Existing::Keep };
-        let put = link.tell(|remote| remote.put(object, Content::Bytes(&bytes), existing));
-        if put == Some(Put::Conflict) && !is_sound(link, record) {
-            return Ok(link.tell(|remote| remote.put(object, Content::Bytes(&bytes), Existing::Replace)));
+        let upload = self.upload_record(link, &Offer { record: &record, bytes: &bytes, complete })?;
+        if upload != Upload::Waits {
+            self.unqueue(key)?;
         }
-        if put == Some(Put::Stored) {
-            link.set_healed(object);
-        }
-        Ok(put)
+        Ok(upload)
+    }
+
+    fn upload_record(&self, link: &Link, ours: &Offer<'_>) -> Result<Upload> {
+        let object = Object::Record(ours.record.key);
+        // Also where a look-up saw a damaged record: that may be long ago, and is judged anew.
+        Ok(match link.tell(|remote| remote.put(object, Content::Bytes(ours.bytes), Existing::Keep)) {
+            Some(Put::Stored) => {
+                link.set_healed(object);
+                Upload::Sent
+            }
+            Some(Put::Conflict) => self.settle(link, ours)?,
+            None => Upload::Waits,
+        })
     }
 
     /// Sends the bytes of an artifact. Temporary results have none any more; their record is worth sharing all the same,
@@ -155,6 +165,11 @@ impl Store {
         }
         // After its files: a manifest on the server promises them.
         self.upload_blob(link, Blob::tree(artifact.digest), None)
+    }
+
+    /// Sends a blob that the server lacks, if we have it; whether it is there now.
+    pub(super) fn has_sent(&self, link: &Link, blob: Blob, size: Option<u64>) -> Result<bool> {
+        Ok(self.upload_blob(link, blob, size)? == Sending::Done)
     }
 
     fn upload_blob(&self, link: &Link, blob: Blob, size: Option<u64>) -> Result<Sending> {

@@ -13,8 +13,8 @@ use url::Url;
 use crate::error::{Result, StoreError};
 use crate::remote::address::without_secrets;
 use crate::remote::credentials::S3Keys;
-use crate::remote::transport::{Client, stated_size, unexpected};
-use crate::remote::{Content, Existing, Object, Put, Remote, RemoteError};
+use crate::remote::transport::{Client, answer, stated_size, unexpected};
+use crate::remote::{Answer, Content, Existing, Object, Put, Remote, RemoteError};
 
 /// How long a signed address may be used.
 const VALID: Duration = Duration::from_secs(3600);
@@ -139,11 +139,11 @@ fn are_put_together(body: &str) -> bool {
 }
 
 impl Remote for S3Remote {
-    fn get(&self, object: Object) -> Result<Option<Box<dyn Read>>, RemoteError> {
+    fn get(&self, object: Object) -> Result<Option<Answer>, RemoteError> {
         let url = self.bucket.get_object(self.keys.as_ref(), &self.name(object)).sign(VALID);
         let response = self.client.send(Method::GET, url.as_str(), &[], None)?;
         match response.status().as_u16() {
-            200 => Ok(Some(Box::new(response.into_body().into_reader()))),
+            200 => Ok(Some(answer(response))),
             404 => Ok(None),
             _ => Err(unexpected(response)),
         }
@@ -159,7 +159,7 @@ impl Remote for S3Remote {
         }
     }
 
-    fn put(&self, object: Object, content: Content<'_>, existing: Existing) -> Result<Put, RemoteError> {
+    fn put(&self, object: Object, content: Content<'_>, existing: Existing<'_>) -> Result<Put, RemoteError> {
         let name = self.name(object);
         // Only bytes are large, and they are the same whoever sends them: no condition is needed.
         if let (Content::File(path, size), Existing::Replace) = (content, existing)
@@ -168,21 +168,11 @@ impl Remote for S3Remote {
             return self.put_parts(&name, path, size).map(|()| Put::Stored);
         }
         let url = self.bucket.put_object(self.keys.as_ref(), &name).sign(VALID);
-        let condition: &[(&str, &str)] =
-            if existing == Existing::Keep { &[("if-none-match", "*")] } else { &[] };
-        let response = self.client.send(Method::PUT, url.as_str(), condition, Some(content))?;
+        let condition = existing.condition();
+        let response = self.client.send(Method::PUT, url.as_str(), condition.as_slice(), Some(content))?;
         match response.status().as_u16() {
             200..=299 => Ok(Put::Stored),
             412 => Ok(Put::Conflict),
-            _ => Err(unexpected(response)),
-        }
-    }
-
-    fn delete(&self, object: Object) -> Result<(), RemoteError> {
-        let url = self.bucket.delete_object(self.keys.as_ref(), &self.name(object)).sign(VALID);
-        let response = self.client.send(Method::DELETE, url.as_str(), &[], None)?;
-        match response.status().as_u16() {
-            200..=299 | 404 => Ok(()),
             _ => Err(unexpected(response)),
         }
     }

@@ -7,7 +7,7 @@ use fs_err::File;
 use ureq::http::Method;
 use ureq::{Body, SendBody, http};
 
-use crate::remote::{Content, RemoteError};
+use crate::remote::{Answer, Content, RemoteError};
 
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -86,10 +86,13 @@ fn refuse(mut response: http::Response<Body>) -> Result<http::Response<Body>, Re
     match status {
         401 | 403 => Err(RemoteError::Denied(format!("status {status}{}", code(&mut response)))),
         // 409: S3 says so when two writers of one name meet.
-        408 | 409 | 425 | 429 | 500..=599 => Err(RemoteError::Unavailable(format!(
+        408 | 409 | 425 | 429 | 500 | 502..=599 => Err(RemoteError::Unavailable(format!(
             "the server answered with status {status}{}",
             code(&mut response)
         ))),
+        501 => {
+            Err(RemoteError::Rejected(format!("the server cannot do what was asked{}", code(&mut response))))
+        }
         300..=399 if status != 304 => Err(RemoteError::Rejected(format!(
             "the server answered with status {status}: it wants to be asked elsewhere (for S3, check region and endpoint)"
         ))),
@@ -137,4 +140,11 @@ pub(crate) fn stated_size(response: &http::Response<Body>) -> Result<u64, Remote
     let text = response.headers().get("content-length").and_then(|value| value.to_str().ok());
     text.and_then(|text| text.trim().parse().ok())
         .ok_or_else(|| RemoteError::Rejected("the server does not state the size of an object".into()))
+}
+
+/// An object as it comes in. A weak tag means that two versions are about the same, which no condition accepts.
+pub(crate) fn answer(response: http::Response<Body>) -> Answer {
+    let tag = response.headers().get("etag").and_then(|value| value.to_str().ok());
+    let tag = tag.filter(|tag| tag.starts_with('"')).map(str::to_owned);
+    Answer { reader: Box::new(response.into_body().into_reader()), tag }
 }

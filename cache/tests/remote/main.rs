@@ -4,7 +4,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod conflict;
 mod damage;
+#[path = "../../../tests/support/http_store.rs"]
 mod http_server;
 mod queue;
 mod roles;
@@ -25,6 +27,7 @@ fn child() {
         "publish" => s3::publish(&dir),
         "read" => s3::read(&dir),
         "denied" => s3::denied(&dir),
+        "other_bytes" => s3::other_bytes(&dir),
         "full" => damage::full(&dir),
         "token" => roles::token(&dir),
         other => panic!("role {other}"),

@@ -128,7 +128,7 @@ fn purging_takes_back_what_is_shared_but_not_what_another_machine_made() {
     assert_eq!((report.purged.len(), report.shared, report.kept_in_shared), (2, 1, 0));
     let fresh = machine(&f.path("a"), &server.address);
     assert!(!is_hit(&fresh, "x") && is_hit(&fresh, "y"));
-    // Who may not delete is told that it may come back.
-    server.behave(|seen| if seen.method == "DELETE" { Behaviour::Status(403) } else { Behaviour::Serve });
+    // Who may not write is told that it may come back.
+    server.behave(|seen| if seen.method == "PUT" { Behaviour::Status(403) } else { Behaviour::Serve });
     assert_eq!(fresh.purge(&|_| true, false).unwrap().kept_in_shared, 1);
 }

@@ -86,3 +86,36 @@ pub(crate) fn denied(dir: &Path) {
     push(&store);
     assert!(is_hit(&store, "own"));
 }
+
+#[test]
+fn other_bytes_take_the_place_of_those_that_the_bucket_lost() {
+    let f = Fixture::new();
+    let endpoint = s3_server::start(&f.path("s3"));
+    let address = format!("s3://{BUCKET}/v?endpoint={endpoint}&region=eu-central-1");
+    let machine = |name: &str, content: &str, expect: &str| {
+        let mut command = with_keys("other_bytes", &f.path(name), &address, SECRET);
+        command.env("CONTENT", content).env("EXPECT", expect);
+        run(command);
+    };
+    machine("a", "one", "one");
+    // A second machine that computed the same at the same time does not disturb the first.
+    machine("b", "two", "one");
+    for blob in files_below(&f.path("s3").join(BUCKET).join("v/v1/cas")) {
+        fs_err::remove_file(blob).unwrap();
+    }
+    machine("c", "three", "three");
+    // Once it is complete, it stays.
+    machine("d", "four", "three");
+}
+
+/// Computes what is not deterministic without asking before, sends it, and looks what everybody gets.
+pub(crate) fn other_bytes(dir: &Path) {
+    let [content, expect] = ["CONTENT", "EXPECT"].map(|name| std::env::var(name).unwrap());
+    let store = machine(dir, &address());
+    common::publish(&store, "odd", content.as_bytes());
+    push(&store);
+    assert!(store.queued().unwrap().is_empty(), "nothing waits");
+    let fresh = machine(&dir.join("fresh"), &address());
+    let artifact = lookup(&fresh, "odd").hit().expect("complete").outputs["out"];
+    assert_eq!(fs_err::read_to_string(fresh.fetch(&artifact).unwrap()).unwrap(), expect);
+}

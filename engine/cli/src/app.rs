@@ -36,6 +36,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Check(args) => command::check::run(&args, output),
         Command::Graph(args) => command::graph::run(&args, output),
         Command::Step(args) => command::step::run(&args, output),
+        Command::Export(command) => command::export::run(&command, output),
         Command::Why(args) => command::why::run(&args, output),
         Command::Provenance(args) => command::provenance::run(&args, output),
         Command::Embed(args) => command::embed::run(&args, output),

@@ -1,7 +1,10 @@
 //! What can be typed: clap types and their help texts, nothing else.
 
+mod export;
+mod import;
 mod models;
 mod provenance;
+mod step;
 mod store;
 mod values;
 
@@ -13,11 +16,14 @@ use celldag_shaders::Precision;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use export::{ExportCommand, ModuleEngine, ModulesArgs, NextflowArgs, SnakemakeArgs};
+pub(crate) use import::ImportArgs;
 pub(crate) use models::{EmbedArgs, EmbedDrugArgs, PredictArgs};
 pub(crate) use provenance::{ExportFormat, ProvenanceArgs, ProvenanceCommand};
+pub(crate) use step::StepArgs;
 pub(crate) use store::{CacheCommand, DurabilityArg, LocksArg, StoreArgs};
 pub(crate) use values::LabelledInput;
-use values::{labelled_input, name_value};
+use values::name_value;
 
 /// Drug response of single cells with foundation models, as declarative cached pipelines.
 #[derive(Debug, Parser)]
@@ -96,6 +102,9 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Run one node on given files, for Snakemake, Nextflow and scripts; cached as in a run
     Step(StepArgs),
+    /// Write a pipeline as a workflow for a workflow manager: one rule a node, the same results in the same store
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Say field by field why a node ran: its action now beside its action in an earlier run
     Why(WhyArgs),
     /// Say what made a file: job, parameters, versions, inputs, up to your own files; or export a run
@@ -162,7 +171,7 @@ pub(crate) enum Command {
 pub(crate) struct PipelineArgs {
     /// Pipeline file (YAML)
     pub(crate) pipeline: PathBuf,
-    /// Set a parameter of the pipeline; paths start at the pipeline's folder
+    /// Set a parameter of the pipeline; paths start at the pipeline's folder, as in the file (from here: cells=$PWD/FILE)
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_value)]
     pub(crate) set: Vec<(String, String)>,
     /// Use a profile of the pipeline; of several, the later one wins
@@ -279,29 +288,6 @@ pub(crate) enum GraphFormat {
     Mermaid,
 }
 
-/// `celldag step`.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct StepArgs {
-    /// Node kind (see `celldag nodes`)
-    pub(crate) kind: String,
-    /// Input file or folder; a label is needed where a port takes many
-    ///
-    /// Labels are `axis=value` lists as a pipeline's gather gives them: `--in predictions:fold=0=a.csv --in
-    /// predictions:fold=1=b.csv` are two folds of one model.
-    #[arg(long = "in", value_name = "PORT[:LABEL]=PATH", value_parser = labelled_input)]
-    pub(crate) inputs: Vec<LabelledInput>,
-    /// Parameter
-    #[arg(long = "with", value_name = "NAME=VALUE", value_parser = name_value)]
-    pub(crate) with: Vec<(String, String)>,
-    /// Where an output goes; outputs that are not named stay in the store
-    #[arg(long = "out", value_name = "PORT=PATH", value_parser = name_value)]
-    pub(crate) outputs: Vec<(String, String)>,
-    #[command(flatten)]
-    pub(crate) compute: ComputeArgs,
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-}
-
 /// `celldag why`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WhyArgs {
@@ -323,6 +309,11 @@ pub(crate) enum RunsCommand {
         #[arg(default_value = "last")]
         run: String,
     },
+    /// Record what steps of Snakemake or Nextflow have computed as a run of the pipeline; computes nothing
+    ///
+    /// Every job of the pipeline has to have its result in the store. `report`, `runs show`, `provenance` and `predict` then know
+    /// the run; its times and hosts are those of the results.
+    Import(ImportArgs),
     /// Tabulate what the jobs of a kind reported: one row a job, its axes, facts, time and memory
     ///
     /// `celldag runs table --kind embed` compares models: parameters, dimensions, cells per second, peak memory.

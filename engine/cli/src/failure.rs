@@ -1,7 +1,8 @@
 //! How a command fails, what the user sees of it, and with which exit code.
 
 use celldag_cache::StoreError;
-use celldag_engine::{Diagnostics, EngineError, ExitClass};
+use celldag_engine::{AboveError, Diagnostics, EngineError, ExitClass};
+use celldag_export::ExportError;
 
 use crate::output::Output;
 
@@ -21,6 +22,8 @@ pub(crate) enum Failure {
         /// What to do.
         help: Option<String>,
     },
+    /// What is above a step cannot be told.
+    Above(AboveError),
     /// Nodes failed; the run has said so already.
     Run(ExitClass),
     /// A device could not be used.
@@ -48,7 +51,7 @@ impl Failure {
             Self::Engine(error) => error.exit_class(),
             Self::Run(class) => *class,
             Self::Device(_) => ExitClass::Device,
-            Self::Data(_) => ExitClass::Data,
+            Self::Data(_) | Self::Above(_) => ExitClass::Data,
             Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound => ExitClass::Data,
             Self::Store(_) | Self::Io(_) | Self::Other(_) => ExitClass::Failed,
         }
@@ -87,6 +90,7 @@ impl Failure {
             Self::Pipeline(diagnostics) => (diagnostics.to_string(), None),
             Self::Engine(error) => (error.to_string(), error.help()),
             Self::Store(error) => (error.to_string(), None),
+            Self::Above(error) => (error.to_string(), Some(error.help().to_owned())),
             Self::Usage { message, help } => (message.clone(), help.clone()),
             Self::Device(message) | Self::Data(message) | Self::Other(message) => (message.clone(), None),
             Self::Io(error) => (error.to_string(), None),
@@ -138,6 +142,21 @@ impl From<EngineError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<AboveError> for Failure {
+    fn from(error: AboveError) -> Self {
+        Self::Above(error)
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Io { source, .. } => Self::Io(source),
+            error => Self::usage(error.to_string()),
+        }
     }
 }
 

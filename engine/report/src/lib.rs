@@ -14,6 +14,7 @@ mod escape;
 mod kind;
 mod lineage;
 mod many;
+mod nodes;
 mod page;
 mod run;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use celldag_engine::document::ReportDocument;
 use celldag_engine::{JobOutcome, JobRecord, RunRecord};
 use serde_json::{Value, json};
 
+use crate::nodes::by_node;
 use crate::page::Page;
 use crate::run::shorten;
 
@@ -20,14 +21,6 @@ const MOST_VALUES: usize = 60;
 
 /// A row for each node, and the jobs that took longest.
 pub(crate) fn nodes(page: &mut Page, run: &RunRecord) {
-    let mut order: Vec<&str> = Vec::new();
-    let mut nodes: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
-    for job in &run.jobs {
-        if !nodes.contains_key(job.node.as_str()) {
-            order.push(&job.node);
-        }
-        nodes.entry(&job.node).or_default().push(job);
-    }
     let columns = [
         "node",
         "kind",
@@ -41,7 +34,7 @@ pub(crate) fn nodes(page: &mut Page, run: &RunRecord) {
         "bytes",
         "computed on",
     ];
-    let rows: Vec<Vec<Value>> = order.into_iter().map(|node| row(node, &nodes[node])).collect();
+    let rows: Vec<Vec<Value>> = by_node(run).into_iter().map(|(node, jobs)| row(node, &jobs)).collect();
     let note = "Seconds are those of the computations, also of cached results. All jobs are in the .jobs.json file beside this page.";
     page.table("Nodes", &columns.map(str::to_owned), &rows, note);
     let mut longest: Vec<&JobRecord> = run.jobs.iter().collect();

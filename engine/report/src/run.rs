@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use celldag_engine::plan::duration;
 use celldag_engine::record::InputFrom;
-use celldag_engine::{JobOutcome, JobRecord, RunRecord};
+use celldag_engine::{JobOutcome, JobRecord, RunRecord, short};
 use serde_json::{Map, Value, json};
 
+use crate::nodes::by_node;
 use crate::page::Page;
 use crate::{lineage, many};
 
@@ -24,6 +25,10 @@ const LONGEST_VALUE: usize = 80;
 pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) {
     let header = &run.header;
     page.section("Run");
+    let included = header.included.iter().flatten().map(|file| {
+        let digest = file.digest.clone().unwrap_or_else(|| "not readable".to_owned());
+        (format!("included file {}, BLAKE3", file.path), digest)
+    });
     let rows: Vec<Vec<Value>> = [
         ("run", header.id.clone()),
         ("pipeline", format!("{} ({})", header.pipeline, header.file.display())),
@@ -42,6 +47,9 @@ pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) 
         ("pipeline file, BLAKE3", header.text_digest.clone().unwrap_or_else(|| "not readable".to_owned())),
     ]
     .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .chain(header.imported.as_ref().map(|imported| ("imported".to_owned(), imported.to_string())))
+    .chain(included)
     .map(|(name, value)| vec![json!(name), json!(value)])
     .collect();
     page.table("", &["".to_owned(), "".to_owned()], &rows, "");
@@ -143,7 +151,7 @@ fn provenance(page: &mut Page, run: &RunRecord) {
         for (port, artifact) in &job.outputs {
             rows.push(vec![
                 json!(job.id),
-                json!(job.key.as_ref().map(|key| short(&key.to_string()))),
+                json!(job.key.as_ref().map(|key| short(&key.to_string()).to_owned())),
                 json!(format!("out: {port}")),
                 json!(short(&artifact.digest.to_string())),
                 json!(artifact.size),
@@ -157,10 +165,6 @@ fn provenance(page: &mut Page, run: &RunRecord) {
         &rows,
         "Keys and digests are shortened; the run record in the store has them whole.",
     );
-}
-
-fn short(hex: &str) -> String {
-    hex.chars().take(16).collect()
 }
 
 fn outcome(job: &JobRecord) -> &'static str {
@@ -192,22 +196,13 @@ fn cut(text: &str) -> String {
 fn lineage_of(run: &RunRecord) -> Value {
     let node_of: BTreeMap<&str, &str> =
         run.jobs.iter().map(|job| (job.id.as_str(), job.node.as_str())).collect();
-    let mut order: Vec<&str> = Vec::new();
-    let mut nodes: BTreeMap<&str, Vec<&JobRecord>> = BTreeMap::new();
-    for job in &run.jobs {
-        if !nodes.contains_key(job.node.as_str()) {
-            order.push(&job.node);
-        }
-        nodes.entry(&job.node).or_default().push(job);
-    }
     let by_content = ByContent::new(run);
-    let entries = order.into_iter().filter_map(|node| {
-        let jobs = &nodes[node];
+    let entries = by_node(run).into_iter().filter_map(|(node, jobs)| {
         let first = jobs.first()?;
         let mut edges = BTreeSet::new();
         let mut warnings: Vec<String> = Vec::new();
         let mut heard: BTreeSet<&str> = BTreeSet::new();
-        for job in jobs {
+        for job in &jobs {
             if job.inputs.is_empty() {
                 edges.extend(by_content.edges(job));
             }

@@ -84,6 +84,8 @@ fn study() -> (RunRecord, Vec<(String, ReportDocument)>) {
         file: "study.yaml".into(),
         root: "/study".into(),
         text_digest: None,
+        included: None,
+        secrets: Vec::new(),
         version: "0".to_owned(),
         device: "auto".to_owned(),
         identity: None,
@@ -96,6 +98,7 @@ fn study() -> (RunRecord, Vec<(String, ReportDocument)>) {
         exit: ExitClass::Device,
         counts: Counts::default(),
         saved_seconds: 0.0,
+        imported: None,
     };
     (RunRecord { header, jobs, outputs: Vec::new(), folder: "/nowhere".into() }, documents)
 }

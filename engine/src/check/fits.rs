@@ -7,11 +7,12 @@ use crate::kind::{InPort, Multiplicity};
 use crate::spec::document::InputDef;
 
 pub(super) fn check_count(node: &Sketch<'_>, port: &InPort, input: &InputDef, out: &mut Vec<Diagnostic>) {
-    if port.many != Multiplicity::Optional {
-        refuse_nothing(node, port, input, out);
-    }
+    // Of a port for several it is looked at job by job whether anything stands on it: see `expand::jobs`.
     if port.many == Multiplicity::Many {
         return;
+    }
+    if port.many != Multiplicity::Optional {
+        refuse_nothing(node, port, input, out);
     }
     let gathers = input.items.iter().any(|item| item.gather);
     if gathers || input.most() > 1 {

@@ -2,6 +2,7 @@
 
 pub(crate) mod choice;
 pub(crate) mod cycle;
+mod dispatch;
 mod fits;
 pub(crate) mod interpolate;
 pub(crate) mod modules;
@@ -17,13 +18,14 @@ pub(crate) mod varies;
 pub(crate) mod when;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::exec;
 use crate::expand::axes::Axis;
 use crate::plugin::PluginError;
 use crate::registry::{Registered, Registry};
-use crate::resources::Retries;
+use crate::resources::{Dispatch, Retries};
 use crate::spec::document::{NodeDef, Text};
 use crate::spec::{Document, Span};
 use cycle::Order;
@@ -134,6 +136,8 @@ pub(crate) struct CheckedNode {
     pub(crate) needs: NodeNeeds,
     /// `retries:` against the kind.
     pub(crate) retries: Retries,
+    /// `shards:` and `batch:`.
+    pub(crate) dispatch: Arc<Dispatch>,
     /// Nothing is wrong that would make expansion meaningless.
     pub(crate) sound: bool,
 }
@@ -161,11 +165,12 @@ pub(crate) fn check<'d>(context: &Context<'d>, out: &mut Vec<Diagnostic>) -> Che
         let live = varies::check(context, sketch, out);
         let needs = needs::check(context, sketch, out);
         let retries = retries::check(sketch, out);
+        let dispatch = Arc::new(dispatch::check(context, sketch, out));
         let broken_axis = sketch.axes.iter().any(|axis| context.axes[*axis].broken);
         // Findings about other parameters or ports do not make values of this node meaningless, unknown axes do.
         let sound = sketch.kind.is_some() && sketch.axes_sound && !broken_axis && live.sound;
         tracing::trace!(node = sketch.name(), findings = out.len() - before, sound, "checked");
-        nodes.push(CheckedNode { params, inputs, live, needs, retries, sound });
+        nodes.push(CheckedNode { params, inputs, live, needs, retries, dispatch, sound });
     }
     let outputs = outputs::check(context, &sketches, out);
     let order = cycle::order(&sketches, &nodes, out);

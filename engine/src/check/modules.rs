@@ -47,6 +47,14 @@ impl Modules {
         self.list.get(module).map_or(Path::new("/"), |module| &module.root)
     }
 
+    /// Where the relative paths of a file start, as a sentence for who wrote one of them.
+    pub(crate) fn start(&self, module: usize) -> String {
+        match self.list.get(module).filter(|_| module > 0) {
+            None => "paths, also those of `--set`, start at the folder of the pipeline file".to_owned(),
+            Some(included) => format!("paths that are written in {} start at its folder", included.name),
+        }
+    }
+
     /// What stands before the names of nodes that were written here.
     pub(crate) fn prefix(&self, module: usize) -> &str {
         self.list.get(module).map_or("", |module| &module.prefix)

@@ -228,10 +228,10 @@ fn classify(
             out.push(
                 Diagnostic::error(code, message)
                     .at(text.span.clone(), label)
-                    .help(
-                        "write `node.port` for the result of a node, or a path; paths, also those of `--set`, start \
-                         at the folder of the pipeline file",
-                    )
+                    .help(format!(
+                        "write `node.port` for the result of a node, or a path; {}",
+                        modules.start(home)
+                    ))
                     .maybe_help(near.map(|near| format!("did you mean `{near}{rest}`?"))),
             );
             return None;

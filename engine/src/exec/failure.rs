@@ -63,11 +63,12 @@ fn unstartable(name: &str, trouble: Trouble, message: &str) -> NodeError {
 }
 
 fn unfinished(name: &str, left: &[Left]) -> Result<(), NodeError> {
-    let writing: Vec<String> = left
-        .iter()
-        .filter(|process| !process.open.is_empty())
-        .map(|process| format!("{} ({})", process.name, process.open.join(", ")))
-        .collect();
+    let open = |process: &Left| match &process.open {
+        Some(files) if files.is_empty() => None,
+        Some(files) => Some(format!("{} ({})", process.name, files.join(", "))),
+        None => Some(format!("{} (this system does not show which)", process.name)),
+    };
+    let writing: Vec<String> = left.iter().filter_map(open).collect();
     if writing.is_empty() {
         if !left.is_empty() {
             let names: Vec<&str> = left.iter().map(|process| process.name.as_str()).collect();
@@ -75,8 +76,9 @@ fn unfinished(name: &str, left: &[Left]) -> Result<(), NodeError> {
         }
         return Ok(());
     }
+    let may = if left.iter().all(|process| process.open.is_none()) { "may have held" } else { "still held" };
     let message = format!(
-        "`{name}` ended while processes that it had started still held outputs open: {}",
+        "`{name}` ended while processes that it had started {may} outputs open: {}",
         writing.join("; ")
     );
     Err(NodeError::failed(message)
@@ -95,5 +97,22 @@ pub(crate) fn check_outputs(name: &str, step: &Step<'_>, log: &Captured) -> Resu
             told(log)
         ))
         .help(format!("it has to write a file at the path that it gets as {{out:{port}}}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_knowing_what_a_process_writes_is_not_knowing_that_it_writes_nothing() {
+        let left = |open: Option<Vec<String>>| Left { name: "sleep".to_owned(), open };
+        assert!(unfinished("make", &[left(Some(Vec::new()))]).is_ok());
+        let message = |open| unfinished("make", &[left(open)]).unwrap_err().message;
+        let known = "`make` ended while processes that it had started still held outputs open: sleep (a.csv)";
+        assert_eq!(message(Some(vec!["a.csv".to_owned()])), known);
+        let unknown = "`make` ended while processes that it had started may have held outputs open: sleep (this system does \
+                       not show which)";
+        assert_eq!(message(None), unknown);
     }
 }

@@ -8,6 +8,7 @@ mod arguments;
 pub(crate) mod code;
 pub(crate) mod environment;
 pub(crate) mod failure;
+pub(crate) mod gpus;
 pub(crate) mod node;
 pub(crate) mod printed;
 pub(crate) mod schema;
@@ -44,6 +45,10 @@ impl Kind for ExecKind {
         self.spec.clone()
     }
 
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
     /// What the version probe says.
     fn program(&self, params: &Params) -> Result<BTreeMap<String, String>, NodeError> {
         let argv = texts(params.get("version"));
@@ -77,6 +82,7 @@ impl Kind for ExecKind {
         }
         let secrets = secret_values(&self.secrets)?;
         let mut env = environment::base(&folders);
+        env.extend(gpus::variables(step.gpus));
         for (name, value) in environment::declared(step.params) {
             env.insert(name, places.one(&value)?);
         }

@@ -65,6 +65,7 @@ pub(crate) fn rule() -> Value {
         "then": {
             "required": ["run", "out"],
             "properties": {
+                "shards": false,
                 "in": {"type": ["object", "null"], "additionalProperties": {"$ref": "#/$defs/inputs"}},
                 "with": {"type": ["object", "null"], "additionalProperties": or_choice(&json!({
                     "type": ["string", "number", "boolean", "array"],

@@ -7,6 +7,7 @@ use crate::check::suggest::{hint, nearest};
 use crate::diagnostic::Diagnostic;
 use crate::kind::{KindSpec, Multiplicity};
 use crate::param::ParamType;
+use crate::spec::Key;
 use crate::spec::document::{NodeDef, Text};
 use crate::spec::exec::{CODE, ExecDef, OWN};
 
@@ -137,46 +138,40 @@ impl Usage {
 
     /// Everything that is declared has a place where the program learns of it.
     pub(super) fn check(&self, spec: &KindSpec, node: &NodeDef, out: &mut Vec<Diagnostic>) {
-        for (key, _) in
-            node.inputs.iter().filter(|(key, _)| key.name != CODE && !self.inputs.contains(&key.name))
-        {
-            let message = format!("node `{}` never uses its input `{}`", node.name.name, key.name);
-            out.push(
-                Diagnostic::error("celldag::pipeline::unused_input", message)
-                    .at(key.span.clone(), "not used")
-                    .help(format!(
-                        "write {{in:{}}} where the program takes its path, or remove the input",
-                        key.name
-                    )),
-            );
-        }
-        let outputs = node.exec.iter().flat_map(|def| &def.outputs);
-        for (key, _) in outputs.filter(|(key, _)| !self.outputs.contains(&key.name)) {
-            let message = format!(
-                "nothing tells the program of node `{}` where to write `{}`",
-                node.name.name, key.name
-            );
-            out.push(
-                Diagnostic::error("celldag::pipeline::unused_output", message)
-                    .at(key.span.clone(), "never written")
-                    .help(format!("write {{out:{}}} among the arguments of the program", key.name)),
-            );
-        }
-        let declared =
-            node.with.iter().filter(|(key, _)| spec.params.iter().any(|param| param.name == key.name));
-        for (key, _) in
-            declared.filter(|(key, _)| !OWN.contains(&key.name.as_str()) && !self.params.contains(&key.name))
-        {
-            let message = format!("node `{}` never uses its parameter `{}`", node.name.name, key.name);
-            out.push(
-                Diagnostic::warning("celldag::pipeline::unused_value", message)
-                    .at(key.span.clone(), "not used")
-                    .help(format!(
-                        "write {{param:{}}} among the arguments of the program, or remove it",
-                        key.name
-                    )),
-            );
-        }
+        let name = &node.name.name;
+        let inputs = node.inputs.iter().map(|(key, _)| key).filter(|key| key.name != CODE);
+        tell_unused(&self.inputs, inputs, out, |input| {
+            let message = format!("node `{name}` never uses its input `{input}`");
+            let help = format!("write {{in:{input}}} where the program takes its path, or remove the input");
+            (Diagnostic::error("celldag::pipeline::unused_input", message).help(help), "not used")
+        });
+        let outputs = node.exec.iter().flat_map(|def| &def.outputs).map(|(key, _)| key);
+        tell_unused(&self.outputs, outputs, out, |output| {
+            let message = format!("nothing tells the program of node `{name}` where to write `{output}`");
+            let help = format!("write {{out:{output}}} among the arguments of the program");
+            (Diagnostic::error("celldag::pipeline::unused_output", message).help(help), "never written")
+        });
+        let declared = |key: &&Key| spec.params.iter().any(|param| param.name == key.name);
+        let params = node.with.iter().map(|(key, _)| key).filter(declared);
+        let params = params.filter(|key| !OWN.contains(&key.name.as_str()));
+        tell_unused(&self.params, params, out, |param| {
+            let message = format!("node `{name}` never uses its parameter `{param}`");
+            let help = format!("write {{param:{param}}} among the arguments of the program, or remove it");
+            (Diagnostic::warning("celldag::pipeline::unused_value", message).help(help), "not used")
+        });
+    }
+}
+
+/// A finding for each name that is declared and stands in no argument; `finding` says it, and what to write at the name.
+fn tell_unused<'k>(
+    used: &BTreeSet<String>,
+    declared: impl Iterator<Item = &'k Key>,
+    out: &mut Vec<Diagnostic>,
+    finding: impl Fn(&str) -> (Diagnostic, &'static str),
+) {
+    for key in declared.filter(|key| !used.contains(&key.name)) {
+        let (finding, label) = finding(&key.name);
+        out.push(finding.at(key.span.clone(), label));
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::axes::Axis;
+use super::choices;
 use super::grid::Grid;
 use super::join::{Join, label};
 use super::paths::Paths;
@@ -11,10 +12,11 @@ use crate::check::interpolate::Combination;
 use crate::check::needs::Amounts;
 use crate::check::params::Resolver;
 use crate::check::references::{CheckedItem, ItemSource};
-use crate::check::{Checked, CheckedNode, Context, Sketch};
+use crate::check::{Checked, Context, Sketch};
 use crate::diagnostic::Diagnostic;
 use crate::kind::Multiplicity;
 use crate::param::Params;
+use crate::part::Portion;
 use crate::pipeline::{Job, JobInput, Source};
 use crate::resources::Resources;
 
@@ -58,7 +60,7 @@ pub(crate) fn enumerate(
             break;
         }
         let grid = Grid::new(&sketch.axes, &lengths, |at| node.live.contains(context, sketch, at, out));
-        check_choices(context, sketch, node, &grid, out);
+        choices::check(context, sketch, node, &grid, out);
         let mut resolver = Resolver::new(context, sketch, kind, &node.params);
         // Jobs that agree in the axes that their parameters name share them.
         let slots: Vec<usize> =
@@ -79,24 +81,6 @@ pub(crate) fn enumerate(
     }
     all.resize_with(checked.nodes.len(), || None);
     all
-}
-
-/// Checks that every job has a case in every choice of an input; each choice is told once.
-fn check_choices(
-    context: &Context<'_>,
-    sketch: &Sketch<'_>,
-    node: &CheckedNode,
-    grid: &Grid,
-    out: &mut Vec<Diagnostic>,
-) {
-    for (input, (key, _)) in node.inputs.iter().zip(&sketch.def.inputs) {
-        for choice in input.choices.iter().flatten() {
-            let values = (0..grid.count()).map(|number| grid.values(number));
-            if let Some(values) = values.into_iter().find(|values| choice.case(values).is_none()) {
-                out.push(choice.missing(context, sketch, values, &format!("input `{}`", key.name)));
-            }
-        }
-    }
 }
 
 /// Checks that the files named under `in:` exist, for every job.
@@ -122,8 +106,7 @@ pub(crate) fn check_files(
                     }
                     match sketch.names(context).render(template, at) {
                         Ok(text) => {
-                            let root = context.modules.root(context.modules.of(&item.home));
-                            paths.resolve(root, &text, sketch, &key.name, &item.span);
+                            paths.resolve(context.modules, item, &text, sketch, &key.name);
                         }
                         Err(message) => out.push(
                             Diagnostic::error("celldag::pipeline::bad_interpolation", message)
@@ -247,6 +230,8 @@ impl<'a> Wiring<'a> {
             timeout: sketch.def.timeout,
             uses_device: kind.spec.uses_device || needs.gpus > 0,
             resources: (**needs).clone(),
+            portion: Portion::Whole,
+            dispatch: Arc::clone(&self.checked.nodes[self.node].dispatch),
             kind,
         })
     }
@@ -268,8 +253,7 @@ impl<'a> Wiring<'a> {
             ItemSource::Path(template) => {
                 let own = Combination { axes: &sketch.axes, values };
                 let Ok(text) = sketch.names(self.context).render(template, own) else { return };
-                let root = self.context.modules.root(self.context.modules.of(&item.home));
-                let path = self.paths.resolve(root, &text, sketch, port, &item.span);
+                let path = self.paths.resolve(self.context.modules, item, &text, sketch, port);
                 inputs.push(JobInput { port: port.to_owned(), label: text, source: Source::Path(path) });
                 return;
             }
@@ -334,7 +318,8 @@ impl<'a> Wiring<'a> {
     }
 }
 
-fn coordinates(axes: &[Axis], grid: &Grid, number: usize) -> BTreeMap<String, String> {
+/// Axis → value of a job.
+pub(super) fn coordinates(axes: &[Axis], grid: &Grid, number: usize) -> BTreeMap<String, String> {
     let pairs = grid.axes.iter().zip(grid.values(number));
     pairs
         .map(|(axis, value)| (axes[*axis].name.clone(), axes[*axis].values[*value].text().to_owned()))

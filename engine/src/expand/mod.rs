@@ -2,10 +2,11 @@
 //! to the number of jobs and edges.
 
 pub(crate) mod axes;
+mod choices;
 pub(crate) mod grid;
 pub(crate) mod jobs;
 pub(crate) mod join;
 pub(crate) mod order;
 pub(crate) mod outputs;
 pub(crate) mod paths;
-mod table;
+pub(crate) mod table;

@@ -4,6 +4,7 @@
 //! kind in any pipeline. Where a job of the past tells how much it took in (`cells_in`, or `cells`) and what stands above the new
 //! one tells how much it gives (`cells_out`, or `cells`), cost grows in proportion. Otherwise the job is unknown, and counted as such.
 
+mod nodes;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::EngineError;
 use crate::pipeline::Pipeline;
 use crate::plan::{JobState, Plan, PlannedJob, parents};
+pub use nodes::seconds_by_node;
 use past::{Amounts, Past, Pasts};
 
 /// What an estimate of a job rests on.

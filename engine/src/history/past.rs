@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::EngineError;
-use crate::record::{JobOutcome, ids, read_header};
+use crate::record::{JobOutcome, Scan};
 
 /// How many runs of the pipeline are read, and how many others.
 const LOOK_BACK: (usize, usize) = (12, 12);
@@ -47,12 +47,7 @@ pub(super) struct Pasts {
     given: BTreeMap<Key, Amounts>,
 }
 
-/// As much of `jobs.json` as is needed here.
-#[derive(Deserialize)]
-struct Jobs {
-    jobs: Vec<Job>,
-}
-
+/// As much of a job as is needed here.
 #[derive(Deserialize)]
 struct Job {
     id: String,
@@ -77,30 +72,27 @@ impl Pasts {
         pipeline: &str,
         mut wanted: BTreeSet<&str>,
     ) -> Result<Self, EngineError> {
-        let folder = store.runs_dir();
+        let scan = Scan::open(store)?;
         let mut pasts = Self::default();
         let (mut own, mut others) = LOOK_BACK;
-        for id in ids(&folder)? {
+        for id in scan.ids() {
             if wanted.is_empty() || (own == 0 && others == 0) {
                 break;
             }
-            let path = folder.join(&id);
             // A damaged record must not stop a plan: it only costs estimates.
-            let Ok(header) = read_header(&path) else { continue };
+            let Some(header) = scan.header(id) else { continue };
             let ours = header.pipeline == pipeline;
             let left = if ours { &mut own } else { &mut others };
             if *left == 0 {
                 continue;
             }
             *left -= 1;
-            let Ok(bytes) = fs_err::read(path.join("jobs.json")) else { continue };
-            let Ok(read) = serde_json::from_slice::<Jobs>(&bytes) else { continue };
-            for job in read.jobs {
+            for job in scan.jobs::<Job>(id, u64::MAX).into_iter().flatten() {
                 if matches!(job.outcome, JobOutcome::Hit | JobOutcome::Ran) {
                     if ours {
                         wanted.remove(job.id.as_str());
                     }
-                    pasts.insert(&id, job, ours);
+                    pasts.insert(id, job, ours);
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::shared_axes::{self, SharedAxis};
 use crate::check::modules::{Module, Modules};
 use crate::diagnostic::{Diagnostic, SourceText};
 use crate::expand::axes::depends;
@@ -23,7 +24,7 @@ pub(super) struct Whole {
 
 /// Reads `text`, and the files that it includes.
 pub(super) fn read_all(file: &Path, root: &Path, text: String, out: &mut Vec<Diagnostic>) -> Whole {
-    let mut reader = Reader { modules: Modules::default(), out };
+    let mut reader = Reader { modules: Modules::default(), shared: Vec::new(), out };
     let name = file.display().to_string();
     let module = Module {
         name: name.clone(),
@@ -36,7 +37,10 @@ pub(super) fn read_all(file: &Path, root: &Path, text: String, out: &mut Vec<Dia
         params: Vec::new(),
     };
     let read = reader.add(module, SourceText::new(name, text), None);
-    let modules = reader.modules;
+    let (modules, shared) = (reader.modules, reader.shared);
+    if let Some(document) = &read {
+        shared_axes::check(&shared, document, &modules, out);
+    }
     match read {
         Some(document) => Whole { modules, document, readable: true },
         None => Whole { modules, document: Document::default(), readable: false },
@@ -45,6 +49,8 @@ pub(super) fn read_all(file: &Path, root: &Path, text: String, out: &mut Vec<Dia
 
 struct Reader<'o> {
     modules: Modules,
+    /// Axes that two included files wrote with the same text.
+    shared: Vec<SharedAxis>,
     out: &'o mut Vec<Diagnostic>,
 }
 
@@ -93,7 +99,7 @@ impl Reader<'_> {
                 .at(include.file.span.clone(), "this file");
                 finding = match path.exists() {
                     true => finding.help(error.to_string()),
-                    false => finding.help(near_file(&path)),
+                    false => finding.help(near_file(&path, &self.modules.start(own))),
                 };
                 self.out.push(finding);
                 return None;
@@ -188,7 +194,12 @@ impl Reader<'_> {
     /// An axis is shared by name and has the values of the file that includes; two included files must agree.
     fn shared_axis(&mut self, key: &Key, tree: &Tree, other: &Key, written: &Tree) {
         let (inner, outer) = (self.modules.of(&key.span), self.modules.of(&other.span));
-        if self.modules.within(inner, outer) || (same(tree, written) && self.means_same(tree, inner, outer)) {
+        if self.modules.within(inner, outer) {
+            return;
+        }
+        if same(tree, written) && self.means_same(tree, inner, outer) {
+            let (kept, again) = (other.clone(), key.clone());
+            self.shared.push(SharedAxis { kept, again, values: tree.clone() });
             return;
         }
         self.out.push(

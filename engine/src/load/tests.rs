@@ -1,6 +1,7 @@
 //! What users get wrong and what they are told; what valid pipelines expand to.
 
 mod choices;
+mod dispatch;
 mod expansion;
 mod includes;
 mod mistakes;

@@ -61,6 +61,9 @@ fn protected(pipeline: &Pipeline) -> BTreeMap<PathBuf, String> {
     for table in &pipeline.tables {
         add(table, &|| format!("the table of an axis {}", table.display()));
     }
+    for file in &pipeline.also_read {
+        add(file, &|| format!("the file {}, which the step reads", file.display()));
+    }
     for (path, (port, job)) in inputs {
         add(path, &|| format!("the input `{port}` of {job}, {}", path.display()));
     }

@@ -35,6 +35,12 @@ impl Done {
     }
 }
 
+impl AsRef<Summary> for Done {
+    fn as_ref(&self) -> &Summary {
+        &self.summary
+    }
+}
+
 /// Results of finished jobs, by job. Shared between threads.
 #[derive(Debug)]
 pub(crate) struct Results(RwLock<Vec<Option<Arc<Done>>>>);
@@ -59,6 +65,8 @@ pub(crate) struct Setting {
     numerics: Numerics,
     /// What failed before is tried again.
     retry_failed: bool,
+    /// Earlier runs are read for reasons.
+    pub(crate) history: bool,
 }
 
 impl Setting {
@@ -74,7 +82,7 @@ impl Setting {
             None if device_matters => return Err(EngineError::NoDeviceIdentity),
             _ => Numerics::Tolerant,
         };
-        Ok(Self { numerics, retry_failed })
+        Ok(Self { numerics, retry_failed, history: true })
     }
 }
 
@@ -198,10 +206,10 @@ impl<'a> Resolver<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let lineage = if job.kind.spec.wants_lineage {
-            lineage(self.pipeline, index, &|above| self.results.get(above))
-        } else {
-            Some(serde_json::Value::Null)
+        let lineage = match &self.pipeline.lineage {
+            _ if !job.kind.spec.wants_lineage => Some(serde_json::Value::Null),
+            Some(told) => Some(told.clone()),
+            None => lineage(self.pipeline, index, &|above| self.results.get(above)),
         };
         let program = match job.kind.kind.program(&job.params) {
             Ok(program) => program,
@@ -286,6 +294,9 @@ impl<'a> Resolver<'a> {
     /// Read at the first miss: when nothing is to be computed, no reason is needed.
     fn last(&self) -> &LastActions {
         self.last.get_or_init(|| {
+            if !self.setting.history {
+                return LastActions::default();
+            }
             let jobs = self.pipeline.jobs.len();
             LastActions::load(self.store, &Origin::of_pipeline(self.pipeline), jobs).unwrap_or_else(|e| {
                 tracing::warn!("earlier runs cannot be read, reasons will be less precise: {e}");
@@ -299,7 +310,7 @@ fn push(inputs: &mut BTreeMap<String, Vec<ActionInput>>, port: &str, label: &str
     inputs.entry(port.to_owned()).or_default().push(ActionInput { label: label.to_owned(), digest });
 }
 
-pub(crate) fn found(record: &Record, absent: Vec<Absence>) -> Found {
+fn found(record: &Record, absent: Vec<Absence>) -> Found {
     let age = Timestamp::now().duration_since(record.created).as_secs_f64().max(0.0);
     Found { done: Done::of_record(record), age, absent }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::PROTOCOL;
+use super::PROTOCOLS;
 use crate::artifact::ArtifactType;
 use crate::check::types::describe as in_words;
 use crate::exec::template::clean;
@@ -17,6 +17,8 @@ use crate::spec::template::is_name;
 /// A description that was believed.
 pub(super) struct Description {
     pub(super) spec: KindSpec,
+    /// Version of the protocol that it speaks.
+    pub(super) protocol: u32,
     pub(super) code: Vec<String>,
     pub(super) secrets: Vec<String>,
 }
@@ -138,9 +140,11 @@ pub(super) fn read(text: &str, wanted: &str) -> Result<Description, String> {
         )
     };
     let version = serde_json::from_str::<Version>(text).map_err(not_told)?.celldag;
-    if version != PROTOCOL {
+    if !PROTOCOLS.contains(&version) {
         return Err(format!(
-            "it speaks version {version} of the protocol, and this celldag version {PROTOCOL}"
+            "it speaks version {version} of the protocol, and this celldag versions {} to {}",
+            PROTOCOLS.start(),
+            PROTOCOLS.end()
         ));
     }
     let told: Told = serde_json::from_str(text).map_err(not_told)?;
@@ -175,7 +179,7 @@ pub(super) fn read(text: &str, wanted: &str) -> Result<Description, String> {
     if let Some(secret) = told.secrets.iter().find(|secret| !is_name(secret) || secret.contains('-')) {
         return Err(format!("`{secret}` under `secrets` cannot name a variable"));
     }
-    Ok(Description { spec, code, secrets: told.secrets })
+    Ok(Description { spec, protocol: version, code, secrets: told.secrets })
 }
 
 fn name(text: &str, what: &str) -> Result<&'static str, String> {

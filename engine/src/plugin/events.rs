@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::intern::intern;
 use crate::process::Captured;
-use crate::step::{FailureCause, NodeError, Step};
+use crate::step::{FailureCause, NodeError, Outlook, Step};
 
 /// A line.
 #[derive(Deserialize)]
@@ -36,16 +36,26 @@ enum Cause {
     Parameter,
     Data,
     Device,
+    /// The device was lost while it worked.
+    Lost,
+    /// Memory ran out, of the device or of the machine.
+    Memory,
+    /// A service that does not answer, a licence that is taken: the same work may succeed in a moment.
+    Transient,
 }
 
-impl From<Cause> for FailureCause {
-    fn from(cause: Cause) -> Self {
-        match cause {
-            Cause::Failed => Self::Failed,
-            Cause::Parameter => Self::Parameter,
-            Cause::Data => Self::Data,
-            Cause::Device => Self::Device,
-        }
+impl Cause {
+    fn error(self, message: String) -> NodeError {
+        let cause = match self {
+            Self::Failed => FailureCause::Failed,
+            Self::Parameter => FailureCause::Parameter,
+            Self::Data => FailureCause::Data,
+            Self::Device => FailureCause::Device,
+            Self::Lost => FailureCause::Lost,
+            Self::Memory => FailureCause::Memory,
+            Self::Transient => return NodeError::failed(message).outlook(Outlook::Passing),
+        };
+        NodeError::new(cause, message)
     }
 }
 
@@ -154,7 +164,7 @@ fn take(said: Said, step: &Step<'_>, error: &mut Option<NodeError>) {
         Said::Execution(facts) => facts.into_iter().for_each(|(name, value)| step.execution(&name, value)),
         Said::Warning(message) => step.warn(message),
         Said::Error { cause, message, help } => {
-            let told = NodeError::new(cause.into(), message);
+            let told = cause.error(message);
             *error = Some(match help {
                 Some(help) => told.help(help),
                 None => told,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use celldag_cache::digest_file;
 
 use crate::exec::environment::{Folders, base, outputs_folder, secret_values};
-use crate::exec::{code, failure, printed};
+use crate::exec::{code, failure, gpus, printed};
 use crate::kind::{Kind, KindSpec};
 use crate::param::Params;
 use crate::process::{Captured, Log, Program, run};
@@ -24,8 +24,10 @@ use crate::step::{FailureCause, LOG_FILE, NodeError, Outlook, Step};
 use describe::Description;
 use events::Events;
 
-/// Version of what celldag and an executable say to each other.
-pub(crate) const PROTOCOL: u32 = 1;
+/// Versions of what celldag and an executable say to each other. The second added the causes `memory`, `lost` and
+/// `transient`, and `gpus` and `main_memory` of the request. An executable of the first needs nothing of it, and one of the
+/// second is refused by a celldag that would not understand it.
+pub(crate) const PROTOCOLS: std::ops::RangeInclusive<u32> = 1..=2;
 /// Longest time that an executable may take to describe itself.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,8 @@ pub struct PluginError {
 struct PluginKind {
     spec: KindSpec,
     path: PathBuf,
+    /// Version of the protocol that the executable speaks.
+    protocol: u32,
     /// Files that the executable reads of itself, relative to its folder.
     code: Vec<String>,
     secrets: Vec<String>,
@@ -57,8 +61,16 @@ struct PluginKind {
 pub(crate) fn load(path: &Path) -> Result<Registered, PluginError> {
     let wrong = |why: String| PluginError { path: path.to_owned(), why };
     let said = ask(path).map_err(|e| wrong(e.message))?;
-    let Description { spec, code, secrets } = describe::read(&said, &kind_name(path)).map_err(wrong)?;
-    Ok(Registered::new(PluginKind { spec, path: path.to_owned(), code, secrets, known: OnceLock::new() }))
+    let Description { spec, protocol, code, secrets } =
+        describe::read(&said, &kind_name(path)).map_err(wrong)?;
+    Ok(Registered::new(PluginKind {
+        spec,
+        path: path.to_owned(),
+        protocol,
+        code,
+        secrets,
+        known: OnceLock::new(),
+    }))
 }
 
 /// The name of the kind that a file holds.
@@ -133,6 +145,10 @@ impl Kind for PluginKind {
         self.spec.clone()
     }
 
+    fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
     fn program(&self, _params: &Params) -> Result<BTreeMap<String, String>, NodeError> {
         self.known.get_or_init(|| self.digests()).clone()
     }
@@ -148,9 +164,10 @@ impl Kind for PluginKind {
         let log = Captured::new(Log::create(&file, name, &masked).map_err(io)?);
         let events = Events::new(&folders.lists.join("events.jsonl"), &log);
         let request = folders.lists.join("request.json");
-        let text = request::text(name, step, &folders, events.path());
+        let text = request::text((name, self.protocol), step, &folders, events.path());
         fs_err::write(&request, text).map_err(io)?;
         let mut env = base(&folders);
+        env.extend(gpus::variables(step.gpus));
         env.extend(secrets);
         let argv = vec![self.path.clone().into(), "run".into(), request.into()];
         let program = Program { argv, env, folder: folders.work, outputs: outputs_folder(step) };

@@ -4,11 +4,14 @@ use std::path::Path;
 use serde_json::json;
 
 use super::*;
+use crate::events::RunEvent;
 use crate::load::{LoadOptions, load as load_pipeline};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
+use crate::run::run as run_pipeline;
+use crate::step::Cancel;
 use crate::testing::registry;
-use crate::world::World;
+use crate::world::{Seen, World, options};
 
 const DESCRIPTION: &str = r#"{"celldag": 1, "name": "head", "epoch": 2, "about": "first lines",
  "inputs": [{"name": "text", "type": "text", "about": "what to read"}],
@@ -118,13 +121,58 @@ fn failures_carry_cause_message_and_help() {
     );
 }
 
+/// Each cause decides what becomes of the job: its exit code, and whether it is tried again.
+#[test]
+fn causes_that_may_pass_are_tried_again() {
+    let world = World::new();
+    let failed = |cause: &str, retries: &str| {
+        let work = WORK.replace("\"cause\": \"data\"", &format!("\"cause\": \"{cause}\""));
+        executable(&world, "head.sh", &DESCRIPTION.replacen("\"celldag\": 1", "\"celldag\": 2", 1), &work);
+        world.write("in.txt", "1\n");
+        let text = format!(
+            "celldag: 1\nnodes:\n  a: {{uses: head, in: {{text: in.txt}}, with: {{lines: 9}}{retries}}}\n"
+        );
+        let kinds = kinds(&world.path("kinds"));
+        let pipeline =
+            load_pipeline(&world.path("demo.yaml"), Some(&text), &kinds, &LoadOptions::default()).unwrap();
+        let seen = Seen::default();
+        let record = run_pipeline(&pipeline, &world.store, &options(), &seen, &Cancel::new()).unwrap();
+        let again = seen.0.lock().unwrap().iter().filter(|e| matches!(e, RunEvent::Retrying { .. })).count();
+        (record.exit().code(), again)
+    };
+    assert_eq!(failed("memory", ""), (4, 0));
+    assert_eq!(failed("lost", ""), (4, 1), "as a device of celldag's own, once without being told");
+    assert_eq!(failed("transient", ""), (1, 0));
+    assert_eq!(failed("transient", ", retries: {transient: 2}"), (1, 2));
+    assert_eq!(failed("failed", ", retries: {transient: 2}"), (1, 0));
+}
+
+#[test]
+fn a_request_speaks_as_the_executable_does_and_names_gpus() {
+    let world = World::new();
+    let work = format!("cat \"$2\" >&2\n{WORK}");
+    for version in [1, 2] {
+        let description = DESCRIPTION.replacen("\"celldag\": 1", &format!("\"celldag\": {version}"), 1);
+        executable(&world, "head.sh", &description, &work);
+        let record = world.run(&pipeline(&world, "head", ""));
+        let key = record.job("a").unwrap().key.unwrap().to_string();
+        let log = record.folder.join(format!("logs/a-{}.txt", &key[..12]));
+        let request = fs_err::read_to_string(log).unwrap();
+        assert!(request.contains(&format!("\"celldag\": {version}")), "{request}");
+        // An executable of the first version may refuse fields that it does not know.
+        for field in ["\"gpus\": []", "\"main_memory\": null"] {
+            assert_eq!(request.contains(field), version == 2, "{request}");
+        }
+    }
+}
+
 #[test]
 fn executables_that_lie_are_named_and_hurt_nobody_else() {
     let world = World::new();
     let change = |from: &str, to: &str| DESCRIPTION.replacen(from, to, 1);
     let shown: Vec<String> = [
         ("not JSON", "hello".to_owned()),
-        ("another version", change("\"celldag\": 1", "\"celldag\": 2")),
+        ("another version", change("\"celldag\": 1", "\"celldag\": 3")),
         ("another name", change("\"head\"", "\"tail\"")),
         ("an unknown field", change("\"epoch\"", "\"epok\"")),
         ("an unknown type", change("\"int\"", "\"integer\"")),

@@ -4,16 +4,17 @@ use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::log::Captured;
-use super::message::{ASK, KILL, Told, Trouble};
-use super::supervisor::{WORD, program, sockets};
-use super::{Program, Stopped};
+use super::message::{ASK, KILL, Left, Told, Trouble};
+use super::supervisor::{PAUSE, TRAILING, WORD, program, sockets};
+use super::{Program, Stopped, table};
 
 /// A running program.
 pub(super) struct Leash {
@@ -87,7 +88,8 @@ impl Leash {
                     message: e.to_string(),
                 })?;
                 let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-                thread(move || wait_alone(child, group, &tell))?;
+                let outputs = what.outputs.clone();
+                thread(move || wait_alone(child, group, &outputs, &tell))?;
                 Self { supervised: None, group }
             }
         };
@@ -181,17 +183,30 @@ fn pass_on(socket: UnixStream, tell: &Sender<Told>) {
     }
 }
 
-/// What a supervisor does, as far as a thread can: waits, and ends the group.
-fn wait_alone(mut child: Child, group: Option<Pid>, tell: &Sender<Told>) {
+/// What a supervisor does, as far as a thread can: waits, and ends the group. What left the group it cannot end; it tells that
+/// it still writes.
+fn wait_alone(mut child: Child, group: Option<Pid>, outputs: &Path, tell: &Sender<Told>) {
     use std::os::unix::process::ExitStatusExt as _;
     let status = child.wait().ok();
-    if let Some(group) = group {
-        let begin = Instant::now();
-        while test_kill_process_group(group).is_ok() && begin.elapsed() < Duration::from_secs(1) {
-            std::thread::sleep(Duration::from_millis(10));
+    let begin = Instant::now();
+    let (group_left, elsewhere) = loop {
+        let left = group.map(table::within).unwrap_or_default();
+        let elsewhere = if left.is_empty() { table::writers(outputs) } else { Vec::new() };
+        if (left.is_empty() && elsewhere.is_empty()) || begin.elapsed() >= TRAILING {
+            break (left, elsewhere);
         }
+        std::thread::sleep(PAUSE);
+    };
+    let mut left: Vec<Left> = group_left
+        .iter()
+        .map(|entry| Left { name: entry.name.clone(), open: table::open_files(entry.pid, outputs) })
+        .collect();
+    if let Some(group) = group
+        && (!left.is_empty() || !table::shows_processes())
+    {
         let _ = kill_process_group(group, Signal::KILL);
     }
+    left.extend(elsewhere.into_iter().map(|(entry, files)| Left { name: entry.name, open: Some(files) }));
     let (code, signal) = (status.and_then(|s: ExitStatus| s.code()), status.and_then(|s| s.signal()));
-    let _ = tell.send(Told::Ended { code, signal, left: Vec::new() });
+    let _ = tell.send(Told::Ended { code, signal, left });
 }

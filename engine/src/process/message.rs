@@ -61,6 +61,6 @@ impl From<&std::io::Error> for Trouble {
 pub(crate) struct Left {
     /// Its name.
     pub(crate) name: String,
-    /// Outputs that it held open.
-    pub(crate) open: Vec<String>,
+    /// Outputs that it held open; `None` when that cannot be told, which is not the same as none.
+    pub(crate) open: Option<Vec<String>>,
 }

@@ -7,7 +7,8 @@
 //! The supervisor holds one end of a socket. When celldag dies, whatever kills it, the kernel closes the other end, and the
 //! supervisor kills the group. On Linux it also adopts processes whose parents are gone, so that a child that left the group
 //! is found too. A program that uses this crate and does not call [`supervise_if_asked`] first runs programs without a
-//! supervisor: a cancel and a timeout still kill the group, a `kill -9` of the program itself does not.
+//! supervisor: a cancel and a timeout still kill the group, a `kill -9` of the program itself does not. A child that left the
+//! group is not ended then, but seen as long as it writes to an output.
 
 mod leash;
 mod log;
@@ -56,7 +57,7 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     /// The signal that ended it.
     pub(crate) signal: Option<i32>,
-    /// Processes that it left behind; they are gone now.
+    /// Processes that it left behind. They are gone now, but for those that left the group when there is no supervisor.
     pub(crate) left: Vec<Left>,
 }
 

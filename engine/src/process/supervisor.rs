@@ -19,8 +19,8 @@ use super::table;
 pub(super) const WORD: &str = "__supervise";
 
 /// How long a program's children may take to end after it.
-const TRAILING: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const TRAILING: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 /// How long a file that was just written may count as busy: another thread that starts a program holds it for an instant.
 const BUSY: Duration = Duration::from_secs(2);
 

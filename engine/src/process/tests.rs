@@ -66,3 +66,26 @@ fn a_secret_across_the_cut_of_a_long_line_is_masked() {
         assert!(lines.concat() == expected, "{before}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_supervisor_who_still_writes_is_seen_too() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Captured::new(Log::in_memory("test", &[])));
+    // In the group, out of the group, and one that holds no output.
+    let scripts = [
+        ("sleep 30 > half 2>&1 &", vec![Some(vec!["half".to_owned()])]),
+        ("setsid sleep 2 > half 2>&1 &", vec![Some(vec!["half".to_owned()])]),
+        ("sleep 30 > /dev/null 2>&1 &", vec![Some(Vec::new())]),
+        ("sleep 0.2 > half 2>&1 &", Vec::new()),
+    ];
+    for (script, open) in scripts {
+        let mut what = program(script, folder.path());
+        what.outputs = folder.path().join("out");
+        fs_err::create_dir_all(&what.outputs).unwrap();
+        what.folder.clone_from(&what.outputs);
+        let ended = run(&what, (&log, None), &|| false).unwrap();
+        assert_eq!(ended.code, Some(0));
+        assert_eq!(ended.left.into_iter().map(|left| left.open).collect::<Vec<_>>(), open, "{script}");
+        fs_err::remove_dir_all(&what.outputs).unwrap();
+    }
+}

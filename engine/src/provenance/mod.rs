@@ -4,6 +4,7 @@
 //! sent by mail is found as well as one at the path that a pipeline gave it.
 
 pub mod export;
+mod index;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use celldag_cache::{Digest, Key};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::JobOutcome;
+use crate::record::{IncludedFile, JobOutcome};
 
 pub use search::{Reader, Writer, readers, writers};
 pub use trace::provenance;
@@ -47,6 +48,9 @@ pub struct RunOf {
     pub file: PathBuf,
     /// BLAKE3 of the pipeline file.
     pub pipeline_digest: Option<String>,
+    /// The files that it includes; absent in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub included: Option<Vec<IncludedFile>>,
     /// Version of celldag.
     pub version: String,
     /// The job that has it.

@@ -7,21 +7,20 @@ use std::rc::Rc;
 use celldag_cache::{Digest, Store};
 
 use super::RunOf;
+use super::index::{Index, Maker};
 use crate::error::EngineError;
-use crate::record::{InputFrom, JobOutcome, JobRecord, RunRecord, ids, load_folder};
+use crate::record::{InputFrom, JobRecord, RunRecord, Scan};
 
 /// The recorded runs of a store, read when they are asked for.
 pub(super) struct Runs {
-    folder: PathBuf,
-    /// Newest first.
-    ids: Vec<String>,
+    scan: Scan,
     loaded: BTreeMap<String, Rc<RunRecord>>,
+    index: Option<Index>,
 }
 
 impl Runs {
     pub(super) fn open(store: &Store) -> Result<Self, EngineError> {
-        let folder = store.runs_dir();
-        Ok(Self { ids: ids(&folder)?, folder, loaded: BTreeMap::new() })
+        Ok(Self { scan: Scan::open(store)?, loaded: BTreeMap::new(), index: None })
     }
 
     /// The record of a run; `None` when it cannot be read, which must not keep others from being found.
@@ -29,77 +28,63 @@ impl Runs {
         if let Some(run) = self.loaded.get(id) {
             return Some(Rc::clone(run));
         }
-        let run = Rc::new(load_folder(&self.folder.join(id)).ok()?);
+        let run = Rc::new(self.scan.whole(id)?);
         self.loaded.insert(id.to_owned(), Rc::clone(&run));
         Some(run)
     }
 
-    /// Runs whose jobs mention the digest, newest first; only those before `before`, if given.
-    fn mentioning(&self, digest: &str, before: Option<&str>) -> Vec<String> {
-        let candidates = self.ids.iter().filter(|id| before.is_none_or(|before| id.as_str() < before));
-        let mentions = |id: &&String| {
-            // A search in the text is far cheaper than reading thousands of jobs to no purpose.
-            fs_err::read_to_string(self.folder.join(id).join("jobs.json"))
-                .is_ok_and(|text| text.contains(digest))
-        };
-        candidates.filter(mentions).cloned().collect()
+    /// Which runs have which content as a result. All records are read for it, once.
+    fn index(&mut self) -> &Index {
+        self.index.get_or_insert_with(|| Index::read(&self.scan))
     }
 
     /// The newest run before `before` with a job that has the content as a result.
     pub(super) fn maker(
         &mut self,
-        digest: &str,
+        digest: &Digest,
         before: Option<&str>,
     ) -> Option<(Rc<RunRecord>, usize, String)> {
-        for id in self.mentioning(digest, before) {
+        let mut makers: Vec<Maker> = self.index().makers(digest).to_vec();
+        let ids = self.scan.ids();
+        makers.retain(|maker| {
+            before.is_none_or(|before| ids.get(maker.run).is_some_and(|id| id.as_str() < before))
+        });
+        for maker in makers {
+            let id = self.scan.ids().get(maker.run)?.clone();
+            // A record that was damaged or deleted since it was read is passed over.
             let Some(run) = self.get(&id) else { continue };
-            if let Some((job, port)) = output(&run, digest) {
-                return Some((run, job, port));
+            if run.jobs.get(maker.job).is_some_and(|job| job.id == *maker.id) {
+                return Some((run, maker.job, maker.port.to_string()));
             }
         }
         None
     }
-}
 
-/// The job of a run that has the content as a result: one that computed it before one that took it from the store.
-fn output(run: &RunRecord, digest: &str) -> Option<(usize, String)> {
-    let fits = |job: &JobRecord| {
-        let found = job.outputs.iter().find(|(_, artifact)| artifact.digest.to_string() == digest);
-        found.map(|(port, _)| port.clone())
-    };
-    let mut hit = None;
-    for (index, job) in run.jobs.iter().enumerate() {
-        match (job.outcome, fits(job)) {
-            (JobOutcome::Ran, Some(port)) => return Some((index, port)),
-            (JobOutcome::Hit, Some(port)) if hit.is_none() => hit = Some((index, port)),
-            _ => {}
-        }
+    #[cfg(test)]
+    pub(super) fn reads(&self) -> usize {
+        self.scan.reads.get()
     }
-    hit
 }
 
+/// Runs that have the content as a result, newest first.
 pub(super) fn runs_of(runs: &mut Runs, digest: &Digest) -> Vec<RunOf> {
-    let text = digest.to_string();
-    let mut found = Vec::new();
-    for id in runs.mentioning(&text, None) {
-        let Some(run) = runs.get(&id) else { continue };
-        // One record at a time: all of them may not fit into memory.
-        runs.loaded.clear();
-        let Some((index, port)) = output(&run, &text) else { continue };
-        let header = &run.header;
-        found.push(RunOf {
-            id: header.id.clone(),
-            started: header.started.clone(),
-            pipeline: header.pipeline.clone(),
-            file: header.file.clone(),
-            pipeline_digest: header.text_digest.clone(),
-            version: header.version.clone(),
-            job: run.jobs[index].id.clone(),
-            port,
-            outcome: run.jobs[index].outcome,
-        });
-    }
-    found
+    let makers: Vec<Maker> = runs.index().makers(digest).to_vec();
+    let told = makers.into_iter().filter_map(|maker| {
+        let header = runs.scan.header(runs.scan.ids().get(maker.run)?)?;
+        Some(RunOf {
+            id: header.id,
+            started: header.started,
+            pipeline: header.pipeline,
+            file: header.file,
+            pipeline_digest: header.text_digest,
+            included: header.included,
+            version: header.version,
+            job: maker.id.to_string(),
+            port: maker.port.to_string(),
+            outcome: maker.outcome,
+        })
+    });
+    told.collect()
 }
 
 /// A job that read a content from a file of the user.
@@ -120,11 +105,12 @@ pub struct Reader {
 /// # Errors
 /// When the runs cannot be listed.
 pub fn readers(store: &Store, digest: &Digest) -> Result<Vec<Reader>, EngineError> {
-    let mut runs = Runs::open(store)?;
+    let scan = Scan::open(store)?;
     let text = digest.to_string();
-    for id in runs.mentioning(&text, None) {
-        let Some(run) = runs.get(&id) else { continue };
-        let readers: Vec<Reader> = run.jobs.iter().flat_map(|job| reads(&id, job, &text)).collect();
+    for id in scan.ids() {
+        // A search in the text is far cheaper than reading thousands of jobs to no purpose.
+        let Some(run) = scan.mentions(id, &text).then(|| scan.whole(id)).flatten() else { continue };
+        let readers: Vec<Reader> = run.jobs.iter().flat_map(|job| reads(id, job, &text)).collect();
         if !readers.is_empty() {
             return Ok(readers);
         }
@@ -168,19 +154,18 @@ pub struct Writer {
 /// # Errors
 /// When the runs cannot be listed.
 pub fn writers(store: &Store, path: &std::path::Path) -> Result<Option<Writer>, EngineError> {
-    let mut runs = Runs::open(store)?;
-    for id in runs.ids.clone() {
-        let Some(run) = runs.get(&id) else { continue };
+    let scan = Scan::open(store)?;
+    for id in scan.ids() {
+        let Some(run) = scan.whole(id) else { continue };
         let fits = run.outputs.iter().find(|output| path.starts_with(&output.path));
         if let Some(output) = fits {
             return Ok(Some(Writer {
-                run: id,
+                run: id.clone(),
                 job: output.job.clone(),
                 digest: output.artifact.digest,
                 path: output.path.clone(),
             }));
         }
-        runs.loaded.clear();
     }
     Ok(None)
 }

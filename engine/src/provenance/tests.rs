@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use super::search::Runs;
+use super::trace::provenance_in;
 use super::*;
 use crate::pipeline::Pipeline;
 use crate::world::World;
@@ -121,4 +123,38 @@ fn a_file_that_no_run_made_is_told_by_who_read_or_wrote_it() {
     let wrote = writers(&world.store, &run.outputs[0].path).unwrap().unwrap();
     assert_eq!((wrote.run.as_str(), wrote.job.as_str()), (run.id(), "total"));
     assert!(writers(&world.store, &world.path("elsewhere")).unwrap().is_none());
+}
+
+#[test]
+fn each_record_is_read_once_however_many_files_are_looked_for() {
+    let world = world();
+    let mut build = world.build();
+    for n in 0..20 {
+        world.write(&format!("part{n}.txt"), &n.to_string());
+        build = build.job(&format!("part{n}"), "keep", json!({}), &[("cells", &format!("part{n}.txt"))]);
+    }
+    let first = world.run(&build.output("out/part19.txt", "cells").done());
+    // What that run was given again and again: nobody made these files, so that every record is asked about each.
+    let runs = world.store.runs_dir();
+    for n in 0..200 {
+        let id = format!("20200101T000000.000-{n:04}");
+        fs_err::create_dir(runs.join(&id)).unwrap();
+        for name in ["run.json", "jobs.json"] {
+            let text = fs_err::read_to_string(first.folder.join(name)).unwrap();
+            let older = text.replace(first.id(), &id).replace(r#""outputs":{""#, r#""outputs":{},"was":{""#);
+            fs_err::write(runs.join(&id).join(name), older).unwrap();
+        }
+    }
+    let mut labels: Vec<(String, String)> = Vec::new();
+    for n in 0..20 {
+        labels.push((format!("after[{n}]"), format!("part{n}.txt")));
+    }
+    let inputs: Vec<(&str, &str)> = labels.iter().map(|(at, from)| (at.as_str(), from.as_str())).collect();
+    world.run(&world.build().job("all", "act", json!({}), &inputs).output("out/all.txt", "text").done());
+    let (digest, _) = celldag_cache::digest_file(&world.path("out/all.txt")).unwrap();
+    let mut opened = Runs::open(&world.store).unwrap();
+    let told = provenance_in(&world.store, &mut opened, &digest, usize::MAX).unwrap().unwrap();
+    assert_eq!((told.runs.len(), told.works[0].inputs.len()), (1, 20));
+    let records = 202;
+    assert!(opened.reads() <= records + 2, "{} reads of {records} records", opened.reads());
 }

@@ -24,10 +24,19 @@ struct Place {
 /// # Errors
 /// When the runs or the store cannot be read.
 pub fn provenance(store: &Store, digest: &Digest, depth: usize) -> Result<Option<Provenance>, EngineError> {
-    let mut runs = Runs::open(store)?;
-    let known = runs_of(&mut runs, digest);
+    provenance_in(store, &mut Runs::open(store)?, digest, depth)
+}
+
+/// [`provenance`] among runs that are open.
+pub(super) fn provenance_in(
+    store: &Store,
+    runs: &mut Runs,
+    digest: &Digest,
+    depth: usize,
+) -> Result<Option<Provenance>, EngineError> {
+    let known = runs_of(runs, digest);
     let Some(newest) = known.first() else { return of_store(store, digest) };
-    let Some((run, job, _)) = runs.maker(&digest.to_string(), None) else { return of_store(store, digest) };
+    let Some((run, job, _)) = runs.maker(digest, None) else { return of_store(store, digest) };
     debug_assert_eq!(newest.id, run.header.id);
     let mut walk = Walk { store, runs, depth, cut: false, seen: BTreeSet::new(), open: VecDeque::new() };
     walk.enter(Place { run, job, depth: 0 });
@@ -40,7 +49,7 @@ pub fn provenance(store: &Store, digest: &Digest, depth: usize) -> Result<Option
 
 struct Walk<'a> {
     store: &'a Store,
-    runs: Runs,
+    runs: &'a mut Runs,
     depth: usize,
     cut: bool,
     /// Run and job.
@@ -107,7 +116,7 @@ impl Walk<'_> {
     }
 
     fn made_before(&mut self, place: &Place, digest: &str) -> Option<Origin> {
-        let (run, job, port) = self.runs.maker(digest, Some(&place.run.header.id))?;
+        let (run, job, port) = self.runs.maker(&digest.parse().ok()?, Some(&place.run.header.id))?;
         let from = Origin::Work { run: run.header.id.clone(), job: run.jobs[job].id.clone(), port };
         self.enter(Place { run, job, depth: place.depth + 1 });
         Some(from)

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::now;
 use crate::error::EngineError;
 use crate::events::{EVENT_VERSION, Observer, RunEvent};
+use crate::pipeline::Job;
 
 /// A reader of a live run is at most this far behind.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
@@ -33,12 +34,13 @@ pub struct LoggedEvent {
 /// Hands each event to the observer and appends it to the file, in one order for both.
 pub(crate) struct EventLog<'a> {
     observer: &'a dyn Observer,
-    folder: PathBuf,
+    /// Without one, events only reach the observer.
+    folder: Option<PathBuf>,
     state: Mutex<State>,
 }
 
 struct State {
-    file: BufWriter<fs_err::File>,
+    file: Option<BufWriter<fs_err::File>>,
     flushed: Instant,
     progress: BTreeMap<String, Instant>,
     /// The first failure to write; the run goes on without a log and reports it at the end.
@@ -47,21 +49,29 @@ struct State {
 
 impl<'a> EventLog<'a> {
     /// Starts the log of a run.
-    pub(crate) fn create(folder: &Path, observer: &'a dyn Observer) -> Result<Self, EngineError> {
-        let file = fs_err::OpenOptions::new().create(true).append(true).open(folder.join("events.jsonl"))?;
+    pub(crate) fn create(folder: Option<&Path>, observer: &'a dyn Observer) -> Result<Self, EngineError> {
+        let open = |folder: &Path| {
+            fs_err::OpenOptions::new().create(true).append(true).open(folder.join("events.jsonl"))
+        };
         let state = State {
-            file: BufWriter::new(file),
+            file: folder.map(open).transpose()?.map(BufWriter::new),
             flushed: Instant::now(),
             progress: BTreeMap::new(),
             broken: None,
         };
-        Ok(Self { observer, folder: folder.to_owned(), state: Mutex::new(state) })
+        Ok(Self { observer, folder: folder.map(Path::to_owned), state: Mutex::new(state) })
     }
 
-    /// Keeps what the program of a job printed, if it printed anything; says where.
-    pub(crate) fn keep_output(&self, node: &str, key: &str, from: &Path) -> Option<PathBuf> {
+    /// Keeps what the program of a job printed, if it printed anything; says where. Without a folder, the observer is told.
+    pub(crate) fn keep_output(&self, job: &Job, key: &str, from: &Path) -> Option<PathBuf> {
         fs_err::metadata(from).ok().filter(|meta| meta.len() > 0)?;
-        let folder = self.folder.join("logs");
+        let Some(folder) = &self.folder else {
+            let text = fs_err::read(from).ok()?;
+            let text = String::from_utf8_lossy(&text).into_owned();
+            self.tell(RunEvent::Printed { job: job.id.clone(), text });
+            return None;
+        };
+        let (folder, node) = (folder.join("logs"), &job.node);
         // Nodes have one job for each combination of their axes; the key tells these apart.
         let to = folder.join(format!("{node}-{}.txt", key.get(..12).unwrap_or(key)));
         let kept = fs_err::create_dir_all(&folder).and_then(|()| fs_err::copy(from, &to));
@@ -97,7 +107,7 @@ impl<'a> EventLog<'a> {
     /// Writes out what is buffered.
     pub(crate) fn flush(&self) {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Err(e) = state.file.flush() {
+        if let Some(Err(e)) = state.file.as_mut().map(Write::flush) {
             tracing::warn!("the event log of the run cannot be written: {e}");
         }
     }
@@ -105,10 +115,11 @@ impl<'a> EventLog<'a> {
 
 impl State {
     fn append(&mut self, line: &LoggedEvent) -> std::io::Result<()> {
-        serde_json::to_writer(&mut self.file, line)?;
-        self.file.write_all(b"\n")?;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        serde_json::to_writer(&mut *file, line)?;
+        file.write_all(b"\n")?;
         if self.flushed.elapsed() >= FLUSH_EVERY {
-            self.file.flush()?;
+            file.flush()?;
             self.flushed = Instant::now();
         }
         Ok(())
@@ -122,8 +133,9 @@ impl State {
 pub fn read_events(folder: &Path) -> Result<Vec<LoggedEvent>, EngineError> {
     let file = BufReader::new(fs_err::File::open(folder.join("events.jsonl"))?);
     let mut events = Vec::new();
-    for line in file.lines() {
-        match serde_json::from_str::<LoggedEvent>(&line?) {
+    // Bytes, not text: a kill may have cut the last line within a letter.
+    for line in file.split(b'\n') {
+        match serde_json::from_slice::<LoggedEvent>(&line?) {
             Ok(event) if event.v == EVENT_VERSION => events.push(event),
             Ok(_) | Err(_) => {}
         }

@@ -9,18 +9,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::alive::Alive;
-use super::{JobRecord, OutputRecord, RECORD_FORMAT, RunHeader};
+use super::included::from_folder;
+use super::{IncludedFile, JobRecord, OutputRecord, RECORD_FORMAT, RunHeader};
 use crate::error::EngineError;
 
 /// The folder of one run, made by [`RunFolder::create`].
 #[derive(Debug)]
 pub(crate) struct RunFolder {
-    /// Id of the run.
+    /// Id of the run; empty without a folder.
     pub(crate) id: String,
-    /// The folder.
-    pub(crate) path: PathBuf,
-    _alive: Alive,
+    /// The folder, if the run has one.
+    pub(crate) path: Option<PathBuf>,
+    _alive: Option<Alive>,
 }
+
+/// Folder of the texts of included files, named by their BLAKE3.
+pub(super) const INCLUDED: &str = "included";
 
 /// `jobs.json`.
 #[derive(Serialize)]
@@ -49,11 +53,16 @@ impl RunFolder {
             let id = format!("{}-{tail}", now.strftime("%Y%m%dT%H%M%S.%3f"));
             let path = runs.join(&id);
             match fs_err::create_dir(&path) {
-                Ok(()) => return Ok(Self { _alive: Alive::claim(&path)?, id, path }),
+                Ok(()) => return Ok(Self { _alive: Some(Alive::claim(&path)?), id, path: Some(path) }),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    /// Of a run that leaves no record.
+    pub(crate) fn none() -> Self {
+        Self { id: String::new(), path: None, _alive: None }
     }
 
     /// Keeps the text of the pipeline file and returns its BLAKE3; `None` when it cannot be read (a pipeline built in memory
@@ -62,6 +71,34 @@ impl RunFolder {
         let Ok(text) = fs_err::read(file) else { return Ok(None) };
         self.replace("pipeline.yaml", |out| out.write_all(&text))?;
         Ok(Some(blake3::hash(&text).to_hex().to_string()))
+    }
+
+    /// Keeps the texts of included files by their content, and names them from the folder of the pipeline on.
+    pub(crate) fn keep_included(
+        &self,
+        root: &Path,
+        files: &[PathBuf],
+    ) -> Result<Vec<IncludedFile>, EngineError> {
+        let mut kept: Vec<IncludedFile> = Vec::new();
+        for file in files {
+            let path = from_folder(root, file);
+            // A file may be included several times, with different parameters.
+            if kept.iter().any(|known| known.path == path) {
+                continue;
+            }
+            let mut digest = None;
+            if let Ok(text) = fs_err::read(file) {
+                let name = blake3::hash(&text).to_hex().to_string();
+                // Without a folder there is no record to keep it in.
+                if let Some(folder) = &self.path {
+                    fs_err::create_dir_all(folder.join(INCLUDED))?;
+                    fs_err::write(folder.join(INCLUDED).join(&name), text)?;
+                }
+                digest = Some(name);
+            }
+            kept.push(IncludedFile { path, digest });
+        }
+        Ok(kept)
     }
 
     /// Writes `run.json`, whole.
@@ -86,16 +123,22 @@ impl RunFolder {
         name: &str,
         write: impl FnOnce(&mut BufWriter<fs_err::File>) -> std::io::Result<()>,
     ) -> Result<(), EngineError> {
-        let temporary = self.path.join(format!(".{name}.new"));
+        let Some(folder) = &self.path else { return Ok(()) };
+        let temporary = folder.join(format!(".{name}.new"));
         let mut out = BufWriter::new(fs_err::File::create(&temporary)?);
         write(&mut out)?;
         out.flush()?;
-        fs_err::rename(&temporary, self.path.join(name))?;
+        fs_err::rename(&temporary, folder.join(name))?;
         Ok(())
     }
 }
 
 /// UTC now, RFC 3339, to the millisecond.
 pub(crate) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    time(Timestamp::now())
+}
+
+/// A time as records have it: UTC, RFC 3339, to the millisecond.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use celldag_cache::Store;
 
@@ -65,11 +66,7 @@ pub(crate) struct Last {
     /// Its action.
     pub(crate) action: Action,
     /// The run that recorded it.
-    pub(crate) run: String,
-    /// Version of celldag of that run.
-    pub(crate) version: String,
-    /// BLAKE3 of the pipeline file then.
-    pub(crate) text_digest: Option<String>,
+    pub(crate) run: Arc<RunHeader>,
     /// First line of the failure, if it failed.
     pub(crate) failure: Option<String>,
 }
@@ -97,6 +94,7 @@ impl LastActions {
                     continue;
                 }
                 looked += 1;
+                let header = Arc::new(header);
                 for job in recorded {
                     found.insert(&header, &job);
                 }
@@ -105,7 +103,7 @@ impl LastActions {
         Ok(found)
     }
 
-    fn insert(&mut self, run: &RunHeader, job: &JobRecord) {
+    fn insert(&mut self, run: &Arc<RunHeader>, job: &JobRecord) {
         if self.jobs.contains_key(&job.id) {
             return;
         }
@@ -114,13 +112,7 @@ impl LastActions {
                 (JobOutcome::Failed, Some(f)) => f.message.lines().next().map(str::to_owned),
                 _ => None,
             };
-            let last = Last {
-                action,
-                run: run.id.clone(),
-                version: run.version.clone(),
-                text_digest: run.text_digest.clone(),
-                failure,
-            };
+            let last = Last { action, run: Arc::clone(run), failure };
             self.jobs.insert(job.id.clone(), last);
         }
     }

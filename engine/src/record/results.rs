@@ -6,7 +6,7 @@ use celldag_cache::{Artifact, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{JobOutcome, JobRecord, RunHeader, RunRecord};
+use super::{IncludedChange, JobOutcome, JobRecord, RunHeader, RunRecord, included_changes};
 use crate::document::DOCUMENT_FORMAT;
 
 /// A number that is not the same in both runs.
@@ -47,6 +47,8 @@ pub struct ResultsDiff {
     pub unread: Vec<String>,
     /// Output files with other content, or in one run only: path → digests then and now.
     pub files: BTreeMap<String, (Option<String>, Option<String>)>,
+    /// Included files that changed, came or went.
+    pub included: Vec<IncludedChange>,
     /// The runs.
     pub runs: Option<(RunCost, RunCost)>,
 }
@@ -87,6 +89,7 @@ pub fn diff_results(store: &Store, first: &RunRecord, second: &RunRecord) -> Res
     let mut found = ResultsDiff {
         runs: Some((RunCost::of(&first.header), RunCost::of(&second.header))),
         files: files(first, second),
+        included: included_changes(&first.header, &second.header),
         ..ResultsDiff::default()
     };
     let before: BTreeMap<&str, &JobRecord> = first.jobs.iter().map(|job| (job.id.as_str(), job)).collect();

@@ -62,6 +62,11 @@ fn a_killed_run_can_be_looked_at_and_does_not_disturb() {
     fs_err::write(&events, &text[..text.len() - 30]).unwrap();
     let whole = text.lines().count();
     assert_eq!(read_events(&killed.folder).unwrap().len(), whole - 1, "the torn line is left out");
+    // Cut within a letter of several bytes.
+    let mut torn = text.lines().next().unwrap().as_bytes().to_vec();
+    torn.extend_from_slice(b"\n{\"v\":1,\"event\":\"warning\",\"message\":\"\xE2\x82");
+    fs_err::write(&events, torn).unwrap();
+    assert_eq!(read_events(&killed.folder).unwrap().len(), 1, "what is whole is read");
     assert!(load(&world.store, "last").unwrap().jobs.is_empty());
     assert!(world.plan(&pipeline(&world, 2)).is_cached());
     fs_err::write(killed.folder.join("run.json"), "{").unwrap();
@@ -192,4 +197,41 @@ fn why_knows_files_and_defaults() {
     world.run_with(&pipeline(&world, 4), &forced);
     assert!(why("qc").notes[0].contains("`--force`"), "{:?}", why("qc").notes);
     assert_eq!(why("qc").changes, []);
+}
+
+#[test]
+fn included_files_are_recorded_kept_and_compared() {
+    let world = world();
+    world.write("demo.yaml", "celldag: 1\ninclude: lib/std.yaml\n");
+    fs_err::create_dir(world.path("lib")).unwrap();
+    let run = |min: i64, text: &str| {
+        let file = world.write("lib/std.yaml", text);
+        let included = vec![file.clone(), file];
+        world.run(&crate::Pipeline { included, ..pipeline(&world, min) })
+    };
+    let first = run(2, "one");
+    let digest = |text: &str| Some(blake3::hash(text.as_bytes()).to_hex().to_string());
+    let std = |text: &str| IncludedFile { path: "lib/std.yaml".to_owned(), digest: digest(text) };
+    assert_eq!(load(&world.store, "last").unwrap().header.included, Some(vec![std("one")]));
+    let kept = first.included_text(&digest("one").unwrap());
+    assert_eq!(fs_err::read_to_string(kept).unwrap(), "one", "the text is kept as it was");
+
+    let second = run(3, "two");
+    let told = diff_results(&world.store, &first, &second).included;
+    let path = "lib/std.yaml".to_owned();
+    assert_eq!(told, [IncludedChange { path, before: digest("one"), after: digest("two") }]);
+    assert!(diff_results(&world.store, &first, &first).included.is_empty());
+    let note = |name: &str| crate::why(&world.store, name, "last").unwrap()[0].notes.join("; ");
+    assert!(note("qc").starts_with("the included file lib/std.yaml changed (BLAKE3 "), "{}", note("qc"));
+    world.run(&pipeline(&world, 4));
+    assert_eq!(note("qc"), "the file lib/std.yaml is not included any more");
+
+    // A record of an earlier version tells nothing of included files, and nothing is claimed about them.
+    let path = world.store.runs_dir().join(load(&world.store, "last").unwrap().id()).join("run.json");
+    let mut old: serde_json::Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("included").is_some());
+    fs_err::write(&path, old.to_string()).unwrap();
+    assert_eq!(load(&world.store, "last").unwrap().header.included, None);
+    run(5, "two");
+    assert!(!note("qc").contains("lib/std.yaml"), "{}", note("qc"));
 }

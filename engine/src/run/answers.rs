@@ -37,6 +37,10 @@ impl Coordinator<'_> {
             }
             Decided::Run { resolved, reasons } => {
                 self.acted(job, &resolved);
+                if self.ctx.options.import.is_some() {
+                    let message = "its result was removed from the store while the run was imported";
+                    return self.failed(job, NodeError::failed(message).help("import it once more"));
+                }
                 if let Some(twins) = self.keys.get_mut(&resolved.key) {
                     twins.push(job);
                     self.jobs[job].phase = Phase::Waiting;

@@ -15,6 +15,7 @@ use super::progress::JobProgress;
 use crate::error::store_failure;
 use crate::events::RunEvent;
 use crate::param::Params;
+use crate::part::{self, Portion, Work};
 use crate::pipeline::Job;
 use crate::plan::Resolved;
 use crate::resume::{INTERVAL, Resume};
@@ -49,13 +50,14 @@ pub(crate) fn attempt(
     let folder = sandbox.path().join("out");
     fs_err::create_dir(&folder).map_err(io)?;
     let mut outputs = BTreeMap::new();
-    for port in &job.kind.spec.outputs {
-        let path = folder.join(port.file.trim_end_matches('/'));
+    for (port, output) in &resolved.action.outputs {
+        let path = folder.join(output.file.trim_end_matches('/'));
         if let Some(parent) = path.parent() {
             fs_err::create_dir_all(parent).map_err(io)?;
         }
-        outputs.insert(port.name.to_owned(), path);
+        outputs.insert(port.clone(), path);
     }
+    let work = work(job, resolved)?;
     let progress = JobProgress::new(job, ctx.log);
     let summary = Mutex::new(Summary::default());
     let unchanged = || resolved.sources.iter().all(|source| ctx.resolver.sources.unchanged(source).is_ok());
@@ -66,23 +68,25 @@ pub(crate) fn attempt(
         inputs,
         outputs: &outputs,
         seed: resolved.action.seed_bytes(),
-        device: grant.gpus.first().unwrap_or(&ctx.options.device),
+        device: grant.gpus.first().map_or(&ctx.options.device, |gpu| &gpu.device),
         gpus: &grant.gpus,
         threads: grant.threads,
         memory_limit: memory_limit(ctx, job, grant),
+        main_memory: ctx.options.main_memory,
         scratch: &scratch,
         lineage: &resolved.action.lineage,
         offline: ctx.options.offline,
         cancel: &limits.cancel,
         progress: &progress,
         summary: &summary,
+        work: &work,
         resume: resume.as_ref(),
     };
     limits.begin();
     let start = Instant::now();
     // What a panic leaves half done lies in the sandbox and in `summary`, and both are thrown away.
     let ended = catch_unwind(AssertUnwindSafe(|| job.kind.kind.run(&step)));
-    let log = ctx.log.keep_output(&job.node, &resolved.key.to_string(), &scratch.join(LOG_FILE));
+    let log = ctx.log.keep_output(job, &resolved.key.to_string(), &scratch.join(LOG_FILE));
     let seconds = resume.as_ref().map_or_else(|| start.elapsed().as_secs_f64(), Resume::seconds);
     progress.finish();
     let exceeded = limits.exceeded();
@@ -110,6 +114,17 @@ pub(crate) fn attempt(
     check_outputs(resolved, &outputs).inspect_err(|_| give_up())?;
     let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Attempt { _sandbox: sandbox, outputs, summary, seconds })
+}
+
+/// What the kind is asked for.
+fn work(job: &Job, resolved: &Resolved) -> Result<Work, NodeError> {
+    Ok(match &job.portion {
+        Portion::Whole => Work::Whole,
+        Portion::Shard(shard) => {
+            Work::Shard { shard: *shard, action: resolved.action.whole(&job.kind.spec).to_value() }
+        }
+        Portion::Parts(paths) => Work::Parts(part::open_all(paths, &resolved.action)?),
+    })
 }
 
 /// What the user allows, and what a job that shares a GPU has said it needs: its neighbours rely on that.

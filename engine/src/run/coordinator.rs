@@ -24,28 +24,40 @@ const TICK: Duration = Duration::from_millis(25);
 /// Jobs that could start wait this long for look-ups that are under way: what they find may be more urgent.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Threads for look-ups besides those for computing, so that hits do not wait behind long jobs.
+/// Threads for look-ups beyond as many as compute. They have threads of their own: hits do not wait behind long jobs, and jobs
+/// not behind look-ups that hash large inputs or wait for a server.
 const LOOKERS: usize = 2;
 
 /// More jobs at once than any machine serves; each costs a thread.
 const MAX_SLOTS: usize = 256;
 
 /// Runs all jobs asked for; returns where each ended.
-pub(crate) fn coordinate(ctx: &Context<'_>, cancel: &Cancel) -> Vec<JobStatus> {
-    let (task_sender, tasks) = mpsc::channel();
-    let tasks = Mutex::new(tasks);
+///
+/// # Errors
+/// When the system gives no threads.
+pub(crate) fn coordinate(ctx: &Context<'_>, cancel: &Cancel) -> std::io::Result<Vec<JobStatus>> {
+    let (job_sender, jobs) = mpsc::channel();
+    let (look_sender, looks) = mpsc::channel();
+    let (jobs, looks) = (Mutex::new(jobs), Mutex::new(looks));
     let (reply_sender, replies) = mpsc::channel();
-    let workers = slots(ctx).min(ctx.selection.jobs().count()) + LOOKERS;
+    let workers = slots(ctx).min(ctx.selection.jobs().count());
     std::thread::scope(|scope| {
-        for number in 0..workers {
-            let (tasks, replies) = (&tasks, reply_sender.clone());
+        let start = |number: usize| {
+            let tasks = if number < workers { &jobs } else { &looks };
+            let replies = reply_sender.clone();
             let thread = std::thread::Builder::new().name(format!("celldag-worker-{number}"));
-            if let Err(e) = thread.spawn_scoped(scope, move || work(ctx, tasks, &replies)) {
+            thread.spawn_scoped(scope, move || work(ctx, tasks, &replies)).map(drop)
+        };
+        // With fewer threads the work takes longer. Without one of either sort it would never end.
+        let (first, all) = ([0, workers], 0..2 * workers + LOOKERS);
+        first.into_iter().try_for_each(start)?;
+        for number in all.filter(|number| !first.contains(number)) {
+            if let Err(e) = start(number) {
                 tracing::warn!("worker thread {number} cannot be started: {e}");
             }
         }
         drop(reply_sender);
-        let mut coordinator = Coordinator::new(ctx, task_sender);
+        let mut coordinator = Coordinator::new(ctx, (job_sender, look_sender));
         while coordinator.advance(cancel) {
             match replies.recv_timeout(TICK) {
                 Ok(reply) => {
@@ -57,7 +69,7 @@ pub(crate) fn coordinate(ctx: &Context<'_>, cancel: &Cancel) -> Vec<JobStatus> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        coordinator.finish()
+        Ok(coordinator.finish())
     })
 }
 
@@ -74,7 +86,10 @@ struct Order {
 
 pub(super) struct Coordinator<'a> {
     pub(super) ctx: &'a Context<'a>,
+    /// To the threads that compute.
     tasks: Sender<Task>,
+    /// To the threads that look up.
+    looks: Sender<Task>,
     pub(super) jobs: Vec<JobStatus>,
     schedule: Schedule,
     /// The schedule knows what GPUs there are.
@@ -99,7 +114,7 @@ pub(super) struct Coordinator<'a> {
 }
 
 impl<'a> Coordinator<'a> {
-    fn new(ctx: &'a Context<'a>, tasks: Sender<Task>) -> Self {
+    fn new(ctx: &'a Context<'a>, (tasks, looks): (Sender<Task>, Sender<Task>)) -> Self {
         let selection = &ctx.selection;
         let mut jobs: Vec<JobStatus> = selection.wanted.iter().map(|_| JobStatus::default()).collect();
         for index in selection.jobs() {
@@ -112,6 +127,7 @@ impl<'a> Coordinator<'a> {
         Self {
             ctx,
             tasks,
+            looks,
             jobs,
             schedule: Schedule::new(Capacity {
                 slots: slots(ctx),
@@ -150,8 +166,13 @@ impl<'a> Coordinator<'a> {
                 self.looking += 1;
                 self.send(Task::Decide { job, demand });
             }
-            if self.looking == 0 || self.held_since.is_some_and(|since| since.elapsed() >= GRACE) {
+            // Once for look-ups that go on, not again for each job that ends meanwhile.
+            if self.looking == 0 {
                 self.held_since = None;
+            } else if !self.schedule.is_empty() {
+                self.held_since.get_or_insert_with(Instant::now);
+            }
+            if self.held_since.is_none_or(|since| since.elapsed() >= GRACE) {
                 while let Some(start) = self.schedule.next() {
                     self.start(&start);
                 }
@@ -174,14 +195,17 @@ impl<'a> Coordinator<'a> {
         let need = capacity.need(spec);
         let rank = self.order().ranks[job];
         self.schedule.push(job, rank, need);
-        self.held_since.get_or_insert_with(Instant::now);
         Ok(())
     }
 
     fn order(&self) -> &Order {
         self.order.get_or_init(|| {
             let resolver = &self.ctx.resolver;
-            let history = History::read(resolver.store, resolver.pipeline);
+            let history = if self.ctx.options.record {
+                History::read(resolver.store, resolver.pipeline)
+            } else {
+                History::default()
+            };
             Order { ranks: ranks(resolver.pipeline, &self.ctx.selection, &history), history }
         })
     }
@@ -193,9 +217,9 @@ impl<'a> Coordinator<'a> {
         let gpus = &self.schedule.capacity().gpus;
         let grant = Grant {
             threads: start.threads,
-            gpus: start.gpus.iter().map(|&gpu| gpus[gpu].device.clone()).collect(),
+            gpus: start.gpus.iter().map(|&gpu| gpus[gpu].clone()).collect(),
             expected: self.order().history.seconds(spec),
-            demanded: self.jobs[job].demand.is_some(),
+            demand: self.jobs[job].demand.clone(),
         };
         let phase = std::mem::replace(&mut self.jobs[job].phase, Phase::Running);
         if let Phase::Queued(resolved) = phase {
@@ -205,7 +229,8 @@ impl<'a> Coordinator<'a> {
     }
 
     fn send(&mut self, task: Task) {
-        if self.tasks.send(task).is_ok() {
+        let threads = if matches!(task, Task::Decide { .. }) { &self.looks } else { &self.tasks };
+        if threads.send(task).is_ok() {
             self.in_flight += 1;
         }
     }

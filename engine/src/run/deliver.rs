@@ -35,7 +35,12 @@ pub(crate) fn deliver(
             return Err(Undelivered::Failed(NodeError::failed(message)));
         };
         // Asked first because it needs no bytes of the store.
-        let changed = !in_place(ctx.resolver.store, &path, artifact)
+        let there = in_place(ctx.resolver.store, &path, artifact);
+        if !there && ctx.options.import.is_some() {
+            // The workflow manager has put it elsewhere.
+            continue;
+        }
+        let changed = !there
             && ctx
                 .resolver
                 .store

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use celldag_cache::{Digest, Lookup, Partial, PublishState, RecordMeta};
+use celldag_cache::{Digest, Partial, PublishState, RecordMeta};
 use serde_json::Value;
 
 use super::Context;
@@ -10,10 +10,11 @@ use super::attempt::{Attempt, attempt};
 use super::deliver::{Undelivered, deliver};
 use super::inputs::{NoInputs, inputs};
 use super::job::{Grant, Limits};
+use super::look::{Look, look};
 use super::retry::{Next, Tries, wait};
 use crate::error::store_failure;
 use crate::events::RunEvent;
-use crate::plan::{Done, Found, Reason, Resolved, again, found, remember};
+use crate::plan::{Done, Found, Reason, Resolved, again, remember};
 use crate::record::OutputRecord;
 use crate::resume::forget;
 use crate::step::{FailureCause, Input, NodeError, Outlook, Summary};
@@ -92,7 +93,7 @@ fn compute(
     if !ctx.selection.forced[index]
         && let Some(failure) = ctx.resolver.failed_before(&resolved.key)
     {
-        // Another process came to the same end while this one waited for the lock.
+        // There is a result whose bytes are needed again, and computing them has failed.
         return Err(again(&failure));
     }
     unchanged(ctx, resolved)?;
@@ -100,7 +101,7 @@ fn compute(
         job: job.id.clone(),
         node: job.node.clone(),
         kind: job.kind.spec.name.to_owned(),
-        gpus: grant.gpus.clone(),
+        gpus: grant.gpus.iter().map(|gpu| gpu.device.clone()).collect(),
         expected_seconds: grant.expected,
     });
     let partial = store.partial(&lock);
@@ -132,23 +133,13 @@ fn compute(
     })
 }
 
-/// A result that another process has published since the job was looked up. If nobody needs its bytes, they may be gone again
-/// (`keep: temp`): its digests are enough.
+/// What another process has done since the job was looked up: published a result, or failed at it. `None` when it is up to us.
 fn theirs(ctx: &Context<'_>, index: usize, resolved: &Resolved, grant: &Grant) -> Option<Executed> {
-    if ctx.selection.forced[index] {
-        return None;
-    }
-    let needed = grant.demanded || ctx.selection.is_result(ctx.resolver.pipeline, index);
-    let found = match ctx.resolver.store.lookup(&resolved.key, resolved.text.as_bytes()) {
-        Ok(Lookup::Hit(record)) => found(&record, Vec::new()),
-        Ok(Lookup::Partial { record, absent }) if !needed => found(&record, absent),
-        Ok(_) => return None,
-        Err(e) => return Some(Executed::Failed(store_failure(&e))),
-    };
-    match deliver(ctx, index, &found.done) {
-        Ok(outputs) => Some(Executed::Reused { found, outputs }),
-        Err(Undelivered::Failed(e)) => Some(Executed::Failed(e)),
-        Err(Undelivered::Bytes(_)) => None,
+    match look(ctx, index, resolved, grant.demand.clone()) {
+        Ok(Look::Usable(found, outputs)) => Some(Executed::Reused { found, outputs }),
+        Ok(Look::FailedBefore(failure)) => Some(Executed::Failed(again(&failure))),
+        Ok(Look::Run(_)) => None,
+        Err(e) => Some(Executed::Failed(e)),
     }
 }
 

@@ -6,12 +6,16 @@ use std::sync::{Arc, LazyLock};
 use crate::step::NodeError;
 
 /// A GPU that jobs of a run can hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GpuSlot {
     /// What opens it, for [`crate::Step::device`] (`pci:0000:65:00.0`).
     pub device: String,
     /// Its memory in bytes. Where it is not known, jobs do not share the GPU.
     pub memory: Option<u64>,
+    /// Address on the PCI bus (`0000:65:00.0`); empty where it is not known.
+    pub pci: String,
+    /// The variable by which programs find it (`CUDA_VISIBLE_DEVICES`), and its id there, where they are known.
+    pub variable: Option<(String, String)>,
 }
 
 type Found = Result<Vec<GpuSlot>, NodeError>;

@@ -1,13 +1,12 @@
 //! How long jobs took in earlier runs, for the order in which they start and for what is left of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use celldag_cache::Store;
 use serde::Deserialize;
 
 use crate::pipeline::{Job, Pipeline};
-use crate::record::JobOutcome;
+use crate::record::{JobOutcome, Scan};
 
 /// How many runs of the pipeline are read. One is enough where it was complete; the others fill its holes.
 const RUNS: usize = 3;
@@ -18,18 +17,7 @@ const LOOK_AT: usize = 40;
 /// Records larger than this are not read: that would cost more than a better order brings.
 const LARGEST: u64 = 256 << 20;
 
-/// The little of `run.json` that matters here.
-#[derive(Deserialize)]
-struct Header {
-    pipeline: String,
-}
-
-/// The little of `jobs.json` that matters here; the actions, which are most of it, are passed over.
-#[derive(Deserialize)]
-struct Jobs {
-    jobs: Vec<Entry>,
-}
-
+/// The little of a job that matters here.
 #[derive(Deserialize)]
 struct Entry {
     id: String,
@@ -76,19 +64,10 @@ impl History {
 
 /// Jobs of the newest runs of the pipeline, newest run first.
 fn runs(store: &Store, pipeline: &str) -> Vec<Vec<Entry>> {
-    let Ok(entries) = fs_err::read_dir(store.runs_dir()) else { return Vec::new() };
-    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    // Ids sort by time.
-    folders.sort_unstable_by(|a, b| b.cmp(a));
-    let read = |folder: &std::path::PathBuf| {
-        let header: Header = parse(&folder.join("run.json"))?;
-        (header.pipeline == pipeline).then_some(())?;
-        parse::<Jobs>(&folder.join("jobs.json")).map(|jobs| jobs.jobs)
+    let Ok(scan) = Scan::open(store) else { return Vec::new() };
+    let read = |id: &String| {
+        scan.header(id).filter(|header| header.pipeline == pipeline)?;
+        scan.jobs(id, LARGEST)
     };
-    folders.iter().take(LOOK_AT).filter_map(read).take(RUNS).collect()
-}
-
-fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
-    let small = fs_err::metadata(path).is_ok_and(|meta| meta.len() <= LARGEST);
-    small.then(|| fs_err::read(path).ok())?.and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    scan.ids().iter().take(LOOK_AT).filter_map(read).take(RUNS).collect()
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use celldag_cache::Key;
 
+use super::gpus::GpuSlot;
 use crate::plan::{Done, JobState, Reason, Resolved};
 use crate::record::{JobOutcome, OutputRecord};
 use crate::step::{Cancel, NodeError};
@@ -62,12 +63,12 @@ impl Limits {
 pub(crate) struct Grant {
     /// CPU threads.
     pub(crate) threads: usize,
-    /// Devices of the GPUs that it holds; empty where there are none to choose from.
-    pub(crate) gpus: Vec<String>,
+    /// The GPUs that it holds; empty where there are none to choose from.
+    pub(crate) gpus: Vec<GpuSlot>,
     /// Seconds that it took in earlier runs.
     pub(crate) expected: Option<f64>,
-    /// Somebody needs its bytes, and not only its digests.
-    pub(crate) demanded: bool,
+    /// Why somebody needs its bytes, and not only its digests.
+    pub(crate) demand: Option<Reason>,
 }
 
 /// What is going on with a job.

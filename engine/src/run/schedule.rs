@@ -81,6 +81,11 @@ impl Schedule {
         self.queue.entry(need).or_default().insert((Reverse(rank), job));
     }
 
+    /// Whether no job is queued.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// The next job to start.
     pub(crate) fn next(&mut self) -> Option<Start> {
         let mut heads: Vec<(Reverse<u64>, usize, Need)> = self

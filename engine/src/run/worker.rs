@@ -8,12 +8,12 @@ use celldag_cache::Failure;
 
 use super::Context;
 use super::attempt::panicked;
-use super::deliver::{Undelivered, deliver};
 use super::execute::{Executed, execute};
 use super::job::{Grant, Limits};
-use crate::plan::{Decision, Found, Reason, Resolution, Resolved};
+use super::look::{Look, look};
+use crate::plan::{Found, Reason, Resolution, Resolved};
 use crate::record::OutputRecord;
-use crate::step::{FailureCause, NodeError};
+use crate::step::NodeError;
 
 /// What a worker is asked to do.
 pub(crate) enum Task {
@@ -119,20 +119,10 @@ fn decide(ctx: &Context<'_>, job: usize, demand: Option<Reason>) -> Decided {
             return Decided::Failed(error);
         }
     };
-    let found = match ctx.resolver.decide(job, &resolved, ctx.selection.forced[job]) {
-        Ok(Decision::Found(found)) => found,
-        Ok(Decision::Run(reasons)) => return Decided::Run { resolved, reasons },
-        Ok(Decision::Failed(failure)) => return Decided::FailedBefore { resolved, failure },
-        Err(e) => return Decided::Failed(NodeError::new(FailureCause::Failed, e.to_string())),
-    };
-    let wanted = demand.filter(|_| !found.absent.is_empty());
-    let lost = || found.absence(&[]).filter(|_| ctx.selection.is_result(ctx.resolver.pipeline, job));
-    if let Some(reason) = wanted.or_else(lost) {
-        return Decided::Run { resolved, reasons: vec![reason] };
-    }
-    match deliver(ctx, job, &found.done) {
-        Ok(outputs) => Decided::Hit { resolved, found, outputs },
-        Err(Undelivered::Bytes(reason)) => Decided::Run { resolved, reasons: vec![reason] },
-        Err(Undelivered::Failed(e)) => Decided::Failed(e),
+    match look(ctx, job, &resolved, demand) {
+        Ok(Look::Usable(found, outputs)) => Decided::Hit { resolved, found, outputs },
+        Ok(Look::Run(reasons)) => Decided::Run { resolved, reasons },
+        Ok(Look::FailedBefore(failure)) => Decided::FailedBefore { resolved, failure },
+        Err(e) => Decided::Failed(e),
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::kind::KindSpec;
 use crate::param::{ParamClass, ParamType};
+use crate::resources::MAX_SHARDS;
 use crate::spec::retries::MAX_RETRIES;
 
 /// Names that users invent.
@@ -127,6 +128,23 @@ pub(super) fn timeout() -> Value {
     json!({"type": "string", "examples": ["90s", "30m", "1h30m"], "description": "a job that takes longer has failed"})
 }
 
+pub(super) fn shards() -> Value {
+    json!({
+        "description": "into how many parts an exported workflow cuts each job, by cells; in no key",
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": MAX_SHARDS},
+            {"$ref": "#/$defs/interpolated"},
+        ],
+    })
+}
+
+pub(super) fn batch() -> Value {
+    json!({
+        "type": "array", "uniqueItems": true, "items": {"type": "string"},
+        "description": "axes of the node whose jobs an exported workflow bundles into one; in no key",
+    })
+}
+
 /// `exclude:` and `include:` of a node.
 pub(super) fn combinations(about: &str) -> Value {
     let scalars = json!({"type": ["string", "number", "boolean"]});
@@ -173,6 +191,8 @@ pub(super) fn profile() -> Value {
                     "resources": {"$ref": "#/$defs/resources"},
                     "retries": retries(&json!({"type": "object", "minProperties": 1})),
                     "timeout": timeout(),
+                    "shards": shards(),
+                    "batch": batch(),
                 }},
             },
         },

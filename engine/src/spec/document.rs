@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::choice::ChoiceDef;
+use super::dispatch::DispatchDef;
 use super::exec::ExecDef;
 use super::include::IncludeDef;
 use super::overrides::NodeOverride;
@@ -65,6 +66,8 @@ pub(crate) struct NodeDef {
     pub(crate) timeout: Option<Duration>,
     /// `resources:`
     pub(crate) resources: ResourcesDef,
+    /// `shards:` and `batch:`
+    pub(crate) dispatch: DispatchDef,
     /// `exclude:`
     pub(crate) exclude: Vec<CombinationDef>,
     /// `include:`

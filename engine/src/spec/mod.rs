@@ -4,6 +4,7 @@
 //! `1e4` means; [`crate::check`] decides that.
 
 pub(crate) mod choice;
+pub(crate) mod dispatch;
 pub(crate) mod document;
 pub(crate) mod exec;
 pub(crate) mod include;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::dispatch::{DispatchDef, read_dispatch};
 use super::document::NodeDef;
 use super::read::{Fields, entries};
 use super::read_node::timeout;
@@ -19,6 +20,7 @@ pub(crate) struct NodeOverride {
     resources: ResourcesDef,
     retries: Option<RetriesDef>,
     timeout: Option<Duration>,
+    dispatch: DispatchDef,
 }
 
 impl NodeOverride {
@@ -32,6 +34,7 @@ impl NodeOverride {
             node.retries = retries.clone();
         }
         node.timeout = self.timeout.or(node.timeout);
+        self.dispatch.apply(&mut node.dispatch);
     }
 }
 
@@ -40,12 +43,16 @@ pub(super) fn read_overrides(profile: &Fields<'_>, out: &mut Vec<Diagnostic>) ->
     entries(profile, "nodes", out).into_iter().filter_map(|(node, tree)| read_one(node, &tree, out)).collect()
 }
 
+/// What stands in no key.
+const CHANGEABLE: &[&str] = &["resources", "retries", "timeout", "shards", "batch"];
+
 fn read_one(node: Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<NodeOverride> {
-    let fields = Fields::read(tree, "a node of a profile", &["resources", "retries", "timeout"], out)?;
+    let fields = Fields::read(tree, "a node of a profile", CHANGEABLE, out)?;
     Some(NodeOverride {
         node,
         resources: fields.get("resources").map(|(_, value)| read_resources(value, out)).unwrap_or_default(),
         retries: fields.get("retries").map(|(key, value)| read_retries(key, value, out)),
         timeout: fields.get("timeout").and_then(|(key, value)| timeout(key, value, out)),
+        dispatch: read_dispatch(&fields, out),
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::choice::{is_choice, no_axis, split};
+use super::dispatch::{DispatchDef, read_dispatch};
 use super::document::{CombinationDef, InputDef, InputItem, NodeDef, Text};
 use super::exec;
 use super::read::{Fields, choice, entries, text, wrong_shape};
@@ -20,6 +21,8 @@ const NODE: &[&str] = &[
     "resources",
     "retries",
     "timeout",
+    "shards",
+    "batch",
     "exclude",
     "include",
     "when",
@@ -43,6 +46,7 @@ pub(super) fn read_node(name: Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> No
         retries: RetriesDef::default(),
         timeout: None,
         resources: Vec::new(),
+        dispatch: DispatchDef::default(),
         exclude: Vec::new(),
         include: Vec::new(),
         when: None,
@@ -80,6 +84,7 @@ pub(super) fn read_node(name: Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> No
     if let Some((_, value)) = fields.get("resources") {
         node.resources = read_resources(value, out);
     }
+    node.dispatch = read_dispatch(&fields, out);
     if let Some((key, value)) = fields.get("exclude") {
         node.exclude = combinations(key, value, out);
     }

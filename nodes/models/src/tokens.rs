@@ -1,5 +1,6 @@
 //! Counts to tokens: what every model's tokenizer offers.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Tokens of one cell.
@@ -128,7 +129,8 @@ pub struct Coverage {
 }
 
 /// Why a cell has no tokens.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WhyEmpty {
     /// It has no count above 0.
     NoCounts,
@@ -175,6 +177,12 @@ pub trait CellTokenizer: Send + Sync {
 
     /// The last cell was surveyed.
     fn surveyed(&mut self) {}
+
+    /// Whether [`CellTokenizer::in_order`] of a cell depends on the cells before it: who wants some cells only must then begin with
+    /// the first one.
+    fn has_order(&self) -> bool {
+        false
+    }
 
     /// What must see the cells one after the other, such as draws from one stream of random numbers.
     fn in_order(&mut self, tokens: CellTokens) -> CellTokens {

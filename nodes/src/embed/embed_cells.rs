@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use celldag_data::Table;
-use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Params, Step};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Params, Shard, Step, Work};
 use celldag_models::{
-    CellModel, Cells, EncoderInfo, LoadEncoder, Loaded, Neighbourhood, PeftAdapter, Purpose, cell_model,
+    CellModel, Cells, EncoderInfo, LoadEncoder, Loaded, Neighbourhood, PeftAdapter, Purpose, Vectors,
+    cell_model,
 };
 use celldag_shaders::{Device, Precision};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::embed_parts::{self, Described};
 use super::failure::Failure;
 use super::kept::{self, Embedded};
 use super::tokens_file::TokensFile;
@@ -97,6 +99,10 @@ impl Kind for Embed {
         }
     }
 
+    fn can_be_cut(&self) -> bool {
+        true
+    }
+
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
         Ok(run(step, &step.read_params()?)?)
     }
@@ -105,8 +111,40 @@ impl Kind for Embed {
 fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
     let tokens = TokensFile::open(&step.input("tokens")?.path)?;
     let obs = tokens.obs()?;
-    let checkpoint = step.input("checkpoint")?;
     let model = model(&tokens, options.model.as_deref())?;
+    let (described, vectors) = match step.work {
+        Work::Parts(parts) => {
+            let (described, vectors) = embed_parts::gather(step, parts, &tokens)?;
+            if let Some(warning) = &described.warning {
+                step.warn(warning.clone());
+            }
+            (described, vectors)
+        }
+        Work::Whole => {
+            let (described, vectors, _) = compute(step, options, (&tokens, &obs), model, None)?;
+            (described, vectors)
+        }
+        Work::Shard { shard, .. } => {
+            let (described, vectors, mine) = compute(step, options, (&tokens, &obs), model, Some(*shard))?;
+            return embed_parts::write(step, *shard, &described, &vectors, (&mine, &obs.index));
+        }
+    };
+    step.fact("parameters", described.parameters);
+    step.fact("variant", described.variant.clone());
+    let embedding = vectors.into_values();
+    report(step, &obs.index, &tokens.lengths(), &embedding, described.dim)?;
+    write(step, options, (&tokens, &obs), model, &described, &embedding)
+}
+
+/// Loads the model and embeds the cells of the shard, all without one. The third are their numbers.
+fn compute(
+    step: &Step<'_>,
+    options: &Options,
+    (tokens, obs): (&TokensFile, &Table),
+    model: &dyn CellModel,
+    shard: Option<Shard>,
+) -> Result<(Described, Vectors, Vec<usize>), Failure> {
+    let checkpoint = step.input("checkpoint")?;
     let of_model = options::given(step.params, Purpose::Embed);
     of_model.expect_known(model, Purpose::Embed)?;
     let precision: Precision =
@@ -125,42 +163,64 @@ fn run(step: &Step<'_>, options: &Options) -> Result<(), Failure> {
         })
     })?;
     let info = loaded.encoder().info().clone();
-    check_vocabulary(&tokens, &info)?;
+    check_vocabulary(tokens, &info)?;
     let batch_tokens = options.batch_tokens.unwrap_or_else(|| default_batch(&device, info.widest));
-    let lengths = tokens.lengths();
-    let neighbourhoods = neighbourhoods(&info.neighbourhood, &obs)?;
-    if let Some(warning) = batches_together(model, &info.neighbourhood, &obs) {
-        step.warn(warning);
+    let (lengths, together) = (tokens.lengths(), neighbourhoods(&info.neighbourhood, obs)?);
+    let mine: Vec<usize> = match shard {
+        Some(shard) => embed_parts::of_shard(shard, lengths.len(), together.as_deref()),
+        None => (0..lengths.len()).collect(),
+    };
+    let lengths: Vec<usize> = mine.iter().map(|&cell| lengths[cell]).collect();
+    let neighbourhoods: Option<Vec<u32>> =
+        together.map(|together| mine.iter().map(|&cell| together[cell]).collect());
+    let warning = batches_together(model, &info.neighbourhood, obs);
+    if let Some(warning) = &warning {
+        step.warn(warning.clone());
     }
     step.progress.total(lengths.len() as u64, "cells");
     let cells = Cells { lengths: &lengths, neighbourhoods: neighbourhoods.as_deref(), batch_tokens };
-    let read = |cells: &[usize]| Ok(cells.iter().map(|&cell| tokens.cell(cell)).collect::<Result<_, _>>()?);
-    let Embedded { values: embedding, cells: embedded, elapsed } =
-        kept::embed(step, &mut loaded, cells, read)?;
-    step.fact("parameters", info.parameters);
-    step.fact("variant", info.variant.clone());
+    let read =
+        |cells: &[usize]| Ok(cells.iter().map(|&row| tokens.cell(mine[row])).collect::<Result<_, _>>()?);
+    let Embedded { vectors, cells: embedded, elapsed } = kept::embed(step, &mut loaded, cells, read)?;
     step.execution("cells_per_second", per_second(embedded, elapsed));
     // How much memory a batch took depends on the machine and its limit: it is said beside the result, not in it.
     step.execution("peak_memory", loaded.peak());
-    let dim = info.dim;
-    report(step, &obs.index, &lengths, &embedding, dim)?;
+    let described = Described {
+        variant: info.variant,
+        vocabulary: info.vocabulary,
+        options: info.options,
+        parameters: info.parameters,
+        dim: info.dim,
+        warning,
+    };
+    Ok((described, vectors, mine))
+}
+
+fn write(
+    step: &Step<'_>,
+    options: &Options,
+    (tokens, obs): (&TokensFile, &Table),
+    model: &dyn CellModel,
+    described: &Described,
+    embedding: &[f32],
+) -> Result<(), Failure> {
     let mut provenance = json!({
         "model": model.name(),
-        "variant": info.variant,
+        "variant": described.variant,
         "tokens": tokens.info().tokenizer.options,
-        "readout": info.options,
+        "readout": described.options,
         "precision": options.precision,
-        "dimensions": dim,
-        "parameters": info.parameters,
-        "checkpoint": checkpoint.digest,
-        "vocabulary": info.vocabulary,
+        "dimensions": described.dim,
+        "parameters": described.parameters,
+        "checkpoint": step.input("checkpoint")?.digest,
+        "vocabulary": described.vocabulary,
         "allow_unused": options.allow_unused,
     });
-    if let Some(adapter) = adapter {
+    if let Some(adapter) = step.optional_input("adapter") {
         provenance["adapter"] = adapter.digest.as_str().into();
     }
     let array = format!("X_{}", model.name());
-    output::write(step.output("embedding")?, &obs, &array, dim, &embedding, &provenance)?;
+    output::write(step.output("embedding")?, obs, &array, described.dim, embedding, &provenance)?;
     Ok(())
 }
 
@@ -247,6 +307,15 @@ pub(crate) fn default_batch(device: &Device, widest: usize) -> usize {
     usize::try_from(fits).map_or(busy, |fits| busy.min(fits)).max(1)
 }
 
+/// Fails when a vector holds what is no number.
+pub(super) fn check_finite(cell: &str, row: &[f32]) -> Result<(), NodeError> {
+    if row.iter().all(|v| v.is_finite()) {
+        return Ok(());
+    }
+    let message = format!("the embedding of cell `{cell}` is not finite");
+    Err(NodeError::failed(message).help("the weights may be damaged"))
+}
+
 fn report(
     step: &Step<'_>,
     names: &[String],
@@ -255,9 +324,8 @@ fn report(
     dim: usize,
 ) -> Result<(), NodeError> {
     for ((cell, &length), row) in names.iter().zip(lengths).zip(embedding.chunks_exact(dim)) {
-        if length > 0 && row.iter().any(|v| !v.is_finite()) {
-            let message = format!("the embedding of cell `{cell}` is not finite");
-            return Err(NodeError::failed(message).help("the weights may be damaged"));
+        if length > 0 {
+            check_finite(cell, row)?;
         }
     }
     let empty = lengths.iter().filter(|&&length| length == 0).count();

@@ -4,21 +4,47 @@ use std::collections::BTreeMap;
 
 use celldag_engine::Step;
 use celldag_models::WhyEmpty;
+use serde::{Deserialize, Serialize};
 
 /// Cells named in a warning.
 const EXAMPLES: usize = 3;
 
 /// Cells without tokens, by the reason.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(WhyEmpty, Cells)>", into = "Vec<(WhyEmpty, Cells)>")]
 pub(super) struct Empty(BTreeMap<WhyEmpty, Cells>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Cells {
     number: u64,
     examples: Vec<String>,
 }
 
+impl From<Vec<(WhyEmpty, Cells)>> for Empty {
+    fn from(pairs: Vec<(WhyEmpty, Cells)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+/// Reasons are no texts, so that they cannot be the names of a JSON object.
+impl From<Empty> for Vec<(WhyEmpty, Cells)> {
+    fn from(empty: Empty) -> Self {
+        empty.0.into_iter().collect()
+    }
+}
+
 impl Empty {
+    /// Adds what was seen in the cells behind these.
+    pub(super) fn append(&mut self, behind: Self) {
+        for (why, more) in behind.0 {
+            let cells = self.0.entry(why).or_default();
+            cells.number += more.number;
+            cells.examples.extend(more.examples);
+            cells.examples.truncate(EXAMPLES);
+        }
+    }
+
     /// Counts a cell.
     pub(super) fn add(&mut self, why: WhyEmpty, cell: &str) {
         let cells = self.0.entry(why).or_default();

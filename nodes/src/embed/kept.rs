@@ -14,8 +14,8 @@ const VECTORS: &str = "vectors";
 
 /// What embedding gave.
 pub(super) struct Embedded {
-    /// Row-major, one row a cell.
-    pub(super) values: Vec<f32>,
+    /// One row a cell.
+    pub(super) vectors: Vectors,
     /// Cells that were embedded now and not in an earlier attempt, and how long it took.
     pub(super) cells: usize,
     pub(super) elapsed: Duration,
@@ -61,11 +61,7 @@ pub(super) fn embed(
         kept.save(&vectors);
     }
     ended?;
-    Ok(Embedded {
-        cells: vectors.count() - before,
-        elapsed: started.elapsed(),
-        values: vectors.into_values(),
-    })
+    Ok(Embedded { cells: vectors.count() - before, elapsed: started.elapsed(), vectors })
 }
 
 /// Segments of rows in the order in which they were embedded. A segment is written once and never again: what is saved in all is
@@ -118,7 +114,16 @@ fn name(segment: usize) -> String {
 
 /// Numbers and rows of some cells; none if there is no such file.
 fn segment(cells: &[usize], vectors: &Vectors) -> Option<Vec<u8>> {
-    let numbers: Vec<u8> = cells.iter().flat_map(|&cell| (cell as u64).to_le_bytes()).collect();
+    renumbered(cells, vectors, |cell| cell)
+}
+
+/// As [`segment`], of cells that have other numbers among those of a whole file.
+pub(super) fn renumbered(
+    cells: &[usize],
+    vectors: &Vectors,
+    number: impl Fn(usize) -> usize,
+) -> Option<Vec<u8>> {
+    let numbers: Vec<u8> = cells.iter().flat_map(|&cell| (number(cell) as u64).to_le_bytes()).collect();
     let rows = cells.iter().flat_map(|&cell| vectors.row(cell));
     let rows: Vec<u8> = rows.flat_map(|value| value.to_le_bytes()).collect();
     let views = [
@@ -129,7 +134,7 @@ fn segment(cells: &[usize], vectors: &Vectors) -> Option<Vec<u8>> {
 }
 
 /// Puts the rows of a segment where they belong; none, and nothing changes, if it is no segment of these cells.
-fn take(bytes: &[u8], vectors: &mut Vectors) -> Option<()> {
+pub(super) fn take(bytes: &[u8], vectors: &mut Vectors) -> Option<()> {
     let file = SafeTensors::deserialize(bytes).ok()?;
     let (cells, rows) = (file.tensor(CELLS).ok()?, file.tensor(VECTORS).ok()?);
     if (cells.dtype(), rows.dtype()) != (Dtype::U64, Dtype::F32) {

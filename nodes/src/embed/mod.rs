@@ -6,8 +6,10 @@
 pub(crate) mod adapter;
 mod aliases;
 pub(crate) mod checkpoint;
+mod cut;
 mod drug;
 pub(crate) mod embed_cells;
+mod embed_parts;
 mod empty;
 pub(crate) mod failure;
 mod genes;
@@ -15,6 +17,7 @@ mod kept;
 pub(crate) mod options;
 mod output;
 pub(crate) mod tokenize;
+mod tokenize_parts;
 mod tokens_file;
 
 pub use drug::{DrugTableError, EmbedDrug};

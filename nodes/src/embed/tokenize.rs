@@ -1,21 +1,22 @@
 //! The kind `tokenize`: counts of cells to the tokens of a model.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use celldag_data::{CellsFile, CountsSource, Csr, GeneIds, MatrixRef};
-use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step};
+use celldag_engine::{InPort, Kind, KindSpec, Multiplicity, NodeError, OutPort, Param, Params, Step, Work};
 use celldag_models::{
     CellCounts, CellModel, CellTokenizer, CellTokens, Coverage, Options as ModelOptions, Purpose,
     UnusableCount, cell_model,
 };
 use rayon::prelude::*;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::empty::Empty;
 use super::failure::Failure;
 use super::tokens_file::{TokensInfo, TokensWriter};
-use super::{aliases, checkpoint, options};
+use super::{aliases, checkpoint, options, tokenize_parts};
 use crate::artifacts::{CELLS, CHECKPOINT, TOKENS};
 
 /// Cells in memory at once.
@@ -95,6 +96,10 @@ impl Kind for Tokenize {
         checkpoint::files(model(name)?, path, Purpose::Tokenize, &of_model).map(Some)
     }
 
+    fn can_be_cut(&self) -> bool {
+        true
+    }
+
     fn run(&self, step: &Step<'_>) -> Result<(), NodeError> {
         let options: Options = step.read_params()?;
         let of_model = options::given(step.params, Purpose::Tokenize);
@@ -122,13 +127,29 @@ fn run(
     let genes = GeneIds::detect(matrix.var());
     of_model.expect_known(model, Purpose::Tokenize)?;
     let mut tokenizer = model.tokenizer(&step.input("checkpoint")?.path, &genes, of_model)?;
-    report_coverage(step, tokenizer.coverage(), &genes);
-    step.fact("counts", matrix.name());
-    if tokenizer.surveys() {
+    // Said once, and not by every shard.
+    if !matches!(step.work, Work::Shard { .. }) {
+        report_coverage(step, tokenizer.coverage(), &genes);
+        step.fact("counts", matrix.name());
+    }
+    // Of all cells, whichever are tokenized here.
+    if tokenizer.surveys() && !matches!(step.work, Work::Parts(_)) {
         survey(step, &cells, &matrix, tokenizer.as_mut())?;
     }
-    let mut writer = TokensWriter::new(step.scratch, tokenizer.info())?;
-    let seen = tokenize_all(step, &cells, &matrix, tokenizer.as_mut(), &mut writer)?;
+    let mut tokenize = |range| -> Result<(TokensWriter, TokensInfo, Seen), Failure> {
+        let mut writer = TokensWriter::new(step.scratch, tokenizer.info())?;
+        let seen = tokenize_all(step, &cells, (&matrix, range), tokenizer.as_mut(), &mut writer)?;
+        let info = TokensInfo { model: model.name().to_owned(), tokenizer: tokenizer.info().clone() };
+        Ok((writer, info, seen))
+    };
+    let (writer, info, seen) = match step.work {
+        Work::Whole => tokenize(0..matrix.n_cells())?,
+        Work::Parts(parts) => tokenize_parts::gather(step, parts, matrix.n_cells())?,
+        Work::Shard { shard, .. } => {
+            let (writer, info, seen) = tokenize(shard.range(matrix.n_cells()))?;
+            return tokenize_parts::write(step, *shard, writer, &info, &seen);
+        }
+    };
     step.fact("cells", seen.cells);
     step.fact("tokens", seen.tokens);
     step.fact("longest_cell", seen.longest);
@@ -144,33 +165,45 @@ fn run(
         .into());
     }
     seen.empty.report(step, seen.cells);
-    let info = TokensInfo { model: model.name().to_owned(), tokenizer: tokenizer.info().clone() };
     writer.finish(step.output("tokens")?, &info, cells.obs())?;
     Ok(())
 }
 
-#[derive(Default)]
-struct Seen {
-    cells: u64,
-    tokens: u64,
+/// What is counted over cells.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Seen {
+    pub(super) cells: u64,
+    pub(super) tokens: u64,
     longest: usize,
     empty: Empty,
+}
+
+impl Seen {
+    /// Adds what was seen in the cells behind these.
+    pub(super) fn add(&mut self, behind: Self) {
+        self.cells += behind.cells;
+        self.tokens += behind.tokens;
+        self.longest = self.longest.max(behind.longest);
+        self.empty.append(behind.empty);
+    }
 }
 
 fn tokenize_all(
     step: &Step<'_>,
     cells: &CellsFile,
-    matrix: &MatrixRef,
+    (matrix, range): (&MatrixRef, Range<usize>),
     tokenizer: &mut dyn CellTokenizer,
     writer: &mut TokensWriter,
 ) -> Result<Seen, Failure> {
+    let start = if tokenizer.has_order() { 0 } else { range.start };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(step.threads.max(1))
         .build()
         .map_err(|e| NodeError::failed(format!("cannot start {} threads: {e}", step.threads)))?;
-    step.progress.total(matrix.n_cells() as u64, "cells");
+    step.progress.total((range.end - start) as u64, "cells");
     let mut seen = Seen::default();
-    for chunk in cells.rows(matrix, CHUNK) {
+    for chunk in cells.rows(matrix, CHUNK).of(start..range.end) {
         step.check_cancelled()?;
         let (first, counts) = chunk?;
         // One result a cell, in their order: the same whatever the number of threads.
@@ -183,6 +216,9 @@ fn tokenize_all(
         for (row, (result, cell)) in rows.into_iter().zip(names).enumerate() {
             let tokens = result.map_err(|bad| no_count(cells, matrix, cell, bad))?;
             let tokens: CellTokens = tokenizer.in_order(tokens);
+            if first + row < range.start {
+                continue;
+            }
             writer.push(&tokens)?;
             seen.cells += 1;
             seen.tokens += tokens.len() as u64;

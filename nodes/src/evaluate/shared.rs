@@ -53,6 +53,26 @@ impl Pair {
     }
 }
 
+/// Says plainly that the best baseline is as good as a model, if it is. `sign` is 1 where more of the metric is better and -1
+/// where less is; means run over `what` (drugs, conditions).
+pub(super) fn not_better<'b>(
+    model: &str,
+    (metric, sign): (&str, f64),
+    what: &str,
+    baselines: impl Iterator<Item = (&'b str, Pair)>,
+) -> Option<String> {
+    let lead = |pair: &Pair| sign * pair.lead();
+    let (baseline, pair) = baselines.min_by(|a, b| lead(&a.1).total_cmp(&lead(&b.1)))?;
+    (lead(&pair) <= 0.0).then(|| {
+        format!(
+            "{model} is not better than the baseline `{baseline}`: {metric} {:.3} against {:.3}{}.",
+            pair.own,
+            pair.other,
+            pair.scope(what)
+        )
+    })
+}
+
 /// One mean of the tables, with what it runs over in each model.
 pub(super) struct Mean<'a> {
     pub(super) metric: &'static str,

@@ -2,6 +2,7 @@
 
 use crate::error::DeviceError;
 use crate::gpu::{self, AdapterSummary};
+use crate::visible::{Candidate, System, variable_of};
 
 /// A GPU that a choice allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +11,11 @@ pub struct GpuChoice {
     pub device: String,
     /// Its memory in bytes, where the driver says so.
     pub memory: Option<u64>,
+    /// Its address on the PCI bus (`0000:65:00.0`); empty where the driver does not say.
+    pub pci: String,
+    /// The variable by which programs find it with the driver of its vendor, and its id there; see
+    /// [`variable_of`](crate::visible::variable_of).
+    pub variable: Option<(&'static str, String)>,
 }
 
 /// The GPUs that `choice` means (as for [`Device::open`](crate::Device::open)); none where it means the CPU. Where it means
@@ -45,7 +51,12 @@ pub fn choose_gpus(choice: &str) -> Result<Vec<GpuChoice>, DeviceError> {
         (true, "") => gpu.index.to_string(),
         (true, pci) => format!("pci:{pci}"),
     };
-    Ok(alike.into_iter().map(|gpu| GpuChoice { device: device(gpu), memory: gpu.memory }).collect())
+    let choice = |gpu: &AdapterSummary| {
+        let candidate = Candidate { vendor: gpu.vendor, pci: gpu.pci.clone() };
+        let variable = variable_of(&candidate, &System);
+        GpuChoice { device: device(gpu), memory: gpu.memory, pci: candidate.pci, variable }
+    };
+    Ok(alike.into_iter().map(choice).collect())
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ pub struct DeviceOptions {
     pub precision: Precision,
     /// The most bytes of tensors, pooled ones included; above it, allocations fail as if the memory were full.
     pub memory_limit: Option<u64>,
+    /// The most bytes of tensors where they lie in main memory, that is on the CPU backend; with [`DeviceOptions::memory_limit`],
+    /// the smaller of both.
+    pub main_memory: Option<u64>,
     /// The most bytes that a kernel may bind on a GPU, if less than what the adapter allows: makes operations work in parts,
     /// for tests.
     pub binding_limit: Option<u64>,
@@ -106,7 +109,8 @@ impl Device {
     }
 
     fn with_cpu(options: &DeviceOptions) -> Result<Device, DeviceError> {
-        let cpu = Cpu::new(options.threads, options.memory_limit)?;
+        let limit = options.memory_limit.into_iter().chain(options.main_memory).min();
+        let cpu = Cpu::new(options.threads, limit)?;
         let info = cpu.info();
         if options.precision != Precision::F32 {
             let why = "the CPU backend computes in f32 only".to_owned();

@@ -11,6 +11,8 @@ pub struct ProbedGpu {
     pub uuid: String,
     /// Model; empty where it is not known.
     pub model: String,
+    /// Number of its device file (`/dev/nvidia3`), where the driver says so.
+    pub minor: Option<u32>,
 }
 
 /// Asks the system.
@@ -42,7 +44,8 @@ fn nvidia(folder: &Path) -> Vec<ProbedGpu> {
             line.unwrap_or_default().trim().to_owned()
         };
         let (pci, uuid, model) = (field("Bus Location"), field("GPU UUID"), field("Model"));
-        (!pci.is_empty()).then(|| ProbedGpu { pci: pci.to_ascii_lowercase(), uuid, model })
+        let minor = field("Device Minor").parse().ok();
+        (!pci.is_empty()).then(|| ProbedGpu { pci: pci.to_ascii_lowercase(), uuid, model, minor })
     };
     entries.filter_map(read).collect()
 }
@@ -62,7 +65,7 @@ fn bus(folder: &Path, vendor: u32) -> Vec<ProbedGpu> {
         let unique = fs_err::read_to_string(entry.path().join("unique_id")).unwrap_or_default();
         let uuid = if unique.trim().is_empty() { String::new() } else { format!("GPU-{}", unique.trim()) };
         let pci = entry.file_name().to_string_lossy().to_ascii_lowercase();
-        Some(ProbedGpu { pci, uuid, model: String::new() })
+        Some(ProbedGpu { pci, uuid, ..ProbedGpu::default() })
     };
     entries.filter_map(read).collect()
 }
@@ -76,7 +79,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("celldag-nvidia-{}", std::process::id()));
         let gpu = folder.join("0000:65:00.0");
         fs_err::create_dir_all(&gpu).unwrap();
-        let text = "Model: \t\t NVIDIA H200\nIRQ:   \t\t 105\nGPU UUID: \t GPU-5a8f1c2d\nBus Type: \t PCIe\nBus Location: \t 0000:65:00.0\n";
+        let text = "Model: \t\t NVIDIA H200\nIRQ:   \t\t 105\nGPU UUID: \t GPU-5a8f1c2d\nBus Type: \t PCIe\nBus Location: \t 0000:65:00.0\nDevice Minor: \t 3\n";
         fs_err::write(gpu.join("information"), text).unwrap();
         let found = nvidia(&folder);
         fs_err::remove_dir_all(&folder).unwrap();
@@ -84,6 +87,7 @@ mod tests {
             pci: "0000:65:00.0".to_owned(),
             uuid: "GPU-5a8f1c2d".to_owned(),
             model: "NVIDIA H200".to_owned(),
+            minor: Some(3),
         };
         assert_eq!(found, [wanted]);
         assert_eq!(nvidia(Path::new("/nowhere")), []);

@@ -125,6 +125,9 @@ pub(crate) enum CacheCommand {
     /// List the pins
     Pins,
     /// Take back results that must not be used any more, here and in the shared store; their work is done again
+    ///
+    /// The shared store does not take the same results again. Local stores of other machines keep what they have: purge
+    /// there too. What waits in the queue of another machine is not known here; purge again when it has been sent.
     #[command(disable_version_flag = true, group = ArgGroup::new("which").required(true).multiple(true))]
     Purge {
         /// Computed on this host

@@ -91,6 +91,9 @@ fn push(store: &Store, all: bool, output: &Output) -> Result<(), Failure> {
             "sent {} results; {} were there, {} wait",
             report.uploaded, report.known, report.waiting
         ))?;
+        if report.purged > 0 {
+            output.say(&format!("{} were taken back there, and were not sent", report.purged));
+        }
     }
     if cancel.is_cancelled() {
         return Err(Failure::Run(ExitClass::Interrupted));

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
     let text = pipeline(args)?;
     let folder = PathBuf::from("celldag-embed.yaml");
     let pipeline = check(&folder, Some(&text), &LoadOptions::default(), output)?;
-    execute(pipeline, &Execution::whole(&args.compute, &args.store), output)
+    execute(pipeline, &args.store, &Execution::whole(&args.compute), output)
 }
 
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.

@@ -27,5 +27,5 @@ pub(crate) fn run(args: &EmbedDrugArgs, output: &Output) -> Result<(), Failure> 
     let mut pipeline = Pipeline::single(find(&registry(), KIND)?, &with, &inputs)?;
     let path: PathBuf = std::path::absolute(&args.output)?;
     pipeline.outputs.push(JobOutput { path, job: 0, port: "embedding".to_owned() });
-    execute(pipeline, &Execution::whole(&args.compute, &args.store), output)
+    execute(pipeline, &args.store, &Execution::whole(&args.compute), output)
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
         check(&PathBuf::from("celldag-predict.yaml"), Some(&pipeline), &LoadOptions::default(), output)?;
     // The store holds the heads: it is the one to work in.
     drop(store);
-    execute(pipeline, &Execution::whole(&args.compute, &args.store), output)
+    execute(pipeline, &args.store, &Execution::whole(&args.compute), output)
 }
 
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.

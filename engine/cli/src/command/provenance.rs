@@ -5,6 +5,7 @@ use std::path::Path;
 use celldag_cache::{Digest, Store};
 use celldag_engine::plan::duration;
 use celldag_engine::provenance::{self, Origin, Provenance, Work};
+use celldag_engine::short;
 use serde_json::Value;
 
 use super::provenance_export::export;
@@ -12,9 +13,6 @@ use super::shared::{open_existing_store, shown};
 use crate::args::{ProvenanceArgs, ProvenanceCommand};
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// Hex digits that tell contents apart on a screen; `--json` has all.
-const SHORT: usize = 12;
 
 pub(crate) fn run(args: &ProvenanceArgs, output: &Output) -> Result<(), Failure> {
     let store = open_existing_store(&args.store)?;
@@ -97,10 +95,14 @@ fn told(name: &str, found: &Provenance) -> String {
             let file = if run.file.as_os_str().is_empty() {
                 "single step".to_owned()
             } else {
-                let digest = run.pipeline_digest.as_deref().map_or("not readable".to_owned(), short);
+                let digest = run.pipeline_digest.as_deref().map_or("not readable", short);
                 format!("{}, BLAKE3 {digest}", run.file.display())
             };
             lines.push(line("pipeline", &format!("{} ({file})", run.pipeline)));
+            for included in run.included.iter().flatten() {
+                let digest = included.digest.as_deref().map_or("not readable", short);
+                lines.push(line("included", &format!("{}, BLAKE3 {digest}", included.path)));
+            }
             lines.push(line("run", &format!("{}, celldag {}", run.id, run.version)));
             if found.runs.len() > 1 {
                 lines.push(line("also in", &format!("{} earlier runs", found.runs.len() - 1)));
@@ -132,7 +134,7 @@ fn work_lines(work: &Work) -> Vec<String> {
         parts.push_str(&format!(", {part} epoch {epoch}"));
     }
     let mut lines = vec![format!("{job}  {} (epoch {}{parts})", work.kind, work.epoch)];
-    lines.push(line("key", &short(&work.key.to_string())));
+    lines.push(line("key", short(&work.key.to_string())));
     match &work.made {
         None => lines
             .push(line("computed", &format!("in {}; the store has forgotten where", duration(work.seconds)))),
@@ -170,10 +172,6 @@ fn work_lines(work: &Work) -> Vec<String> {
 
 fn line(name: &str, text: &str) -> String {
     format!("  {name:9} {text}")
-}
-
-fn short(hex: &str) -> String {
-    hex.chars().take(SHORT).collect()
 }
 
 fn text(value: &Value) -> String {

@@ -60,6 +60,13 @@ pub(super) fn export(
                 store.materialize(artifact, &place)?;
             }
             fs_err::copy(text, to.join(&about.pipeline))?;
+            for (path, digest) in export.included() {
+                let place = to.join(path);
+                if let Some(folder) = place.parent() {
+                    fs_err::create_dir_all(folder)?;
+                }
+                fs_err::copy(record.included_text(digest), place)?;
+            }
             // Last: a folder with it is a whole crate.
             write(&to.join("ro-crate-metadata.json"), &ro_crate(&export, &about))?;
         }

@@ -8,13 +8,12 @@ use crate::output::Output;
 pub(crate) fn run(args: &RunArgs, output: &Output) -> Result<(), Failure> {
     let pipeline = load(&args.pipeline, output)?;
     let execution = Execution {
-        compute: &args.compute,
-        store: &args.store,
         out: args.out.as_deref(),
         only: &args.select.only,
         force: &args.select.force,
         retry_failed: args.select.retry_failed,
         keep_going: args.keep_going,
+        ..Execution::whole(&args.compute)
     };
-    execute(pipeline, &execution, output)
+    execute(pipeline, &args.store, &execution, output)
 }

@@ -6,16 +6,19 @@ use celldag_engine::{JobOutcome, RunRecord, RunStatus};
 use serde_json::json;
 
 use super::shared::open_existing_store;
-use super::{runs_diff, runs_table};
+use super::{runs_diff, runs_import, runs_table};
 use crate::args::{RunsCommand, StoreArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::table;
 
 pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Output) -> Result<(), Failure> {
-    let store = open_existing_store(args)?;
+    let load =
+        |run: &str| -> Result<RunRecord, Failure> { Ok(record::load(&open_existing_store(args)?, run)?) };
     match command {
+        Some(RunsCommand::Import(import)) => runs_import::run(import, args, output),
         None => {
+            let store = open_existing_store(args)?;
             let runs = record::list(&store)?;
             if output.json {
                 return output.json_result(&runs);
@@ -41,13 +44,13 @@ pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Outp
             output
                 .result(&table(&["run", "pipeline", "status", "computed", "cached", "failed", "time"], &rows))
         }
-        Some(RunsCommand::Show { run }) => show(&record::load(&store, run)?, output),
-        Some(RunsCommand::Table { run, kind }) => runs_table::show(&record::load(&store, run)?, kind, output),
+        Some(RunsCommand::Show { run }) => show(&load(run)?, output),
+        Some(RunsCommand::Table { run, kind }) => runs_table::show(&load(run)?, kind, output),
         Some(RunsCommand::Diff { a, b }) => {
-            runs_diff::show(&store, &record::load(&store, a)?, &record::load(&store, b)?, output)
+            runs_diff::show(&open_existing_store(args)?, &load(a)?, &load(b)?, output)
         }
         Some(RunsCommand::Trace { run, output: to }) => {
-            let run = record::load(&store, run)?;
+            let run = load(run)?;
             let trace = celldag_engine::trace::trace(&run.header, &record::read_events(&run.folder)?);
             fs_err::write(to, trace.to_string())?;
             output.result(&to.display().to_string())
@@ -70,6 +73,9 @@ fn show(run: &RunRecord, output: &Output) -> Result<(), Failure> {
         header.version,
         header.device
     ))?;
+    if let Some(imported) = &header.imported {
+        output.result(&format!("imported {imported}\n"))?;
+    }
     if matches!(header.status, RunStatus::Killed | RunStatus::Running) {
         return unended(run, output);
     }

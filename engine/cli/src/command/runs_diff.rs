@@ -1,9 +1,9 @@
 //! `celldag runs diff`: two runs side by side: parameters, inputs, results, cost.
 
 use celldag_cache::Store;
-use celldag_engine::RunRecord;
 use celldag_engine::plan::duration;
-use celldag_engine::record::{self, JobDiff, MetricChange, ResultsDiff, RunCost};
+use celldag_engine::record::{self, IncludedChange, JobDiff, MetricChange, ResultsDiff, RunCost};
+use celldag_engine::{RunRecord, short};
 use serde_json::{Value, json};
 
 use super::why::place;
@@ -24,7 +24,7 @@ pub(super) fn show(store: &Store, a: &RunRecord, b: &RunRecord, output: &Output)
         return output.json_result(&json!({ "jobs": diff.jobs, "same": diff.same, "results": results }));
     }
     if let Some((first, second)) = &results.runs {
-        output.result(&cost(first, second))?;
+        output.result(&cost(first, second, &results.included))?;
     }
     output.result(&metrics(&results))?;
     let sources = |job: &str| b.job(job).map(|job| job.inputs.as_slice()).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(super) fn show(store: &Store, a: &RunRecord, b: &RunRecord, output: &Output)
     output.result(&format!("{} jobs differ, {} agree", diff.jobs.len(), diff.same))
 }
 
-fn cost(first: &RunCost, second: &RunCost) -> String {
+fn cost(first: &RunCost, second: &RunCost, included: &[IncludedChange]) -> String {
     let mut rows = vec![
         vec!["time".to_owned(), duration(first.seconds), duration(second.seconds)],
         vec!["computed".to_owned(), first.ran.to_string(), second.ran.to_string()],
@@ -74,12 +74,18 @@ fn cost(first: &RunCost, second: &RunCost) -> String {
         rows.push(vec!["celldag".to_owned(), first.version.clone(), second.version.clone()]);
     }
     if first.pipeline_digest != second.pipeline_digest {
-        let short = |run: &RunCost| {
-            run.pipeline_digest.as_deref().map_or("–".to_owned(), |d| d.chars().take(12).collect())
-        };
-        rows.push(vec!["pipeline file".to_owned(), short(first), short(second)]);
+        let (first, second) = (first.pipeline_digest.as_deref(), second.pipeline_digest.as_deref());
+        rows.push(vec!["pipeline file".to_owned(), digest(first), digest(second)]);
+    }
+    for file in included {
+        let (before, after) = (digest(file.before.as_deref()), digest(file.after.as_deref()));
+        rows.push(vec![format!("included {}", file.path), before, after]);
     }
     table(&["", &first.id, &second.id], &rows)
+}
+
+fn digest(digest: Option<&str>) -> String {
+    digest.map_or("–", short).to_owned()
 }
 
 /// Numbers of the results, the largest change first.

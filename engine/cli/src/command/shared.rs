@@ -6,7 +6,7 @@ use std::sync::Arc;
 use celldag_cache::Store;
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
 use celldag_engine::{
-    DeviceIdentity, ExitClass, GpuSlot, Gpus, LoadOptions, NodeError, Pipeline, RunOptions, RunRecord,
+    Cancel, DeviceIdentity, ExitClass, GpuSlot, Gpus, LoadOptions, NodeError, Pipeline, RunOptions, RunRecord,
 };
 use celldag_shaders::{Device, DeviceOptions, GpuChoice, Precision, choose_gpus};
 
@@ -114,42 +114,70 @@ fn gpus(device: &str) -> Gpus {
             NodeError::device(e.to_string())
                 .help("`celldag devices` lists what this machine has; `--device cpu` always works")
         })?;
-        let slot = |GpuChoice { device, memory }| GpuSlot { device, memory };
+        let slot = |GpuChoice { device, memory, pci, variable }| {
+            let variable = variable.map(|(name, id)| (name.to_owned(), id));
+            GpuSlot { device, memory, pci, variable }
+        };
         Ok(found.into_iter().map(slot).collect())
     })
 }
 
-/// Everything about a run besides the pipeline.
+/// Everything about a run besides the pipeline and the store.
 pub(crate) struct Execution<'a> {
     pub(crate) compute: &'a ComputeArgs,
-    pub(crate) store: &'a StoreArgs,
     pub(crate) out: Option<&'a Path>,
     pub(crate) only: &'a [String],
     pub(crate) force: &'a [String],
     pub(crate) retry_failed: bool,
     pub(crate) keep_going: bool,
+    /// The run gets a record in the store.
+    pub(crate) record: bool,
+    /// The most bytes of tensors in main memory.
+    pub(crate) main_memory: Option<u64>,
 }
 
 impl<'a> Execution<'a> {
     /// All of the pipeline, nothing forced. Who asks for one thing and asks again wants it tried again.
-    pub(crate) fn whole(compute: &'a ComputeArgs, store: &'a StoreArgs) -> Self {
-        Self { compute, store, out: None, only: &[], force: &[], retry_failed: true, keep_going: false }
+    pub(crate) fn whole(compute: &'a ComputeArgs) -> Self {
+        Self {
+            compute,
+            out: None,
+            only: &[],
+            force: &[],
+            retry_failed: true,
+            keep_going: false,
+            record: true,
+            main_memory: None,
+        }
     }
 }
 
-/// Runs a pipeline, shows how it goes, and prints what came out.
+/// Runs a pipeline with the store that the user named, shows how it goes, and prints what came out.
 pub(crate) fn execute(
-    mut pipeline: Pipeline,
+    pipeline: Pipeline,
+    store: &StoreArgs,
     execution: &Execution<'_>,
     output: &Output,
 ) -> Result<(), Failure> {
+    let cancel = interrupt::cancel_on_signals(*output)?;
+    let store = open_store(store, &pipeline.root, execution.compute.offline)?;
+    let record = carry_out(pipeline, &store, execution, (output, &cancel))?;
+    conclude(&record, output)
+}
+
+/// Runs a pipeline and shows how it goes.
+pub(crate) fn carry_out(
+    mut pipeline: Pipeline,
+    store: &Store,
+    execution: &Execution<'_>,
+    (output, cancel): (&Output, &Cancel),
+) -> Result<RunRecord, Failure> {
     set_precision(&mut pipeline, execution.compute.precision)?;
     let pipeline = &pipeline;
     let identity = identity_for_run(pipeline, execution.compute)?;
-    let store = open_store(execution.store, &pipeline.root, execution.compute.offline)?;
-    let cancel = interrupt::cancel_on_signals(*output)?;
     let mut options = RunOptions {
         ram: execution.compute.ram.or_else(machine::memory),
+        main_memory: execution.main_memory,
         device: execution.compute.device.clone(),
         gpus: gpus(&execution.compute.device),
         retry_failed: execution.retry_failed,
@@ -161,6 +189,7 @@ pub(crate) fn execute(
         force: execution.force.to_vec(),
         keep_going: execution.keep_going,
         offline: execution.compute.offline,
+        record: execution.record,
         ..RunOptions::default()
     };
     if let Some(jobs) = execution.compute.jobs {
@@ -168,10 +197,15 @@ pub(crate) fn execute(
         options.threads = jobs;
     }
     let observer = progress::observer(output, execution.compute.progress);
-    let record = celldag_engine::run(pipeline, &store, &options, observer.as_ref(), &cancel)?;
-    store::push(&store, output, &|| cancel.is_cancelled());
+    let record = celldag_engine::run(pipeline, store, &options, observer.as_ref(), cancel)?;
+    store::push(store, output, &|| cancel.is_cancelled());
+    Ok(record)
+}
+
+/// Results on stdout, unless events are there, and how the command ends.
+pub(crate) fn conclude(record: &RunRecord, output: &Output) -> Result<(), Failure> {
     if !output.json {
-        conclude(&record, output)?;
+        show(record, output)?;
     }
     match record.header.exit {
         ExitClass::Ok => Ok(()),
@@ -179,8 +213,8 @@ pub(crate) fn execute(
     }
 }
 
-/// Results on stdout: report documents as tables, then where the outputs are.
-fn conclude(record: &RunRecord, output: &Output) -> Result<(), Failure> {
+/// Report documents as tables, then where the outputs are.
+fn show(record: &RunRecord, output: &Output) -> Result<(), Failure> {
     let header = &record.header;
     let counts = header.counts;
     let mut summary = format!("{}: {} computed, {} cached", header.pipeline, counts.ran, counts.cached);
@@ -193,7 +227,10 @@ fn conclude(record: &RunRecord, output: &Output) -> Result<(), Failure> {
     if counts.cached > 0 {
         summary.push_str(&format!(", saved {}", celldag_engine::plan::duration(header.saved_seconds)));
     }
-    output.say(&format!("{summary} (run {})", record.id()));
+    if !record.id().is_empty() {
+        summary.push_str(&format!(" (run {})", record.id()));
+    }
+    output.say(&summary);
     for written in &record.outputs {
         let json = written.path.extension().is_some_and(|extension| extension == "json");
         if let Some(document) = json.then(|| read_document(&written.path)).flatten() {

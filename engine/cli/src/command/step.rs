@@ -1,19 +1,92 @@
-//! `celldag step`: one node on given files, cached under the same key as in a run.
+//! `celldag step`: one node on given files, cached under the same key as in a run. What workflow managers call.
 
-use std::path::PathBuf;
+mod portion;
+mod private;
 
-use celldag_engine::{JobOutput, Multiplicity, Pipeline};
+use std::path::{Path, PathBuf};
 
-use super::shared::{Execution, execute};
-use crate::args::{LabelledInput, StepArgs};
+use celldag_engine::registry::Registered;
+use celldag_engine::{ExitClass, JobOutput, Multiplicity, Pipeline, RunRecord, StepSummary};
+
+use self::private::PrivateStore;
+use super::shared::{Execution, carry_out, conclude, open_store};
+use crate::args::{ComputeArgs, LabelledInput, PrecisionArgs, StepArgs};
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::kinds::{find, registry};
 use crate::output::Output;
 
 pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
     let registry = registry();
-    let kind = find(&registry, &args.kind)?;
+    let pipeline = pipeline(args, find(&registry, &args.kind)?)?;
+    let compute = ComputeArgs {
+        device: args.device.clone(),
+        jobs: args.threads,
+        ram: None,
+        memory_limit: args.memory_limit,
+        offline: args.offline,
+        precision: PrecisionArgs { precision: args.precision },
+        progress: args.progress,
+    };
+    // What tensors leave of the memory is for everything else: counts that are read, buffers, the program itself.
+    let main_memory = args.memory.map(|bytes| bytes / 4 * 3);
+    let execution = Execution { record: false, main_memory, ..Execution::whole(&compute) };
+    let private = args.no_cache.then(|| PrivateStore::create(args, &pipeline.outputs)).transpose()?;
+    let cancel =
+        interrupt::cancel_and_remove(*output, private.as_ref().map(|store| store.folder().to_owned()))?;
+    let store = match &private {
+        Some(private) => private.open()?,
+        None => open_store(&args.store, &pipeline.root, args.offline)?,
+    };
+    let record = carry_out(pipeline, &store, &execution, (output, &cancel))?;
+    if let Some(path) = args.summary.as_deref().filter(|_| record.exit() == ExitClass::Ok) {
+        write_summary(path, &record)?;
+    }
+    conclude(&record, output)
+}
+
+fn pipeline(args: &StepArgs, kind: Registered) -> Result<Pipeline, Failure> {
     let spec = kind.spec.clone();
+    if args.lineage.is_some() && !spec.wants_lineage {
+        return Err(Failure::Usage {
+            message: format!("--lineage: kind `{}` is not told what came before it", spec.name),
+            help: Some("leave --lineage and --above out".to_owned()),
+        });
+    }
+    let portion = portion::portion(args)?;
+    let mut pipeline = Pipeline::single(kind, &args.with, &inputs(args, &spec)?)?.doing(&portion)?;
+    if let Some(id) = &args.job {
+        pipeline = pipeline.called(id);
+    }
+    pipeline.salt.clone_from(&args.salt);
+    pipeline.strict_numerics = args.strict_numerics;
+    if let Some(lineage) = &args.lineage {
+        pipeline.lineage = Some(celldag_engine::read_lineage(lineage, &args.above)?);
+    }
+    for (port, path) in &args.outputs {
+        let names = portion::ports(&spec, &portion);
+        if !names.contains(&port.as_str()) {
+            return Err(Failure::Usage {
+                message: format!("kind `{}` has no output port `{port}`", spec.name),
+                help: Some(format!("it has: {}", names.join(", "))),
+            });
+        }
+        let path: PathBuf = std::path::absolute(path)?;
+        pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
+    }
+    // In a folder of summaries, other files may be written.
+    let told = args.above.iter().filter(|path| path.is_file()).chain(&args.lineage).chain(&args.parts);
+    pipeline.also_read = told.map(std::path::absolute).collect::<Result<_, _>>()?;
+    if let Some(summary) = &args.summary {
+        refuse_overwriting(&std::path::absolute(summary)?, &pipeline, args)?;
+    }
+    Ok(pipeline)
+}
+
+fn inputs(
+    args: &StepArgs,
+    spec: &celldag_engine::KindSpec,
+) -> Result<Vec<(String, String, PathBuf)>, Failure> {
     let mut inputs = Vec::new();
     for LabelledInput { port, label, path } in &args.inputs {
         let path = std::path::absolute(path)?;
@@ -36,17 +109,44 @@ pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
         };
         inputs.push((port.clone(), label, path));
     }
-    let mut pipeline = Pipeline::single(kind, &args.with, &inputs)?;
-    for (port, path) in &args.outputs {
-        if !spec.outputs.iter().any(|p| p.name == port) {
-            let names: Vec<&str> = spec.outputs.iter().map(|p| p.name).collect();
+    Ok(inputs)
+}
+
+/// The engine guards the outputs of ports; the summary is none of its business.
+fn refuse_overwriting(summary: &Path, pipeline: &Pipeline, args: &StepArgs) -> Result<(), Failure> {
+    let inputs = args.inputs.iter().map(|input| ("an input", input.path.clone()));
+    let outputs = pipeline.outputs.iter().map(|output| ("an output", output.path.clone()));
+    let told = args
+        .above
+        .iter()
+        .chain(&args.lineage)
+        .chain(&args.parts)
+        .map(|path| ("read by the step", path.clone()));
+    for (what, path) in inputs.chain(outputs).chain(told) {
+        let path = std::path::absolute(path)?;
+        // A folder of summaries is read before this one is written into it.
+        if path == summary {
             return Err(Failure::Usage {
-                message: format!("kind `{}` has no output port `{port}`", spec.name),
-                help: Some(format!("it has: {}", names.join(", "))),
+                message: format!("--summary {} is {what} too", summary.display()),
+                help: Some("give it a name of its own".to_owned()),
             });
         }
-        let path: PathBuf = std::path::absolute(path)?;
-        pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
     }
-    execute(pipeline, &Execution::whole(&args.compute, &args.store), output)
+    Ok(())
+}
+
+/// Whole or not at all, as all outputs of a step.
+fn write_summary(path: &Path, record: &RunRecord) -> Result<(), Failure> {
+    let summary = record.jobs.first().and_then(StepSummary::of);
+    let mut text = serde_json::to_string_pretty(&summary).map_err(|e| Failure::Other(e.to_string()))?;
+    text.push('\n');
+    let path = std::path::absolute(path)?;
+    let folder = path.parent().unwrap_or(&path);
+    fs_err::create_dir_all(folder)?;
+    // Temporary files are for their owner only unless told otherwise; the umask still counts.
+    let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".celldag-").permissions(everyone).tempfile_in(folder)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.persist(&path).map_err(|e| e.error)?;
+    Ok(())
 }

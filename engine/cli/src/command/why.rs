@@ -1,7 +1,7 @@
 //! `celldag why`: field by field, a node's action in a run beside its action before.
 
 use celldag_engine::record::{InputFrom, InputRecord};
-use celldag_engine::{Change, Why};
+use celldag_engine::{Change, Why, short};
 
 use super::shared::{open_existing_store, shown};
 use crate::args::WhyArgs;
@@ -53,8 +53,6 @@ pub(super) fn place(change: &Change, sources: &[InputRecord]) -> String {
         Some(InputFrom::Job { id, port }) => format!(": {id}.{port}"),
         None => String::new(),
     };
-    let short = |digest: &Option<String>| {
-        digest.as_deref().map_or("nothing".to_owned(), |d| d.chars().take(12).collect())
-    };
-    format!("{from} (BLAKE3 {} → {})", short(before), short(after))
+    let digest = |digest: &Option<String>| digest.as_deref().map_or("nothing", short).to_owned();
+    format!("{from} (BLAKE3 {} → {})", digest(before), digest(after))
 }

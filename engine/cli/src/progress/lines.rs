@@ -27,6 +27,7 @@ pub(super) fn line(event: &RunEvent) -> Option<String> {
             format!("{job:24} done in {}{}", duration(*seconds), told(facts))
         }
         RunEvent::Warning { job, message } => format!("{job:24} warning: {message}"),
+        RunEvent::Printed { job, text } => format!("{job:24} its program printed:\n{}", text.trim_end()),
         RunEvent::Waiting { job } => format!("{job:24} another process computes it; waiting"),
         RunEvent::Retrying { job, attempt, message, wait_seconds, changed } => {
             let with = match serde_json::to_string(changed) {

@@ -2,7 +2,8 @@ use std::time::{Duration, Instant};
 
 use super::{node, read, text, world};
 use crate::error::ExitClass;
-use crate::world::World;
+use crate::run::{GpuSlot, Gpus, RunOptions};
+use crate::world::{World, options};
 
 fn run(world: &World, rest: &str) -> crate::record::RunRecord {
     world.run(&read(world, &node(rest)))
@@ -158,4 +159,23 @@ fn what_a_program_prints_is_part_of_its_result() {
     assert_eq!(fs_err::read_to_string(&kept[0]).unwrap(), "out\nerr\n");
     let second = run(&world, rest);
     assert_eq!((second.header.counts.cached, log(&second)), (1, "out\nerr\n".into()));
+}
+
+/// Two GPUs, one a job: each program is shown the one that its job holds, and the key does not know which.
+#[test]
+fn a_program_is_shown_the_gpu_of_its_job() {
+    let world = world();
+    let text_of = "    resources: {gpu: 1}\n    \
+                   run: [sh, -c, 'echo \"$CUDA_VISIBLE_DEVICES $CELLDAG_GPUS\" > \"{out:text}\"']\n";
+    let pipeline = read(&world, &node(text_of));
+    let slot = |pci: &str, id: &str| GpuSlot {
+        device: format!("pci:{pci}"),
+        pci: pci.to_owned(),
+        variable: Some(("CUDA_VISIBLE_DEVICES".to_owned(), id.to_owned())),
+        ..GpuSlot::default()
+    };
+    let gpus = Gpus::known(vec![slot("0000:65:00.0", "GPU-b"), slot("0000:b1:00.0", "GPU-c")]);
+    let record = world.run_with(&pipeline, &RunOptions { gpus, ..options() });
+    assert_eq!(text(&world, &record), "GPU-b 0000:65:00.0\n");
+    assert!(world.plan(&pipeline).is_cached(), "another GPU is no other work");
 }

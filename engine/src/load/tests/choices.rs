@@ -82,6 +82,30 @@ outputs: {\"${s}/a\": a, \"${s}/b\": b}
 }
 
 #[test]
+fn choices_that_take_nothing_may_complete_each_other() {
+    let folder = Folder::new();
+    let text = "celldag: 1
+axes: {s: [x, y], t: [1, 2]}
+nodes:
+  a: {uses: make, with: {text: a}}
+  b: {uses: make, with: {text: b}}
+  c: {uses: join, foreach: [s], in: {parts: [{by: s, x: a, default: null}, {by: s, x: null, y: b}]}}
+  d: {uses: join, foreach: [s, t], exclude: [{s: y, t: 2}], in: {parts: [{by: s, x: a, y: []}, {by: t, 1: b, 2: []}]}}
+  e: {uses: join, foreach: [s], exclude: [{s: y}], in: {parts: {by: s, x: a, y: []}}}
+";
+    insta::assert_snapshot!(show(&folder, &good(&folder, text, &set(&[]))), @r"
+    a
+    b
+    c[s=x] parts(a)<-a.text
+    c[s=y] parts(b)<-b.text
+    d[s=x,t=1] parts(a)<-a.text parts(b)<-b.text
+    d[s=x,t=2] parts(a)<-a.text
+    d[s=y,t=1] parts(b)<-b.text
+    e[s=x] parts(a)<-a.text
+    ");
+}
+
+#[test]
 fn a_parameter_is_chosen_by_the_value_of_an_axis() {
     let folder = Folder::new();
     let text = "celldag: 1
@@ -141,7 +165,7 @@ const CASES: &[Case] = &[
     ),
     (
         "nothing on ports that need something",
-        "celldag: 1\naxes: {s: [frozen, lora]}\nnodes:\n  a: {uses: make, with: {text: x}}\n  b: {uses: count, foreach: [s], in: {text: {by: s, frozen: [], lora: a}}}\n  c: {uses: join, foreach: [s], in: {parts: {by: s, frozen: a, default: null}}}\n  d: {uses: join, foreach: [s], in: {parts: [{by: s, frozen: a, lora: []}, {by: s, frozen: null, lora: a}]}}\n  e: {uses: join, foreach: [s], in: {parts: [a, {by: s, frozen: ./a.txt, lora: []}], header: {by: s, frozen: a, lora: []}}}\n",
+        "celldag: 1\naxes: {s: [frozen, lora]}\nnodes:\n  a: {uses: make, with: {text: x}}\n  b: {uses: count, foreach: [s], in: {text: {by: s, frozen: [], lora: a}}}\n  c: {uses: join, foreach: [s], in: {parts: {by: s, frozen: a, default: null}}}\n  d: {uses: join, foreach: [s], in: {parts: [{by: s, frozen: a, lora: []}, {by: s, frozen: null, default: null}]}}\n  e: {uses: join, foreach: [s], in: {parts: [a, {by: s, frozen: ./a.txt, lora: []}], header: {by: s, frozen: a, lora: []}}}\n",
         &[],
     ),
     (

@@ -186,6 +186,60 @@ fn axes_of_equal_text_and_different_meaning_are_not_shared() {
     assert!(!twice("file: 1/s.yaml", "file: 1/s.yaml"));
 }
 
+#[test]
+fn values_that_begin_paths_are_shared_only_where_they_mean_the_same_files() {
+    let folder = Folder::new();
+    let file = |values: &str, path: &str| {
+        format!(
+            "celldag: 1\naxes: {{c: {values}}}\nnodes: {{n: {{uses: count, foreach: [c], in: {{text: \"{path}\"}}}}}}\n"
+        )
+    };
+    let twice = |values: &str, path: &str, extra: &str| {
+        let (one, two) = (file(values, path), file(values, path));
+        write(&folder, &[("1/s.yaml", &one), ("2/s.yaml", &two)]);
+        let text =
+            format!("celldag: 1\ninclude: [{{as: a, file: 1/s.yaml}}, {{as: b, file: 2/s.yaml}}]\n{extra}");
+        folder.load(&text, &set(&[]))
+    };
+    write(
+        &folder,
+        &[("1/x.txt", "one"), ("2/x.txt", "two"), ("both.txt", "three"), ("t.csv", "id,at\nr,x.txt\n")],
+    );
+    let refused = |values: &str, path: &str| {
+        let found = twice(values, path, "").map(|_| ()).unwrap_err();
+        let item = found.items.iter().find(|item| item.code.ends_with("axis_twice")).unwrap();
+        assert!(
+            item.to_string().contains("begin paths: in their folders these are different files"),
+            "{item}"
+        );
+        let places = item.to_json()["related"].to_string();
+        for told in ["and here", "this path begins with a value of it"] {
+            assert!(places.contains(told), "{told} in {places}");
+        }
+    };
+    refused("[x.txt]", "${c}");
+    refused("[x]", "${c}.txt");
+    refused("{from: ../t.csv, key: id}", "${c.at}");
+    // The same file from both folders, or a value inside a path: nothing can be mixed up.
+    let same = twice("[../both.txt]", "${c}", "").unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(same.jobs.len(), 2);
+    let inside = twice("[x]", "./${c}.txt", "").unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(show(&folder, &inside), "a_n[c=x] text<-FOLDER/1/x.txt\nb_n[c=x] text<-FOLDER/2/x.txt\n");
+    // The file that includes both says which files are meant.
+    let outer = twice("[x.txt]", "${c}", "axes: {c: [both.txt]}\n").unwrap_or_else(|found| panic!("{found}"));
+    let lines = "a_n[c=both.txt] text<-FOLDER/both.txt\nb_n[c=both.txt] text<-FOLDER/both.txt\n";
+    assert_eq!(show(&folder, &outer), lines);
+    // Also from further up.
+    write(
+        &folder,
+        &[("m.yaml", "celldag: 1\ninclude: [{as: a, file: 1/s.yaml}, {as: b, file: 2/s.yaml}]\n")],
+    );
+    write(&folder, &[("1/s.yaml", &file("[x.txt]", "${c}")), ("2/s.yaml", &file("[x.txt]", "${c}"))]);
+    let text = "celldag: 1\ninclude: [{as: m, file: m.yaml}]\naxes: {c: [both.txt]}\n";
+    let further = folder.load(text, &set(&[])).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(show(&folder, &further), lines.replace("a_n", "m_a_n").replace("b_n", "m_b_n"));
+}
+
 /// Name, the pipeline, other files.
 type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 

@@ -1,16 +1,18 @@
 //! A recorded run in the formats that archives and other programs read: Provenance Run Crate and PROV-JSON.
 //!
 //! What leaves the machine is meant for others: paths are relative to the pipeline's folder, of files elsewhere only the name
-//! is told, and neither host nor user. Artifacts that do not travel along are named by their content.
+//! is told, and neither host nor user nor the values of secrets ([`Discreet`]). Artifacts that do not travel along are named by their content.
 
+mod discreet;
+mod failures;
 mod names;
 mod prov_json;
 mod ro_crate;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
 use celldag_cache::{Artifact, Store};
 use jiff::{SignedDuration, Timestamp};
@@ -18,14 +20,20 @@ use serde_json::Value;
 
 use crate::action::Action;
 use crate::record::{InputFrom, JobOutcome, JobRecord, RunRecord};
+use crate::short;
 
+use discreet::Discreet;
 pub use prov_json::prov_json;
 pub use ro_crate::{Crate, ro_crate};
 
 /// A run with everything that an export tells about it.
 pub struct Export<'a> {
     run: &'a RunRecord,
+    /// Name of the pipeline.
+    pipeline: String,
     jobs: Vec<Exported<'a>>,
+    /// Files of the user: digest → name as shown.
+    sources: BTreeMap<String, String>,
     /// Outputs of the pipeline: path in the crate → where it is in the record.
     outputs: Vec<(String, usize)>,
 }
@@ -33,7 +41,12 @@ pub struct Export<'a> {
 /// A job that was computed, taken from the store, or failed.
 struct Exported<'a> {
     job: &'a JobRecord,
+    /// Its id without paths of the machine; still unique.
+    id: String,
+    /// Its action with parameters and labels without them.
     action: Action,
+    /// Why it failed.
+    error: Option<String>,
     /// When its computation began and ended; absent when the store has forgotten it.
     times: Option<(String, String)>,
 }
@@ -42,11 +55,24 @@ impl<'a> Export<'a> {
     /// Collects what the record and the store know.
     #[must_use]
     pub fn new(store: &Store, run: &'a RunRecord) -> Self {
-        let began = |job: &&JobRecord| job.outcome != JobOutcome::Skipped;
-        let exported =
-            |job: &'a JobRecord| Some(Exported { job, action: job.action()?, times: times(store, job) });
-        let jobs = run.jobs.iter().filter(began).filter_map(exported).collect();
-        Self { run, jobs, outputs: outputs(run) }
+        let discreet = Discreet::new(run);
+        let failed = failures::times(run);
+        let mut ids = Unique::default();
+        let mut sources = BTreeMap::new();
+        let mut jobs = Vec::new();
+        for job in run.jobs.iter().filter(|job| job.outcome != JobOutcome::Skipped) {
+            let Some(action) = job.action() else { continue };
+            add_sources(&mut sources, job, &action, &discreet);
+            jobs.push(Exported {
+                job,
+                id: ids.name(discreet.text(&job.id)),
+                action: without_paths(action, &discreet),
+                error: job.failure.as_ref().map(|failure| discreet.text(&failure.message)),
+                times: times(store, job).or_else(|| failed.get(job.id.as_str()).cloned()),
+            });
+        }
+        let pipeline = discreet.text(&run.header.pipeline);
+        Self { run, pipeline, jobs, sources, outputs: outputs(run, &discreet) }
     }
 
     /// Artifacts of the pipeline's outputs with their paths in a crate.
@@ -54,35 +80,59 @@ impl<'a> Export<'a> {
         self.outputs.iter().map(|(path, index)| (path.as_str(), &self.run.outputs[*index].artifact))
     }
 
-    /// A path as others may see it: relative to the pipeline's folder, or only the name.
-    fn shown(&self, path: &Path) -> String {
-        let root = &self.run.header.root;
-        let inside = if root.as_os_str().is_empty() { None } else { path.strip_prefix(root).ok() };
-        let name =
-            || path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
-        inside.map_or_else(name, |path| path.to_string_lossy().into_owned())
+    /// Included files whose text was kept, with their paths in a crate: those of the pipeline's folder where they were, those
+    /// of other folders below `included/`.
+    pub fn included(&self) -> impl Iterator<Item = (String, &str)> {
+        let files = self.run.header.included.iter().flatten();
+        files.filter_map(|file| {
+            let digest = file.digest.as_deref()?;
+            let inside = !file.path.starts_with('/') && file.path.split('/').all(|part| part != "..");
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            let path = if inside { file.path.clone() } else { format!("included/{}-{name}", short(digest)) };
+            Some((path, digest))
+        })
     }
+}
 
-    /// Files of the user: digest → name as shown.
-    fn sources(&self) -> BTreeMap<String, String> {
-        let mut sources = BTreeMap::new();
-        for one in &self.jobs {
-            for input in &one.job.inputs {
-                let InputFrom::File(path) = &input.from else { continue };
-                let list = one.action.inputs.get(&input.port).into_iter().flatten();
-                for found in list.filter(|found| found.label == input.label) {
-                    sources.entry(found.digest.clone()).or_insert_with(|| self.shown(path));
-                }
-            }
+/// Names that are told apart by a number where they would be the same.
+#[derive(Default)]
+struct Unique(BTreeSet<String>);
+
+impl Unique {
+    fn name(&mut self, name: String) -> String {
+        let numbered = (2..).map(|number| format!("{number}/{name}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !self.0.contains(name));
+        let free = free.unwrap_or(name);
+        self.0.insert(free.clone());
+        free
+    }
+}
+
+/// Files of the user on the inputs of a job.
+fn add_sources(
+    sources: &mut BTreeMap<String, String>,
+    job: &JobRecord,
+    action: &Action,
+    discreet: &Discreet,
+) {
+    for input in &job.inputs {
+        let InputFrom::File(path) = &input.from else { continue };
+        let list = action.inputs.get(&input.port).into_iter().flatten();
+        for found in list.filter(|found| found.label == input.label) {
+            sources.entry(found.digest.clone()).or_insert_with(|| discreet.path(path));
         }
-        sources
     }
+}
 
-    /// A message without the folder that it speaks of.
-    fn discreet(&self, message: &str) -> String {
-        let root = self.run.header.root.to_string_lossy();
-        if root.len() < 2 { message.to_owned() } else { message.replace(root.as_ref(), ".") }
+/// Paths are labels where files are listed, and arguments of programs.
+fn without_paths(mut action: Action, discreet: &Discreet) -> Action {
+    for value in action.params.values_mut() {
+        *value = discreet.value(value);
     }
+    for input in action.inputs.values_mut().flatten() {
+        input.label = discreet.text(&input.label);
+    }
+    action
 }
 
 /// Content as a URI that says what it is wherever it is.
@@ -95,7 +145,7 @@ fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A failed job has no result, but its events tell when it failed; what the store does not know is left out.
+/// When the result of a job was computed; absent when there is none, or when the store has forgotten it.
 fn times(store: &Store, job: &JobRecord) -> Option<(String, String)> {
     let record = store.record(&job.key?).ok().flatten()?;
     let work = SignedDuration::try_from_secs_f64(record.seconds).ok()?;
@@ -104,24 +154,29 @@ fn times(store: &Store, job: &JobRecord) -> Option<(String, String)> {
     Some((text(began), text(record.created)))
 }
 
-/// Outputs relative to the pipeline's folder; where `--out` led elsewhere, to the folder that holds all of them.
-fn outputs(run: &RunRecord) -> Vec<(String, usize)> {
-    let root = &run.header.root;
+/// Outputs relative to the pipeline's folder; those that `--out` put elsewhere relative to the folder that holds all of
+/// them, or by their names where that folder says where the pipeline or the user is at home.
+fn outputs(run: &RunRecord, discreet: &Discreet) -> Vec<(String, usize)> {
     let paths = || run.outputs.iter().map(|output| output.path.as_path());
-    let inside = !root.as_os_str().is_empty() && paths().all(|path| path.starts_with(root));
-    let base = if inside { root.clone() } else { common(paths()) };
-    let shown = |(index, path): (usize, &Path)| {
-        let path = path.strip_prefix(&base).unwrap_or(path);
-        let parts: Vec<_> = path
-            .components()
-            .filter_map(|part| match part {
-                std::path::Component::Normal(name) => Some(name.to_string_lossy()),
-                _ => None,
-            })
-            .collect();
-        (parts.join("/"), index)
-    };
-    paths().enumerate().map(shown).collect()
+    let base = common(paths().filter(|path| !discreet.is_inside(path)));
+    let mut names = Unique::default();
+    let mut shown = Vec::new();
+    for (index, path) in paths().enumerate() {
+        let name = match path.strip_prefix(&base) {
+            Ok(rest) if !discreet.is_inside(path) && !discreet.is_above(&base) => in_folder(rest),
+            _ => discreet.path(path),
+        };
+        shown.push((names.name(name), index));
+    }
+    shown
+}
+
+fn in_folder(path: &Path) -> String {
+    let parts = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy()),
+        _ => None,
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 fn common<'p>(paths: impl Iterator<Item = &'p Path>) -> PathBuf {

@@ -9,19 +9,28 @@ use super::{Export, names, text_of};
 pub fn prov_json(export: &Export<'_>) -> Value {
     let header = &export.run.header;
     let mut entity = Map::new();
-    for (digest, name) in export.sources() {
+    for (digest, name) in &export.sources {
         entity.insert(format!("b3:{digest}"), json!({ "prov:label": name, "prov:type": "celldag:Source" }));
     }
     let (mut activity, mut used, mut made) = (Map::new(), Map::new(), Map::new());
     let mut associated = Map::new();
     let plan = header.text_digest.as_ref().map(|digest| format!("b3:{digest}"));
+    let mut members = Map::new();
     if let Some(plan) = &plan {
-        entity.insert(plan.clone(), json!({ "prov:label": header.pipeline, "prov:type": "prov:Plan" }));
+        for (path, digest) in export.included() {
+            let part = format!("b3:{digest}");
+            let member = json!({ "prov:collection": plan, "prov:entity": part });
+            members.insert(format!("_:m{}", members.len()), member);
+            entity.insert(part, json!({ "prov:label": path, "prov:type": "prov:Plan" }));
+        }
+        let ty =
+            if members.is_empty() { json!("prov:Plan") } else { json!(["prov:Plan", "prov:Collection"]) };
+        entity.insert(plan.clone(), json!({ "prov:label": export.pipeline, "prov:type": ty }));
     }
     for one in &export.jobs {
-        let id = format!("run:{}", names::part(&one.job.id));
+        let id = format!("run:{}", names::part(&one.id));
         let mut told = Map::new();
-        told.insert("prov:label".to_owned(), json!(one.job.id));
+        told.insert("prov:label".to_owned(), json!(one.id));
         told.insert("celldag:kind".to_owned(), json!(one.action.kind));
         told.insert("celldag:epoch".to_owned(), json!(one.action.epoch));
         if let Some(key) = &one.job.key {
@@ -52,7 +61,7 @@ pub fn prov_json(export: &Export<'_>) -> Value {
             let content = format!("b3:{}", artifact.digest);
             // A job may give the very bytes that it was given: the file of the user keeps its name.
             entity.entry(content.clone()).or_insert_with(
-                || json!({ "prov:label": format!("{}.{port}", one.job.id), "celldag:bytes": artifact.size }),
+                || json!({ "prov:label": format!("{}.{port}", one.id), "celldag:bytes": artifact.size }),
             );
             made.insert(
                 format!("_:g{}", made.len()),
@@ -67,7 +76,7 @@ pub fn prov_json(export: &Export<'_>) -> Value {
         }
         associated.insert(format!("_:a{}", associated.len()), Value::Object(by));
     }
-    json!({
+    let mut document = json!({
         "prefix": {
             "b3": "hash://blake3/",
             "celldag": "https://github.com/celldag/celldag#",
@@ -82,5 +91,9 @@ pub fn prov_json(export: &Export<'_>) -> Value {
         "used": used,
         "wasGeneratedBy": made,
         "wasAssociatedWith": associated,
-    })
+    });
+    if !members.is_empty() {
+        document["hadMember"] = Value::Object(members);
+    }
+    document
 }

@@ -3,6 +3,7 @@
 //! | Of the run | In the crate |
 //! |---|---|
 //! | pipeline file | `ComputationalWorkflow`, main entity |
+//! | files that it includes | `SoftwareSourceCode`, parts of it |
 //! | node | `HowToStep` |
 //! | kind, with its ports and parameters | `SoftwareApplication`, `FormalParameter` |
 //! | job | `CreateAction`, and the `ControlAction` of its step |
@@ -133,7 +134,7 @@ impl Graph<'_> {
                     &id,
                     ty,
                     json!({
-                        "name": format!("{}.{port}", one.job.id),
+                        "name": format!("{}.{port}", one.id),
                         "identifier": format!("blake3:{digest}"),
                         "contentSize": (!artifact.tree).then(|| artifact.size.to_string()),
                     }),
@@ -141,8 +142,9 @@ impl Graph<'_> {
             }
         }
         // After the jobs: one may give the very bytes that it was given, and the file of the user keeps its name.
-        for (digest, name) in self.export.sources() {
-            let id = self.place(&digest);
+        let export = self.export;
+        for (digest, name) in &export.sources {
+            let id = self.place(digest);
             self.add(&id, "File", json!({ "name": name, "identifier": format!("blake3:{digest}") }));
         }
         for (path, artifact) in self.export.outputs() {
@@ -181,19 +183,18 @@ impl Graph<'_> {
     }
 
     fn action(&mut self, one: &Exported<'_>, tool: &str, objects: &[String], results: &[String]) {
-        let id = names::job(&one.job.id);
-        let failure = one.job.failure.as_ref();
+        let id = names::job(&one.id);
         let told = match one.job.outcome {
             JobOutcome::Hit => "The result was in the store; the times are those of its computation.",
             JobOutcome::Ran => "Computed in this run.",
             JobOutcome::Failed | JobOutcome::Skipped => "Failed in this run.",
         };
-        let status = if failure.is_some() { "FailedActionStatus" } else { "CompletedActionStatus" };
+        let status = if one.error.is_some() { "FailedActionStatus" } else { "CompletedActionStatus" };
         self.add(
             &id,
             "CreateAction",
             json!({
-                "name": format!("Run of {}", one.job.id),
+                "name": format!("Run of {}", one.id),
                 "description": told,
                 "instrument": link(tool),
                 "object": links(objects),
@@ -201,15 +202,15 @@ impl Graph<'_> {
                 "startTime": one.times.as_ref().map(|(from, _)| from),
                 "endTime": one.times.as_ref().map(|(_, to)| to),
                 "actionStatus": link(&format!("http://schema.org/{status}")),
-                "error": failure.map(|failure| self.export.discreet(&failure.message)),
+                "error": one.error,
             }),
         );
-        let control = format!("#control/{}", names::part(&one.job.id));
+        let control = format!("#control/{}", names::part(&one.id));
         self.add(
             &control,
             "ControlAction",
             json!({
-                "name": format!("Orchestration of {}", one.job.id),
+                "name": format!("Orchestration of {}", one.id),
                 "instrument": link(&step_id(&one.job.node)),
                 "object": link(&id),
             }),
@@ -246,10 +247,11 @@ impl Graph<'_> {
             );
         }
         let mut inputs = Vec::new();
-        for (digest, name) in self.export.sources() {
-            let id = format!("#in/{}", names::part(&name));
-            self.formal(&id, &name, "File");
-            self.example(&self.place(&digest), &id);
+        let export = self.export;
+        for (digest, name) in &export.sources {
+            let id = format!("#in/{}", names::part(name));
+            self.formal(&id, name, "File");
+            self.example(&self.place(digest), &id);
             inputs.push(id);
         }
         let mut outputs = Vec::new();
@@ -264,13 +266,26 @@ impl Graph<'_> {
             "name": "celldag pipeline", "alternateName": "celldag", "identifier": link(HOME), "url": link(HOME),
             "version": "1",
         }));
+        let workflow = names::path(&self.about.pipeline);
+        for (path, digest) in self.export.included() {
+            // `hasPart` of the workflow is for tools that actions use; this says the same from the other end.
+            self.add(
+                &names::path(&path),
+                json!(["File", "SoftwareSourceCode"]),
+                json!({
+                    "name": path,
+                    "identifier": format!("blake3:{digest}"),
+                    "programmingLanguage": link(LANGUAGE),
+                    "isPartOf": link(&workflow),
+                }),
+            );
+        }
         let ty = json!(["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]);
-        let id = names::path(&self.about.pipeline);
         self.add(
-            &id,
+            &workflow,
             ty,
             json!({
-                "name": header.pipeline,
+                "name": self.export.pipeline,
                 "identifier": header.text_digest.as_ref().map(|digest| format!("blake3:{digest}")),
                 "programmingLanguage": link(LANGUAGE),
                 "hasPart": links(steps.iter().map(|(_, kind)| format!("#kind/{}", names::part(kind)))),
@@ -283,7 +298,7 @@ impl Graph<'_> {
 
     fn run(&mut self) {
         let header = &self.export.run.header;
-        let sources: Vec<String> = self.export.sources().keys().map(|digest| self.place(digest)).collect();
+        let sources: Vec<String> = self.export.sources.keys().map(|digest| self.place(digest)).collect();
         let outputs: Vec<String> =
             self.export.outputs().map(|(_, artifact)| self.place(&artifact.digest.to_string())).collect();
         let done = header.exit == crate::error::ExitClass::Ok;
@@ -292,7 +307,7 @@ impl Graph<'_> {
             RUN,
             "CreateAction",
             json!({
-                "name": format!("Run {} of {}", header.id, header.pipeline),
+                "name": format!("Run {} of {}", header.id, self.export.pipeline),
                 "instrument": link(&names::path(&self.about.pipeline)),
                 "object": links(sources),
                 "result": links(outputs),
@@ -308,7 +323,7 @@ impl Graph<'_> {
                 "name": "celldag", "softwareVersion": header.version, "url": HOME,
             }),
         );
-        let controls = self.export.jobs.iter().map(|one| format!("#control/{}", names::part(&one.job.id)));
+        let controls = self.export.jobs.iter().map(|one| format!("#control/{}", names::part(&one.id)));
         let controls = links(controls);
         self.add(
             "#organize",
@@ -341,10 +356,10 @@ impl Graph<'_> {
             .filter_map(|entity| entity["@id"].as_str().map(str::to_owned))
             .collect();
         let workflow = names::path(&self.about.pipeline);
-        let jobs = self.export.jobs.iter().map(|one| names::job(&one.job.id));
+        let jobs = self.export.jobs.iter().map(|one| names::job(&one.id));
         let actions: Vec<String> = jobs.chain([RUN.to_owned(), "#organize".to_owned()]).collect();
         self.add("./", "Dataset", json!({
-            "name": format!("celldag run {} of {}", header.id, header.pipeline),
+            "name": format!("celldag run {} of {}", header.id, self.export.pipeline),
             "description": format!(
                 "What ran, on which inputs, with which parameters and results. {} jobs computed, {} taken from the store, {} failed.",
                 header.counts.ran, header.counts.cached, header.counts.failed

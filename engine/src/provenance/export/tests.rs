@@ -9,7 +9,8 @@ use crate::world::World;
 fn run(world: &World) -> RunRecord {
     world.write("cells.txt", "1\n5\n9\n");
     world.write("demo.yaml", "celldag: 1\n");
-    let pipeline = world
+    fs_err::create_dir_all(world.path("lib")).unwrap();
+    let mut pipeline = world
         .build()
         .job("qc", "keep", json!({ "min": 2 }), &[("cells", "cells.txt")])
         .job("total", "sum", json!({}), &[("cells", "qc.cells")])
@@ -17,6 +18,7 @@ fn run(world: &World) -> RunRecord {
         .job("bad", "act", json!({ "what": "fail" }), &[("after[t]", "total.total")])
         .job("after", "act", json!({}), &[("after[b]", "bad.text")])
         .done();
+    pipeline.included = vec![world.write("lib/std.yaml", "celldag: 1\n# std\n")];
     world.run(&pipeline)
 }
 
@@ -44,6 +46,7 @@ fn jobs_steps_and_kinds_are_connected_as_the_profile_asks() {
     let workflow = all["demo.yaml"];
     assert_eq!(ids(&workflow["step"]), ["#step/bad", "#step/qc", "#step/total"].into());
     assert_eq!(ids(&workflow["hasPart"]), ["#kind/act", "#kind/keep", "#kind/sum"].into());
+    assert_eq!(all["lib/std.yaml"]["isPartOf"]["@id"], "demo.yaml");
     assert_eq!(all["./"]["mainEntity"]["@id"], "demo.yaml");
     assert_eq!(all["#step/qc"]["workExample"]["@id"], "#kind/keep");
     assert_eq!(all["#control/qc"]["object"]["@id"], "#job/qc");
@@ -54,6 +57,9 @@ fn jobs_steps_and_kinds_are_connected_as_the_profile_asks() {
     assert!(ids(&total["object"]).is_superset(&ids(&qc["result"])), "what one makes the other reads");
     assert!(qc["startTime"].as_str() <= qc["endTime"].as_str() && qc["startTime"].is_string());
     assert_eq!(all["#job/bad"]["actionStatus"]["@id"], "http://schema.org/FailedActionStatus");
+    let (from, to) = (all["#job/bad"]["startTime"].as_str(), all["#job/bad"]["endTime"].as_str());
+    let whole = (run.header.started.as_str(), run.header.finished.as_deref());
+    assert!(Some(whole.0) <= from && from <= to && to <= whole.1, "{from:?} {to:?}: events tell of failures");
     assert!(all["#job/bad"]["error"].as_str().unwrap().starts_with("it broke"));
     assert!(!all.contains_key("#job/after"), "what never began is no action");
 }
@@ -72,7 +78,9 @@ fn every_link_inside_the_crate_leads_somewhere_and_every_file_is_a_part() {
         }
         let parts = ids(&all["./"]["hasPart"]);
         for (id, entity) in &all {
-            if entity["@type"] == "File" || entity["@type"] == "Dataset" && *id != "./" {
+            let ty = &entity["@type"];
+            let is_file = ty == "File" || ty.as_array().is_some_and(|list| list.contains(&json!("File")));
+            if is_file || entity["@type"] == "Dataset" && *id != "./" {
                 assert!(parts.contains(id), "{id} is not a part");
             }
         }
@@ -88,6 +96,8 @@ fn a_crate_can_be_written() {
     let Some(folder) = std::env::var_os("CELLDAG_CRATE_OUT").map(PathBuf::from) else { return };
     fs_err::create_dir_all(folder.join("out")).unwrap();
     fs_err::copy(world.path("demo.yaml"), folder.join("demo.yaml")).unwrap();
+    fs_err::create_dir_all(folder.join("lib")).unwrap();
+    fs_err::copy(world.path("lib/std.yaml"), folder.join("lib/std.yaml")).unwrap();
     for (path, artifact) in Export::new(&world.store, &run).outputs() {
         world.store.materialize(artifact, &folder.join(path)).unwrap();
     }
@@ -148,21 +158,43 @@ fn prov_json_says_who_used_and_made_what() {
     assert_eq!(pick(&made["wasGeneratedBy"], "run:qc"), std::slice::from_ref(&cells));
     assert_eq!(pick(&made["used"], "run:total"), [cells]);
     assert_eq!(made["activity"]["run:qc"]["param:min"], "2");
+    let [member] = made["hadMember"].as_object().unwrap().values().collect::<Vec<_>>()[..] else { panic!() };
+    let part = &made["entity"][member["prov:entity"].as_str().unwrap()];
+    assert_eq!(part["prov:label"], "lib/std.yaml", "an included file is a part of the plan");
     for one in made["used"].as_object().unwrap().values() {
         assert!(made["entity"].get(one["prov:entity"].as_str().unwrap()).is_some());
     }
 }
 
 #[test]
+fn included_files_of_other_folders_travel_below_a_folder_of_their_own() {
+    let (world, elsewhere) = (World::new(), World::new());
+    let mut pipeline = world.build().job("a", "act", json!({ "text": "x" }), &[]).done();
+    pipeline.included =
+        vec![elsewhere.write("std.yaml", "one"), world.write("own.yaml", "two"), world.path("gone.yaml")];
+    let run = world.run(&pipeline);
+    let export = Export::new(&world.store, &run);
+    let paths: Vec<String> = export.included().map(|(path, _)| path).collect();
+    let one = blake3::hash(b"one").to_hex();
+    assert_eq!(paths, [format!("included/{}-std.yaml", &one[..12]), "own.yaml".to_owned()]);
+}
+
+#[test]
 fn outputs_elsewhere_are_put_below_the_folder_that_holds_them() {
     let world = World::new();
     let mut run = run(&world);
+    let first = run.outputs[0].clone();
     let at = |path: &str| {
-        let mut output = run.outputs[0].clone();
+        let mut output = first.clone();
         output.path = path.into();
         output
     };
     run.outputs = vec![at("/far/away/a/x.txt"), at("/far/away/b/x.txt")];
     let export = Export::new(&world.store, &run);
     assert_eq!(export.outputs().map(|(path, _)| path).collect::<Vec<_>>(), ["a/x.txt", "b/x.txt"]);
+    // The folder that holds both is above that of the user: it would tell where they are.
+    let home = std::env::home_dir().unwrap();
+    run.outputs = vec![at("/far/away/x.txt"), at(home.join("x.txt").to_str().unwrap())];
+    let export = Export::new(&world.store, &run);
+    assert_eq!(export.outputs().map(|(path, _)| path).collect::<Vec<_>>(), ["x.txt", "2/x.txt"]);
 }

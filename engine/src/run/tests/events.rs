@@ -33,6 +33,7 @@ fn all() -> Vec<RunEvent> {
             help: Some(text()),
         },
         RunEvent::Skipped { job: text(), node: text(), because: text() },
+        RunEvent::Printed { job: text(), text: text() },
         RunEvent::OutputWritten { job: text(), path: "x".into(), changed: true },
         RunEvent::RunFinished {
             counts: Counts::default(),
@@ -48,6 +49,7 @@ fn all() -> Vec<RunEvent> {
         | RunEvent::Started { .. }
         | RunEvent::Progress { .. }
         | RunEvent::Warning { .. }
+        | RunEvent::Printed { .. }
         | RunEvent::Waiting { .. }
         | RunEvent::Retrying { .. }
         | RunEvent::Finished { .. }

@@ -4,6 +4,7 @@ mod bytes;
 mod cutoff;
 mod events;
 mod failures;
+mod import;
 mod large;
 mod resources;
 mod resume;

@@ -18,6 +18,7 @@ fn gpus(memory: &[Option<u64>]) -> Gpus {
     let slot = |(number, memory): (usize, &Option<u64>)| GpuSlot {
         device: format!("pci:0000:0{number}:00.0"),
         memory: memory.map(|gib| gib * GIB),
+        ..GpuSlot::default()
     };
     Gpus::known(memory.iter().enumerate().map(slot).collect())
 }

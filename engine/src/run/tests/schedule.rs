@@ -1,15 +1,17 @@
 //! What may run beside what: never more than there is, and everything in the end.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::pipeline::Job;
+use crate::run::RunOptions;
 use crate::run::capacity::{Capacity, Need};
 use crate::run::gpus::GpuSlot;
 use crate::run::schedule::{Schedule, Start};
-use crate::world::World;
+use crate::world::{PATIENCE, World, options};
 
 const GIB: u64 = 1 << 30;
 
@@ -29,6 +31,7 @@ fn with_gpus(memory: &[Option<u64>]) -> Schedule {
     let slot = |(number, memory): (usize, &Option<u64>)| GpuSlot {
         device: number.to_string(),
         memory: memory.map(|gib| gib * GIB),
+        ..GpuSlot::default()
     };
     let gpus = memory.iter().enumerate().map(slot).collect();
     Schedule::new(Capacity { slots: 16, threads: 16, ram: None, gpus })
@@ -191,7 +194,7 @@ fn cases() -> impl Strategy<Value = (Capacity, Vec<(u64, Need)>)> {
             let gpu_memory = memory.filter(|_| gpus > 0 && !large.is_empty() && enough >= gpus);
             (rank, Need { slots, threads: None, ram, gpus, gpu_memory })
         });
-        let slot = |memory: &Option<u64>| GpuSlot { device: String::new(), memory: *memory };
+        let slot = |memory: &Option<u64>| GpuSlot { memory: *memory, ..GpuSlot::default() };
         let gpus = gpus.iter().map(slot).collect();
         let capacity = Capacity { slots, threads: 4, ram, gpus };
         (Just(capacity), prop::collection::vec(need, 1..30))
@@ -261,5 +264,28 @@ proptest! {
         prop_assert_eq!(started.len(), jobs.len());
         prop_assert_eq!(story.len(), 2 * jobs.len(), "once each");
         prop_assert_eq!(simulate(&capacity, &jobs, &order), story, "and again in the same order");
+    }
+}
+
+#[test]
+fn slow_look_ups_hold_up_nobody() {
+    // Fewer and more slow ones than there are threads for them.
+    for slow in [1, 6] {
+        let world = World::new();
+        let mut build = world.build();
+        for name in ["a", "b", "c"] {
+            world.write(name, name);
+            build = build.job(name, "act", json!({ "text": name }), &[("after[x]", name)]);
+        }
+        for number in 0..slow {
+            let name = format!("slow{number}");
+            world.write(&name, &name);
+            build = build.job(&name, "act", json!({ "text": name }), &[("after[x]", &name)]);
+        }
+        let begin = Instant::now();
+        let options = RunOptions { jobs: 1, ..options() };
+        let record = world.run_with(&build.done(), &options);
+        assert_eq!(record.header.counts.ran, 3 + slow);
+        assert!(begin.elapsed() < PATIENCE, "{slow} look-ups held up three jobs: {:?}", begin.elapsed());
     }
 }

@@ -1,5 +1,7 @@
 //! A matrix as a stream of chunks of cells, in memory that depends on the chunk and not on the file.
 
+use std::ops::Range;
+
 use super::columns::{BLOCK_VALUES, ColumnBlocks, Stop};
 use super::counts::{Offence, to_f32};
 use super::{CellsFile, MatrixRef, SparseOnDisk, Store};
@@ -17,6 +19,7 @@ pub struct RowChunks<'a> {
     matrix: MatrixRef,
     chunk: usize,
     next: usize,
+    end: usize,
     budget: u64,
     blocks: Option<ColumnBlocks>,
 }
@@ -24,7 +27,16 @@ pub struct RowChunks<'a> {
 impl<'a> RowChunks<'a> {
     pub(super) fn new(file: &'a CellsFile, matrix: &MatrixRef, chunk_rows: usize) -> Self {
         let (matrix, chunk) = (matrix.clone(), chunk_rows.max(1));
-        Self { file, matrix, chunk, next: 0, budget: BLOCK_VALUES, blocks: None }
+        let end = matrix.n_cells;
+        Self { file, matrix, chunk, next: 0, end, budget: BLOCK_VALUES, blocks: None }
+    }
+
+    /// The same of some cells only. Of a gene-compressed matrix all indices are passed over nevertheless.
+    #[must_use]
+    pub fn of(mut self, cells: Range<usize>) -> Self {
+        self.end = cells.end.min(self.matrix.n_cells);
+        self.next = cells.start;
+        self
     }
 
     /// The same with another limit of values in memory for gene-compressed matrices.
@@ -93,7 +105,7 @@ impl Iterator for RowChunks<'_> {
     type Item = Result<(usize, Csr), DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let cells = self.matrix.n_cells;
+        let cells = self.end;
         if self.next >= cells {
             return None;
         }

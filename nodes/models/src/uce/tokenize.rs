@@ -244,6 +244,10 @@ impl CellTokenizer for Tokenizer {
         cell.nothing_known()
     }
 
+    fn has_order(&self) -> bool {
+        self.sampling.rng == Rng::Numpy
+    }
+
     fn in_order(&mut self, tokens: CellTokens) -> CellTokens {
         if self.sampling.rng == Rng::Cell {
             return tokens;

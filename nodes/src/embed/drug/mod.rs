@@ -162,8 +162,8 @@ fn run(step: &Step<'_>, model: &dyn DrugModel, chosen: &Chosen) -> Result<(), Fa
     step.progress.total(lengths.len() as u64, "drugs");
     let drugs = Cells { lengths: &lengths, neighbourhoods: None, batch_tokens };
     let tokens = |drugs: &[usize]| Ok(drugs.iter().map(|&drug| read[drug].tokens.clone()).collect());
-    let Embedded { values: vectors, cells: embedded, elapsed } =
-        kept::embed(step, &mut loaded, drugs, tokens)?;
+    let Embedded { vectors, cells: embedded, elapsed } = kept::embed(step, &mut loaded, drugs, tokens)?;
+    let vectors = vectors.into_values();
     step.execution("drugs_per_second", per_second(embedded, elapsed));
     step.execution("peak_memory", loaded.peak());
     let rows = table.drugs.iter().zip(vectors.chunks_exact(info.dim.max(1)));

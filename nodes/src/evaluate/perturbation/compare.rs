@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::measure::Tested;
 use super::run::Measured;
 use crate::evaluate::scopes::value;
-use crate::evaluate::shared::{Defined, Mean, Pair};
+use crate::evaluate::shared::{self, Defined, Mean, Pair};
 
 /// Means that the first table and the headline show, which may be undefined for a condition.
 const SHOWN: [&str; 6] =
@@ -52,23 +52,9 @@ pub(super) fn not_better(all: &[Measured]) -> Vec<String> {
         let of: BTreeMap<&str, Defined> = all.iter().map(|m| (m.name.as_str(), defined(m, metric))).collect();
         for model in all.iter().filter(|m| !m.baseline) {
             let pair = |other: &Measured| Pair::new(&of[model.name.as_str()], &of[other.name.as_str()]);
-            let best = all
-                .iter()
-                .filter(|m| m.baseline)
-                .filter_map(|m| Some((m, pair(m)?)))
-                .min_by(|a, b| (sign * a.1.lead()).total_cmp(&(sign * b.1.lead())));
-            if let Some((baseline, pair)) = best
-                && sign * pair.lead() <= 0.0
-            {
-                out.push(format!(
-                    "{} is not better than the baseline `{}`: {metric} {:.3} against {:.3}{}.",
-                    model.name,
-                    baseline.name,
-                    pair.own,
-                    pair.other,
-                    pair.scope("conditions")
-                ));
-            }
+            let baselines =
+                all.iter().filter(|m| m.baseline).filter_map(|m| Some((m.name.as_str(), pair(m)?)));
+            out.extend(shared::not_better(&model.name, (metric, sign), "conditions", baselines));
         }
     }
     out

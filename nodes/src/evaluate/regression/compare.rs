@@ -6,7 +6,7 @@ use super::measure::{Predicted, within};
 use super::run::{Measured, key};
 use crate::evaluate::metrics::MetricError;
 use crate::evaluate::scopes::value;
-use crate::evaluate::shared::{Defined, Mean, Pair};
+use crate::evaluate::shared::{self, Defined, Mean, Pair};
 
 /// What a pair is called, with its fold.
 type Key<'a> = (&'a str, &'a str, &'a str);
@@ -80,23 +80,11 @@ pub(super) fn not_better(all: &[Measured], means: &[Mean<'_>]) -> Vec<String> {
                 "pearson_within_drug" => Pair::new(within.get(model.name())?, within.get(other.name())?),
                 _ => Some(Pair::alike(value(&model.merged, metric)?, value(&other.merged, metric)?)),
             };
-            let best = all
+            let baselines = all
                 .iter()
                 .filter(|m| m.baseline && m.pairs.len() == model.pairs.len())
-                .filter_map(|m| Some((m, pair(m)?)))
-                .min_by(|a, b| (sign * a.1.lead()).total_cmp(&(sign * b.1.lead())));
-            if let Some((baseline, pair)) = best
-                && sign * pair.lead() <= 0.0
-            {
-                out.push(format!(
-                    "{} is not better than the baseline `{}`: {metric} {:.3} against {:.3}{}.",
-                    model.name,
-                    baseline.name,
-                    pair.own,
-                    pair.other,
-                    pair.scope("drugs")
-                ));
-            }
+                .filter_map(|m| Some((m.name.as_str(), pair(m)?)));
+            out.extend(shared::not_better(&model.name, (metric, sign), "drugs", baselines));
         }
     }
     out

@@ -1,6 +1,8 @@
 //! A small HTTP server that keeps objects in memory, remembers every request, and misbehaves as a test tells it to.
+#![allow(dead_code, clippy::unwrap_used, reason = "every test target uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -22,6 +24,8 @@ pub(crate) enum Behaviour {
     Status(u16),
     /// Half of the answer.
     Break,
+    /// No answer: the connection is closed.
+    HangUp,
 }
 
 type Behave = Box<dyn Fn(&Seen) -> Behaviour + Send + Sync>;
@@ -121,13 +125,16 @@ fn serve(mut stream: TcpStream, state: &State) {
     state.log.lock().unwrap().push(seen.clone());
     let behaviour = (state.behave.lock().unwrap())(&seen);
     let (status, answer) = match behaviour {
+        Behaviour::HangUp => return,
         Behaviour::Status(status) => (status, Vec::new()),
         Behaviour::Serve | Behaviour::Break => answer(state, &seen, body),
     };
     let shown = if seen.method == "HEAD" { &[][..] } else { &answer };
     let shown = if matches!(behaviour, Behaviour::Break) { &shown[..shown.len() / 2] } else { shown };
-    let text =
-        format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+    let (length, tag) = (answer.len(), tag(&answer));
+    let text = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\netag: {tag}\r\nconnection: close\r\n\r\n"
+    );
     // The client may have gone meanwhile.
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(shown));
 }
@@ -138,6 +145,13 @@ fn answer(state: &State, seen: &Seen, body: Vec<u8>) -> (u16, Vec<u8>) {
         "PUT" if seen.head.contains("if-none-match: *") && objects.contains_key(&seen.name) => {
             (412, Vec::new())
         }
+        "PUT" if seen.head.contains("if-match:") => {
+            let fits = objects.get(&seen.name).is_some_and(|there| seen.head.contains(&tag(there)));
+            if fits {
+                objects.insert(seen.name.clone(), body);
+            }
+            (if fits { 200 } else { 412 }, Vec::new())
+        }
         "PUT" => {
             objects.insert(seen.name.clone(), body);
             (201, Vec::new())
@@ -145,4 +159,10 @@ fn answer(state: &State, seen: &Seen, body: Vec<u8>) -> (u16, Vec<u8>) {
         "DELETE" => (objects.remove(&seen.name).map_or(404, |_| 204), Vec::new()),
         _ => objects.get(&seen.name).map_or((404, Vec::new()), |bytes| (200, bytes.clone())),
     }
+}
+
+fn tag(bytes: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    format!("\"{:x}\"", hasher.finish())
 }

@@ -1,0 +1,54 @@
+//! `--no-cache`: a store that nothing of outlives the step.
+
+use std::path::{Path, PathBuf};
+
+use celldag_cache::{Durability, Options, Store};
+use celldag_engine::JobOutput;
+use tempfile::TempDir;
+
+use crate::args::StepArgs;
+use crate::failure::Failure;
+
+/// A store in a folder that is gone when the value is.
+pub(super) struct PrivateStore(TempDir);
+
+impl PrivateStore {
+    /// In the folder that the user or the scheduler has set aside for such things, else beside the first output, where there
+    /// is room for what is written there anyway.
+    pub(super) fn create(args: &StepArgs, outputs: &[JobOutput]) -> Result<Self, Failure> {
+        refuse_named_store(args)?;
+        let named = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let beside = outputs.first().and_then(|output| output.path.ancestors().skip(1).find(|p| p.is_dir()));
+        let folder = named.or_else(|| beside.map(Path::to_owned)).unwrap_or_else(std::env::temp_dir);
+        Ok(Self(tempfile::Builder::new().prefix(".celldag-step-").tempdir_in(folder)?))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn open(&self) -> Result<Store, Failure> {
+        // Nobody reads it after a power failure.
+        Ok(Store::open(self.0.path(), Options { durability: Durability::Relaxed })?)
+    }
+}
+
+/// The variables are those of the user's other commands; what was typed beside --no-cache is meant.
+fn refuse_named_store(args: &StepArgs) -> Result<(), Failure> {
+    let typed = |value: Option<&std::ffi::OsStr>, variable: &str| {
+        value.is_some_and(|value| std::env::var_os(variable).is_none_or(|set| set != value))
+    };
+    let cache = args.store.cache.as_deref().map(Path::as_os_str);
+    let remote = args.store.remote.as_deref().map(std::ffi::OsStr::new);
+    for (option, named) in
+        [("--cache", typed(cache, "CELLDAG_CACHE")), ("--remote", typed(remote, "CELLDAG_REMOTE"))]
+    {
+        if named {
+            return Err(Failure::Usage {
+                message: format!("--no-cache and {option} contradict each other"),
+                help: Some("leave one of them out".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}

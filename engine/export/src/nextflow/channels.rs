@@ -1,0 +1,223 @@
+//! What feeds a process: the rows of its sheet, put together with what other processes gave, by the values of shared axes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use celldag_engine::Pipeline;
+
+use super::Port;
+use super::process::{key, name, summary};
+use super::sheet::Sheet;
+use super::text::inside;
+use crate::error::ExportError;
+use crate::workflow::{Feed, Item, Label, Names, Rule, Setting, Workflow};
+
+/// Files of the user that do not differ between the jobs of a node: parameters of the workflow, by path.
+#[derive(Default)]
+pub(super) struct UserFiles {
+    names: Names,
+    pub(super) by_path: BTreeMap<PathBuf, String>,
+}
+
+impl UserFiles {
+    pub(super) fn new(taken: &[&str]) -> Self {
+        let mut names = Names::default();
+        taken.iter().for_each(|name| names.occupy(name));
+        Self { names, by_path: BTreeMap::new() }
+    }
+
+    fn param(&mut self, path: &PathBuf, wanted: &str) -> String {
+        if let Some(name) = self.by_path.get(path) {
+            return name.clone();
+        }
+        let name = self.names.take(wanted);
+        self.by_path.insert(path.clone(), name.clone());
+        name
+    }
+}
+
+/// The tuple of a rule while it grows: one statement of the workflow block.
+struct Chain<'a> {
+    workflow: &'a Workflow,
+    rule: &'a Rule,
+    sheet: &'a mut Sheet,
+    files: &'a mut UserFiles,
+    names: Names,
+    /// Names of what stands behind `meta`.
+    have: Vec<String>,
+    text: String,
+}
+
+impl Chain<'_> {
+    fn tuple(&self) -> String {
+        std::iter::once("meta".to_owned()).chain(self.have.iter().cloned()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Puts the chain together with a channel, by shared axes; the variable of what it gave. `gathered`: (what each item of
+    /// the channel becomes) all items with these values, as one list.
+    fn attach(&mut self, channel: &str, axes: &[String], item: &str, gathered: bool, wanted: &str) -> String {
+        let variable = self.names.take(wanted);
+        let own = key(self.workflow, "meta", axes);
+        let other = key(self.workflow, "up", axes);
+        let up = if axes.is_empty() && !item.contains("up.") { "_up" } else { "up" };
+        let group = if gathered { ".groupTuple()" } else { "" };
+        self.text.push_str(&format!(
+            "\n        .map {{ {0} -> tuple({own}, {0}) }}\n        .combine({channel}.map {{ {up}, artifact -> tuple({other}, {item}) }}{group}, by: 0)",
+            self.tuple()
+        ));
+        self.have.push(variable.clone());
+        self.text.push_str(&format!("\n        .map {{ _key, {0} -> tuple({0}) }}", self.tuple()));
+        variable
+    }
+
+    /// Axes that the rule shares with another.
+    fn shared(&self, other: &Rule) -> Vec<String> {
+        self.rule.axes.iter().filter(|axis| other.axes.contains(axis)).cloned().collect()
+    }
+
+    /// Groovy for one artifact of a port, or for the list of (label, artifact) of a port that takes many.
+    fn item(&mut self, feed: &Feed, item: &Item) -> Result<String, ExportError> {
+        Ok(match item {
+            Item::File { label, path } => {
+                let file = match path {
+                    Setting::Same(path) => format!("params.{}", self.files.param(path, &feed.ident)),
+                    Setting::Table(_) => {
+                        let mut bad = None;
+                        let text = |path: &PathBuf| path.to_str().map(str::to_owned);
+                        path.values()
+                            .filter(|path| text(path).is_none())
+                            .for_each(|path| bad = Some(path.clone()));
+                        if let Some(path) = bad {
+                            return Err(ExportError::NotText { path });
+                        }
+                        let show = |path: &PathBuf| text(path).unwrap_or_default();
+                        format!(
+                            "meta.{}",
+                            self.sheet.setting(&format!("in_{}", feed.ident), self.rule, path, show)
+                        )
+                    }
+                };
+                // A name with brackets is a name, and no pattern.
+                let file = format!("file({file}, checkIfExists: true, glob: false)");
+                if !feed.many {
+                    return Ok(file);
+                }
+                let label = match label {
+                    Setting::Same(label) => format!("\"{}\"", inside(label)),
+                    Setting::Table(_) => {
+                        let column = self.sheet.setting(
+                            &format!("label_{}", feed.ident),
+                            self.rule,
+                            label,
+                            String::clone,
+                        );
+                        format!("meta.{column}")
+                    }
+                };
+                format!("[[{label}, {file}]]")
+            }
+            Item::Join { rule, port, label } => {
+                let other = &self.workflow.rules[*rule];
+                let axes = self.shared(other);
+                let channel = out(other, port);
+                let own = if feed.many { self.pair("up", label) } else { "artifact".to_owned() };
+                // A pair alone would be taken apart when channels are put together.
+                let own = if feed.many { format!("[{own}]") } else { own };
+                self.attach(&channel, &axes, &own, false, &feed.ident)
+            }
+            Item::Gather { rule, port, label, .. } => {
+                let other = &self.workflow.rules[*rule];
+                let axes = self.shared(other);
+                let pair = self.pair("up", label);
+                self.attach(&out(other, port), &axes, &pair, true, &feed.ident)
+            }
+        })
+    }
+
+    /// `["fold=${up.fold}", artifact]`
+    fn pair(&self, of: &str, label: &Label) -> String {
+        let axes: Vec<String> = label
+            .axes
+            .iter()
+            .map(|axis| format!("{}=${{{of}.{}}}", inside(axis), super::sheet::ident(self.workflow, axis)))
+            .collect();
+        let axes = axes.join(",");
+        let text = match &label.prefix {
+            None => axes,
+            Some(prefix) if axes.is_empty() => inside(prefix),
+            Some(prefix) => format!("{}[{axes}]", inside(prefix)),
+        };
+        format!("[\"{text}\", artifact]")
+    }
+}
+
+/// The channel of an output port.
+fn out(rule: &Rule, port: &str) -> String {
+    let ident = rule.outputs.iter().find(|output| output.port == port).map_or(port, |output| &output.ident);
+    format!("{}.out.{ident}", name(rule))
+}
+
+/// Statements that make the channel of a rule's tasks and call its process; and its ports in the order of the tuple.
+pub(super) fn call(
+    workflow: &Workflow,
+    pipeline: &Pipeline,
+    index: usize,
+    sheet: &mut Sheet,
+    files: &mut UserFiles,
+) -> Result<(String, Vec<Port>), ExportError> {
+    let rule = &workflow.rules[index];
+    let mut names = crate::modules::variables();
+    workflow.axes.iter().for_each(|axis| names.occupy(&axis.ident));
+    ["up", "_up", "_key", "pair", "jobs"].iter().for_each(|word| names.occupy(word));
+    let mut variables = crate::modules::variables();
+    let text = format!("    {}_in = jobs({})", rule.ident, super::text::literal(&rule.ident));
+    let mut chain = Chain { workflow, rule, sheet, files, names, have: Vec::new(), text };
+    let mut ports = Vec::new();
+    let mut last = vec!["meta".to_owned()];
+    for feed in &rule.feeds {
+        let Setting::Same(items) = &feed.items else {
+            return Err(ExportError::Choice { node: rule.node.clone(), port: feed.port.clone() });
+        };
+        let variable = variables.take(&feed.ident);
+        let labels = variables.take(&format!("{variable}_labels"));
+        let argument = variables.take(&format!("{variable}_arg"));
+        let given = items.iter().map(|item| chain.item(feed, item)).collect::<Result<Vec<_>, _>>()?;
+        if feed.many {
+            let all = given.join(" + ");
+            let all = if given.len() > 1 { format!("({all})") } else { all };
+            last.push(format!("{all}.toSorted {{ pair -> pair[0] }}.collect {{ pair -> pair[1] }}"));
+            last.push(format!("{all}.toSorted {{ pair -> pair[0] }}.collect {{ pair -> pair[0] }}"));
+        } else {
+            last.extend(given);
+        }
+        ports.push(Port { name: feed.port.clone(), variable, labels, argument, many: feed.many });
+    }
+    let mut above = Vec::new();
+    for upper in &rule.above {
+        let other = &workflow.rules[*upper];
+        let axes = if super::lineage::by_shared_axes(workflow, pipeline, index, *upper) {
+            chain.shared(other)
+        } else {
+            Vec::new()
+        };
+        let channel = format!("{}.out.{}", name(other), summary(other));
+        above.push(chain.attach(&channel, &axes, "artifact", true, &format!("{}_above", other.ident)));
+    }
+    if !above.is_empty() {
+        last.push(format!(
+            "file(\"${{projectDir}}/lineage/${{meta.{}}}.json\", checkIfExists: true, glob: false)",
+            chain.sheet.name
+        ));
+        let all = above.join(" + ");
+        let all = if above.len() > 1 { format!("({all})") } else { all };
+        last.push(format!("{all}.toSorted {{ artifact -> artifact.name }}"));
+    }
+    let tuple = chain.tuple();
+    let mut text = chain.text;
+    // Nothing is fed but the row itself: no tuple has a single element.
+    if last.len() > 1 {
+        text.push_str(&format!("\n        .map {{ {tuple} -> tuple({}) }}", last.join(", ")));
+    }
+    text.push_str(&format!("\n    {}({}_in)\n", name(rule), rule.ident));
+    Ok((text, ports))
+}

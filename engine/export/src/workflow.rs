@@ -1,0 +1,316 @@
+//! What a workflow manager has to know of a pipeline: one rule a node, its axes, and what its ports take.
+//!
+//! It is read off the expanded jobs, so that everything that a pipeline file can say (exclusions, conditions, choices, included
+//! files, profiles) has been said already. What differs between the jobs of a rule is a [`Setting`]: a table over the axes that
+//! decide it.
+
+mod axes;
+mod feed;
+mod name;
+mod params;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use celldag_engine::registry::Registered;
+use celldag_engine::{Job, Multiplicity, Pipeline, Retries, Source};
+
+pub use axes::Axis;
+pub use feed::{Feed, Item, Label};
+pub(crate) use name::Names;
+pub use name::{decode, encode};
+pub use setting::{Coordinates, Setting, Table};
+
+use crate::error::ExportError;
+
+/// Parameter → text for `--with`; `None` where the default is meant.
+pub type Given = (String, Setting<Option<String>>);
+
+/// A pipeline as rules.
+#[derive(Clone)]
+pub struct Workflow {
+    /// `name:` of the pipeline.
+    pub name: String,
+    /// Folder of the pipeline file; the paths of [`Wanted`] start here in a run of celldag.
+    pub root: PathBuf,
+    /// `salt:` of the pipeline; empty by default.
+    pub salt: String,
+    /// `numerics: strict` of the pipeline.
+    pub strict_numerics: bool,
+    /// Every axis of some job, sorted by name.
+    pub axes: Vec<Axis>,
+    /// One rule a node, in the order of their first jobs.
+    pub rules: Vec<Rule>,
+    /// `outputs:` of the pipeline.
+    pub outputs: Vec<Wanted>,
+}
+
+/// A node of the pipeline.
+#[derive(Clone)]
+pub struct Rule {
+    /// Name of the node.
+    pub node: String,
+    /// The node as an identifier: no other rule or axis has it, whatever the case of its letters.
+    pub ident: String,
+    /// Its kind.
+    pub kind: Registered,
+    /// Names of its axes, the slowest first, as `foreach:` or the pipeline file have them.
+    pub axes: Vec<String>,
+    /// The jobs, as indices into [`Pipeline::jobs`]; one for each combination of values that exists.
+    pub jobs: Vec<usize>,
+    /// Their coordinates, in the same order.
+    pub combinations: Vec<Coordinates>,
+    /// Parameter → text for `--with`, in the order of the kind's reference; `None` where the default is meant.
+    pub params: Vec<Given>,
+    /// Inputs in the order of the kind's reference; those on which nothing stands are left out.
+    pub feeds: Vec<Feed>,
+    /// Outputs in the order of the kind's reference.
+    pub outputs: Vec<Output>,
+    /// `resources:`.
+    pub needs: Setting<Needs>,
+    /// Whether it waits for the compute device.
+    pub uses_device: bool,
+    /// `retries:`.
+    pub retries: Retries,
+    /// `timeout:`.
+    pub timeout: Option<Duration>,
+    /// `keep: temp`.
+    pub temporary: bool,
+    /// `shards:`.
+    pub shards: Option<NonZeroU32>,
+    /// `batch:`, names of axes.
+    pub batch: Vec<String>,
+    /// Some rule below it wants the lineage, so that its steps write a summary.
+    pub summarised: bool,
+    /// Rules above it whose summaries its steps read, as indices into [`Workflow::rules`]; empty unless its kind wants the lineage.
+    pub above: Vec<usize>,
+}
+
+/// An output port of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Port of the kind.
+    pub port: String,
+    /// The port as an identifier: unlike every axis of the workflow.
+    pub ident: String,
+    /// Name of the file or folder, without a slash at the end; it may have folders in front.
+    pub file: String,
+    /// It is a folder.
+    pub folder: bool,
+}
+
+/// `resources:` of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Needs {
+    /// CPU cores, if it says how many.
+    pub threads: Option<usize>,
+    /// Main memory in bytes.
+    pub ram: Option<u64>,
+    /// How many GPUs it asks for.
+    pub gpus: u32,
+    /// Memory of each of them in bytes.
+    pub gpu_memory: Option<u64>,
+}
+
+/// One entry of `outputs:`, as far as its paths tell entries apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Index into [`Workflow::rules`].
+    pub rule: usize,
+    /// Output port of the kind.
+    pub port: String,
+    /// Where the user wants it, job by job in the order of [`Rule::jobs`]: absolute, or relative to the folder for results.
+    /// `None` for jobs that the entry does not name.
+    pub paths: Vec<Option<PathBuf>>,
+}
+
+impl Workflow {
+    /// Reads the rules off the jobs of a pipeline.
+    ///
+    /// # Errors
+    /// When no step can run a node, or a value cannot be written on a command line.
+    pub fn of(pipeline: &Pipeline) -> Result<Self, ExportError> {
+        let axes = axes::all(pipeline);
+        let mut names = Names::default();
+        axes.iter().for_each(|axis| names.occupy(&axis.ident));
+        // Begins a rule in Snakemake, so that none can be called so; a port can.
+        names.occupy("checkpoint");
+        let groups = groups(pipeline);
+        let mut rule_of = vec![0; pipeline.jobs.len()];
+        for (rule, jobs) in groups.iter().enumerate() {
+            jobs.iter().for_each(|job| rule_of[*job] = rule);
+        }
+        let above = above(pipeline, &rule_of, groups.len());
+        let mut rules = Vec::new();
+        for (number, jobs) in groups.iter().enumerate() {
+            let mut rule = rule(pipeline, &axes, jobs, &rule_of)?;
+            rule.ident = names.take(&rule.node);
+            if rule.kind.spec.wants_lineage {
+                rule.above = above[number].iter().copied().collect();
+            }
+            rules.push(rule);
+        }
+        let summarised: BTreeSet<usize> = rules.iter().flat_map(|rule| rule.above.iter().copied()).collect();
+        summarised.into_iter().for_each(|rule| rules[rule].summarised = true);
+        let outputs = wanted(pipeline, &rules, &rule_of);
+        Ok(Self {
+            name: pipeline.name.clone(),
+            root: pipeline.root.clone(),
+            salt: pipeline.salt.clone(),
+            strict_numerics: pipeline.strict_numerics,
+            axes,
+            rules,
+            outputs,
+        })
+    }
+
+    /// The axis of this name.
+    #[must_use]
+    pub fn axis(&self, name: &str) -> Option<&Axis> {
+        self.axes.iter().find(|axis| axis.name == name)
+    }
+}
+
+/// Jobs by node; nodes in the order of their first jobs.
+fn groups(pipeline: &Pipeline) -> Vec<Vec<usize>> {
+    let mut place: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (index, job) in pipeline.jobs.iter().enumerate() {
+        let at = *place.entry(&job.node).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[at].push(index);
+    }
+    groups
+}
+
+/// Rule → rules above it, directly or not.
+fn above(pipeline: &Pipeline, rule_of: &[usize], rules: usize) -> Vec<BTreeSet<usize>> {
+    let mut above = vec![BTreeSet::new(); rules];
+    for (index, job) in pipeline.jobs.iter().enumerate() {
+        for input in &job.inputs {
+            if let Source::Job { job: other, .. } = input.source {
+                above[rule_of[index]].insert(rule_of[other]);
+            }
+        }
+    }
+    loop {
+        let before = above.clone();
+        for own in &mut above {
+            let more: Vec<usize> = own.iter().flat_map(|rule| before[*rule].iter().copied()).collect();
+            own.extend(more);
+        }
+        if above == before {
+            return above;
+        }
+    }
+}
+
+fn rule(pipeline: &Pipeline, all: &[Axis], jobs: &[usize], rule_of: &[usize]) -> Result<Rule, ExportError> {
+    let own: Vec<&Job> = jobs.iter().map(|job| &pipeline.jobs[*job]).collect();
+    let first = own[0];
+    let spec = &first.kind.spec;
+    if spec.name == "exec" {
+        return Err(ExportError::Exec { node: first.node.clone() });
+    }
+    let axes = axes::of_rule(&own);
+    let mut names = Names::default();
+    all.iter().for_each(|axis| names.occupy(&axis.ident));
+    let (mut inputs, mut outputs) = (names.clone(), names);
+
+    let context = feed::Jobs { pipeline, axes: &axes, jobs, rule_of };
+    let mut feeds = Vec::new();
+    for port in &spec.inputs {
+        let ident = inputs.take(port.name);
+        if let Some(items) = context.items(port.name)? {
+            let many = port.many == Multiplicity::Many;
+            feeds.push(Feed { port: port.name.to_owned(), ident, many, items });
+        }
+    }
+    let output = |port: &celldag_engine::OutPort| Output {
+        port: port.name.to_owned(),
+        ident: outputs.take(port.name),
+        file: port.file.trim_end_matches('/').to_owned(),
+        folder: port.file.ends_with('/'),
+    };
+    let outputs = spec.outputs.iter().map(output).collect();
+    let needs = |job: &Job| Needs {
+        threads: job.resources.threads,
+        ram: job.resources.ram,
+        gpus: job.resources.gpus,
+        gpu_memory: job.resources.gpu_memory,
+    };
+    let points: Vec<(&Coordinates, Needs)> = own.iter().map(|job| (&*job.coordinates, needs(job))).collect();
+    Ok(Rule {
+        node: first.node.clone(),
+        ident: String::new(),
+        kind: first.kind.clone(),
+        params: params_of(&axes, &own)?,
+        feeds,
+        outputs,
+        needs: Setting::of(&axes, &points).unwrap_or(Setting::Same(Needs::default())),
+        uses_device: own.iter().any(|job| job.uses_device),
+        retries: first.retries.clone(),
+        timeout: first.timeout,
+        temporary: first.temporary,
+        shards: first.dispatch.shards,
+        batch: first.dispatch.batch.clone(),
+        summarised: false,
+        above: Vec::new(),
+        jobs: jobs.to_vec(),
+        combinations: own.iter().map(|job| (*job.coordinates).clone()).collect(),
+        axes,
+    })
+}
+
+/// Parameters that some job must be given.
+fn params_of(axes: &[String], jobs: &[&Job]) -> Result<Vec<Given>, ExportError> {
+    let mut by_job: Vec<BTreeMap<String, String>> = Vec::new();
+    for job in jobs {
+        by_job.push(params::given(job)?.into_iter().collect());
+    }
+    let mut out = Vec::new();
+    for param in &jobs[0].kind.spec.params {
+        if !by_job.iter().any(|given| given.contains_key(param.name)) {
+            continue;
+        }
+        let points: Vec<(&Coordinates, Option<String>)> = jobs
+            .iter()
+            .zip(&by_job)
+            .map(|(job, given)| (&*job.coordinates, given.get(param.name).cloned()))
+            .collect();
+        out.extend(Setting::of(axes, &points).map(|setting| (param.name.to_owned(), setting)));
+    }
+    Ok(out)
+}
+
+/// The entries of `outputs:`. The engine lists their paths entry by entry, so that an entry ends where its rule, its port or
+/// the order of jobs does.
+fn wanted(pipeline: &Pipeline, rules: &[Rule], rule_of: &[usize]) -> Vec<Wanted> {
+    let mut out: Vec<(Wanted, usize)> = Vec::new();
+    for output in &pipeline.outputs {
+        let rule = rule_of[output.job];
+        let Some(place) = rules[rule].jobs.iter().position(|job| *job == output.job) else { continue };
+        let fits = |(entry, last): &&mut (Wanted, usize)| {
+            entry.rule == rule && entry.port == output.port && *last < place
+        };
+        match out.last_mut().filter(|entry| fits(entry)) {
+            Some((entry, last)) => {
+                entry.paths[place] = Some(output.path.clone());
+                *last = place;
+            }
+            None => {
+                let mut paths = vec![None; rules[rule].jobs.len()];
+                paths[place] = Some(output.path.clone());
+                out.push((Wanted { rule, port: output.port.clone(), paths }, place));
+            }
+        }
+    }
+    out.into_iter().map(|(entry, _)| entry).collect()
+}

@@ -1,0 +1,53 @@
+// runs a model over tokens and writes one vector a cell
+process CELLDAG_EMBED {
+    tag "$meta.id"
+    label 'process_medium'
+    label 'process_gpu'
+    label 'celldag'
+    cache 'deep'
+
+    input:
+    tuple val(meta), path(tokens, stageAs: 'tokens/*'), path(checkpoint, stageAs: 'checkpoint/*'), path(adapter, stageAs: 'adapter/*')
+
+    output:
+    tuple val(meta), path("${prefix}.embedding.h5ad"), emit: embedding
+    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    path 'versions.yml', emit: versions
+
+    when:
+    task.ext.when == null || task.ext.when
+
+    script:
+    def args = task.ext.args ?: ''
+    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
+    prefix = task.ext.prefix ?: "${meta.id}"
+    def adapter_arg = adapter ? "--in adapter=${adapter}" : ''
+    """
+    celldag step embed \\
+        --in tokens=${tokens} \\
+        --in checkpoint=${checkpoint} \\
+        ${adapter_arg} \\
+        --out 'embedding=${prefix}.embedding.h5ad' \\
+        --summary '${prefix}.summary.json' \\
+        --job '${meta.id}' \\
+        --threads ${task.cpus} ${memory} ${store} ${args}
+
+    cat <<-END_VERSIONS > versions.yml
+    "${task.process}":
+        celldag: \$(celldag --version | sed 's/^celldag //')
+    END_VERSIONS
+    """
+
+    stub:
+    prefix = task.ext.prefix ?: "${meta.id}"
+    """
+    touch '${prefix}.embedding.h5ad'
+    touch '${prefix}.summary.json'
+
+    cat <<-END_VERSIONS > versions.yml
+    "${task.process}":
+        celldag: \$(celldag --version | sed 's/^celldag //')
+    END_VERSIONS
+    """
+}

@@ -1,0 +1,50 @@
+// turns raw counts into the tokens of a model
+process CELLDAG_TOKENIZE {
+    tag "$meta.id"
+    label 'process_low'
+    label 'celldag'
+    cache 'deep'
+
+    input:
+    tuple val(meta), path(cells, stageAs: 'cells/*'), path(checkpoint, stageAs: 'checkpoint/*')
+
+    output:
+    tuple val(meta), path("${prefix}.tokens.safetensors"), emit: tokens
+    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    path 'versions.yml', emit: versions
+
+    when:
+    task.ext.when == null || task.ext.when
+
+    script:
+    def args = task.ext.args ?: ''
+    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
+    prefix = task.ext.prefix ?: "${meta.id}"
+    """
+    celldag step tokenize \\
+        --in cells=${cells} \\
+        --in checkpoint=${checkpoint} \\
+        --out 'tokens=${prefix}.tokens.safetensors' \\
+        --summary '${prefix}.summary.json' \\
+        --job '${meta.id}' \\
+        --threads ${task.cpus} ${memory} ${store} ${args}
+
+    cat <<-END_VERSIONS > versions.yml
+    "${task.process}":
+        celldag: \$(celldag --version | sed 's/^celldag //')
+    END_VERSIONS
+    """
+
+    stub:
+    prefix = task.ext.prefix ?: "${meta.id}"
+    """
+    touch '${prefix}.tokens.safetensors'
+    touch '${prefix}.summary.json'
+
+    cat <<-END_VERSIONS > versions.yml
+    "${task.process}":
+        celldag: \$(celldag --version | sed 's/^celldag //')
+    END_VERSIONS
+    """
+}

@@ -1,0 +1,130 @@
+//! A workflow as Nextflow runs it: channels between processes, each tuple a task.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::channel;
+use super::eval::{Evaluator, Host, Scope, Value, shown};
+use super::parse::{File, Process, parse};
+use super::task::{Settings, Task, run};
+
+/// What a workflow did.
+pub(super) struct Flow {
+    file: File,
+    folder: PathBuf,
+    work: PathBuf,
+    settings: Settings,
+    /// (process, task) in the order in which they ran.
+    pub(super) tasks: Vec<(String, Task)>,
+    /// `task.ext.store` and `params` of the configuration.
+    params: BTreeMap<String, Value>,
+}
+
+impl Flow {
+    /// Runs main.nf of `folder`, with task folders in `work`.
+    pub(super) fn run(
+        folder: &Path,
+        work: &Path,
+        params: BTreeMap<String, Value>,
+        settings: Settings,
+    ) -> Self {
+        let mut file = parse(&fs_err::read_to_string(folder.join("main.nf")).expect("main.nf"));
+        for (name, path) in std::mem::take(&mut file.includes) {
+            let text = fs_err::read_to_string(folder.join(format!("{path}.nf"))).expect("a module");
+            let process = parse(&text).processes.into_iter().find(|process| process.name == name);
+            file.processes.push(process.unwrap_or_else(|| panic!("{path} has no {name}")));
+        }
+        let mut flow = Self {
+            file,
+            folder: folder.to_owned(),
+            work: work.to_owned(),
+            settings,
+            tasks: Vec::new(),
+            params,
+        };
+        let body = flow.file.workflow.clone();
+        let mut scope: Scope = [
+            ("params".to_owned(), Value::map(flow.params.clone())),
+            ("projectDir".to_owned(), Value::text(folder.to_str().expect("text"))),
+        ]
+        .into();
+        Evaluator { host: &mut flow }.block(&body, &mut scope);
+        flow
+    }
+
+    /// Names of the tasks' jobs: process and `meta.id`.
+    pub(super) fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self
+            .tasks
+            .iter()
+            .map(|(_, task)| {
+                let item = task.outputs.values().next().expect("an output");
+                shown(&item.list()[0].member("id"))
+            })
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    fn process(&mut self, process: &Process, input: &Value) -> Value {
+        for item in input.channel() {
+            // One declared value is no tuple.
+            let item =
+                if matches!(item, Value::List(_)) { item.clone() } else { Value::List(vec![item.clone()]) };
+            let folder = self.work.join(format!("{}-{}", process.name, self.tasks.len()));
+            let task = run(process, &item, &folder, &self.settings);
+            assert_eq!(task.code, 0, "{}\n{}", task.folder.display(), task.stderr);
+            self.tasks.push((process.name.clone(), task));
+        }
+        Value::Null
+    }
+
+    fn sheet(&self, path: &str) -> Value {
+        let text = fs_err::read_to_string(path).expect("a sheet");
+        let mut lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
+        let header = lines.next().expect("a header");
+        let row = |cells: Vec<String>| {
+            assert_eq!(cells.len(), header.len(), "{path}: {cells:?}");
+            Value::map(header.iter().cloned().zip(cells.into_iter().map(Value::Text)))
+        };
+        channel::of(lines.map(row).collect())
+    }
+}
+
+impl Host for Flow {
+    fn call(&mut self, name: &str, args: Vec<Value>, _named: Vec<(String, Value)>) -> Value {
+        if let Some(process) = self.file.processes.iter().find(|process| process.name == name).cloned() {
+            return self.process(&process, &args[0]);
+        }
+        if let Some((_, lambda)) = self.file.functions.iter().find(|(own, _)| own == name).cloned() {
+            let folder = self.folder.to_str().expect("text").to_owned();
+            let mut scope: Scope = lambda.params.iter().cloned().zip(args).collect();
+            scope.insert("projectDir".to_owned(), Value::Text(folder));
+            return Evaluator { host: self }.block(&lambda.body, &mut scope);
+        }
+        let text = |value: &Value| match value {
+            Value::Text(text) | Value::Path(text) => text.clone(),
+            other => panic!("a path, not {other:?}"),
+        };
+        match name {
+            "file" => {
+                let path = self.folder.join(text(&args[0]));
+                assert!(path.exists(), "{} does not exist", path.display());
+                Value::Path(path.to_str().expect("text").to_owned())
+            }
+            "channel.of" => channel::of(args),
+            "channel.fromPath" => channel::of(vec![Value::Path(text(&args[0]))]),
+            "splitCsv" => self.sheet(&text(&args[0])),
+            other => panic!("outside of the subset: {other}"),
+        }
+    }
+
+    fn member(&mut self, of: &str, name: &str) -> Value {
+        // PROCESS.out.port
+        let Some(process) = of.strip_suffix(".out") else { return Value::Host(format!("{of}.{name}")) };
+        let tasks = self.tasks.iter().filter(|(own, _)| own == process);
+        let items =
+            tasks.map(|(_, task)| task.outputs.get(name).unwrap_or_else(|| panic!("{of}.{name}")).clone());
+        channel::of(items.collect())
+    }
+}
