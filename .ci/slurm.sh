@@ -61,14 +61,14 @@ sinfo
 export HOME="$PWD/home" XDG_CACHE_HOME="$PWD/home"
 cd flow
 "$1" --executor slurm --slurm-no-account --slurm-status-command squeue --jobs 4 --latency-wait 10 \
-    --default-resources mem_mb=1000 runtime=10 --config celldag="$2" device=cpu
+    --default-resources mem_mb=1000 runtime=10 --config celldag="$2" device=cpu threads=2
 cat ../run/log/jobcomp.txt
 INSIDE
 mkdir -p /etc/slurm # the place to mount on; Debian's packages make it
 unshare --mount --pid --fork --kill-child --mount-proc bash inside.sh "$snakemake" "$celldag" &
-# All daemons and jobs end with it.
+# All daemons and jobs end with it. It takes no other signal.
 cluster=$!
-trap 'kill "$cluster" 2>/dev/null; exit 130' INT TERM
+trap 'kill -KILL "$cluster" 2>/dev/null; exit 130' INT TERM
 wait "$cluster"
 
 for file in report.html metrics.json predictions.csv embedding.h5ad; do
