@@ -1,7 +1,8 @@
 //! A recorded run in the formats that archives and other programs read: Provenance Run Crate and PROV-JSON.
 //!
 //! What leaves the machine is meant for others: paths are relative to the pipeline's folder, of files elsewhere only the name
-//! is told, and neither host nor user nor the values of secrets ([`Discreet`]). Artifacts that do not travel along are named by their content.
+//! is told, and neither host nor user nor the values of secrets (`discreet.rs`). Artifacts that do not travel along are
+//! named by their content.
 
 mod discreet;
 mod failures;
