@@ -134,6 +134,12 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The caller did not want to wait for the end.
+    #[error("stopped while {} was being read", path.display())]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+    },
     /// Neither a regular file nor a folder, or a name that cannot be stored.
     #[error("cannot store {}: {why}", path.display())]
     Unsupported {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::digest::Key;
 use crate::error::Result;
 use crate::store::Store;
-use mark::Catalog;
+pub(crate) use mark::{Catalog, Claim};
 
 /// What garbage collection may take.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub struct GcPolicy {
 }
 
 impl Default for GcPolicy {
-    /// Deletes only what no result refers to.
+    /// Deletes only what no result refers to, and temporary bytes of runs that died.
     fn default() -> Self {
         Self {
             max_age: None,
@@ -123,13 +123,18 @@ impl Store {
         let _alone = self.use_alone()?;
         let mut report = GcReport { dry_run: policy.dry_run, ..GcReport::default() };
         let mut catalog = Catalog::read(self)?;
+        let mut notes = self.take_notes()?;
         catalog.protect(self, policy)?;
+        catalog.give_up(notes.give_up(self, &catalog)?);
         catalog.evict(policy, &mut report);
         // Before records go: what belongs to a complete result is of no use, whatever becomes of the result.
         self.sweep_partials(policy, &mut report)?;
         self.sweep_records(&catalog, policy)?;
         self.sweep_blobs(&catalog, policy, &mut report)?;
         self.sweep_trees(&catalog, policy, &mut report)?;
+        if !policy.dry_run {
+            notes.settle(self)?;
+        }
         self.sweep_rest(policy, &mut report)?;
         Ok(report)
     }

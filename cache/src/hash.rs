@@ -26,13 +26,24 @@ pub fn digest_file(path: &Path) -> Result<(Digest, u64)> {
 
 /// The digest of a file together with the stamp that it had before and after.
 pub(crate) fn digest_stamped(path: &Path) -> Result<(Digest, Stamp)> {
-    let mut file = File::open(path).at("read", path)?;
-    let meta = file.metadata().at("read", path)?;
-    if !meta.is_file() {
+    digest_unless(path, &|| false)
+}
+
+/// As [`digest_stamped`], unless `cancelled` says so, before or meanwhile.
+pub(crate) fn digest_unless(path: &Path, cancelled: &dyn Fn() -> bool) -> Result<(Digest, Stamp)> {
+    let stopped = || StoreError::Cancelled { path: path.to_path_buf() };
+    // A small file is read at once: in a folder of very many of them there is no other moment.
+    if cancelled() {
+        return Err(stopped());
+    }
+    // Asked before it is opened: opening a pipe waits for somebody to write into it.
+    if !fs_err::metadata(path).at("read", path)?.is_file() {
         return Err(StoreError::Unsupported { path: path.to_path_buf(), why: "not a regular file".into() });
     }
-    let before = Stamp::from_metadata(&meta);
-    let digest = digest_reader(&mut file, before.size).at("read", path)?;
+    let mut file = File::open(path).at("read", path)?;
+    let before = Stamp::from_metadata(&file.metadata().at("read", path)?);
+    let digest = digest_reader(&mut file, before.size, cancelled).at("read", path)?;
+    let digest = digest.ok_or_else(stopped)?;
     let after = Stamp::from_metadata(&file.metadata().at("read", path)?);
     if before != after {
         return Err(StoreError::Changed { path: path.to_path_buf() });
@@ -40,7 +51,12 @@ pub(crate) fn digest_stamped(path: &Path) -> Result<(Digest, Stamp)> {
     Ok((digest, after))
 }
 
-fn digest_reader(reader: &mut impl Read, size: u64) -> std::io::Result<Digest> {
+/// `None` when it was cancelled.
+fn digest_reader(
+    reader: &mut impl Read,
+    size: u64,
+    cancelled: &dyn Fn() -> bool,
+) -> std::io::Result<Option<Digest>> {
     let mut hasher = blake3::Hasher::new();
     // One byte more than the file has, so that the end is seen in one call.
     let room = usize::try_from(size).unwrap_or(CHUNK).saturating_add(1).clamp(1 << 10, CHUNK);
@@ -61,7 +77,10 @@ fn digest_reader(reader: &mut impl Read, size: u64) -> std::io::Result<Digest> {
             hasher.update(&buffer[..filled]);
         }
         if filled < buffer.len() {
-            return Ok(Digest(*hasher.finalize().as_bytes()));
+            return Ok(Some(Digest(*hasher.finalize().as_bytes())));
+        }
+        if cancelled() {
+            return Ok(None);
         }
     }
 }
@@ -74,8 +93,29 @@ mod tests {
     fn any_size_agrees_with_hashing_in_memory() {
         for size in [0, 1, 1023, 1024, PARALLEL, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 17] {
             let bytes: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
-            let hashed = digest_reader(&mut bytes.as_slice(), size as u64).unwrap();
-            assert_eq!(hashed, Digest::of_bytes(&bytes), "{size} bytes");
+            let hashed = digest_reader(&mut bytes.as_slice(), size as u64, &|| false).unwrap();
+            assert_eq!(hashed, Some(Digest::of_bytes(&bytes)), "{size} bytes");
         }
+    }
+
+    #[test]
+    fn hashing_a_large_file_can_be_stopped() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // A hole: it takes no space, and minutes to hash.
+        file.as_file().set_len(100 << 30).unwrap();
+        let begin = std::time::Instant::now();
+        let cancelled = || begin.elapsed() > std::time::Duration::from_millis(50);
+        let stopped = digest_unless(file.path(), &cancelled);
+        assert!(matches!(stopped, Err(StoreError::Cancelled { .. })), "{stopped:?}");
+        assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(matches!(digest_file(&pipe), Err(StoreError::Unsupported { .. })));
     }
 }

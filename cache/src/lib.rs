@@ -21,6 +21,7 @@
 //! | `quarantine/` | damaged bytes, kept for a while |
 //! | `trees/<digest>/` | folders rebuilt from manifests |
 //! | `upload/<key>` | results that wait to be sent to the shared store |
+//! | `temporary/<host>-<pid>-<start>-<n>` | which bytes a run has to drop, held by the lock `locks/temporary-...` |
 //!
 //! Order of publishing: hash what is on disk, make it read-only, fsync, rename into `cas`, fsync the folder, and only
 //! then the record, in the same way. Whatever a crash leaves behind is garbage that nobody refers to.
@@ -37,6 +38,7 @@ mod host;
 mod inline;
 mod list;
 mod lock;
+mod look;
 mod lookup;
 mod materialize;
 mod memo;
@@ -52,6 +54,7 @@ mod sandbox;
 mod stamp;
 mod stats;
 mod store;
+mod temporary;
 mod tree;
 mod unpack;
 mod usage;
@@ -74,6 +77,7 @@ pub use remote::{PushReport, RemoteOptions, Role};
 pub use sandbox::Sandbox;
 pub use stats::Stats;
 pub use store::{Durability, Options, Store};
+pub use temporary::Temporary;
 pub use tree::{TreeFile, TreeManifest, digest_tree};
 pub use usage::UseLock;
 pub use verify::{VerifyProgress, VerifyReport};

@@ -69,8 +69,7 @@ impl Store {
         let mut pause = SHORTEST_WAIT;
         let mut told = false;
         while !cancelled() {
-            let lock = if self.leases() { try_lease(&path)? } else { try_lock(&path)? };
-            if let Some(lock) = lock {
+            if let Some(lock) = self.try_hold(&path)? {
                 return Ok(Some(lock));
             }
             if !told {
@@ -81,6 +80,23 @@ impl Store {
             pause = (pause * 2).min(LONGEST_WAIT);
         }
         Ok(None)
+    }
+
+    /// One attempt at the lock with this file.
+    pub(crate) fn try_hold(&self, path: &Path) -> Result<Option<KeyLock>> {
+        if self.leases() { try_lease(path) } else { try_lock(path) }
+    }
+}
+
+/// Whether somebody holds the lock with this file. Takes nothing, so that several may ask at once.
+pub(crate) fn is_held(path: &Path) -> Result<bool> {
+    if lease::is_alive(path)? {
+        return Ok(true);
+    }
+    match File::open(path) {
+        Ok(file) => Ok(matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e).at("open the lock", path),
     }
 }
 

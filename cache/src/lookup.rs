@@ -190,7 +190,10 @@ impl Store {
     fn touch(&self, key: &Key) {
         let path = self.record_path(key);
         let recent = fs_err::metadata(&path).is_ok_and(|meta| age(&meta) < TOUCH);
-        if !recent && let Ok(file) = fs_err::File::open(&path) {
+        if !recent
+            && !self.looks_only()
+            && let Ok(file) = fs_err::File::open(&path)
+        {
             let _ = file.file().set_modified(SystemTime::now());
         }
     }

@@ -15,7 +15,7 @@ use fs_err::{File, OpenOptions};
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
 use crate::files;
-use crate::hash::digest_stamped;
+use crate::hash::digest_unless;
 use crate::stamp::Stamp;
 use crate::store::{Store, lock};
 use crate::tree::{Hidden, TreeManifest, manifest_of};
@@ -35,15 +35,16 @@ struct State {
     loaded: bool,
     entries: BTreeMap<PathBuf, (Stamp, Digest)>,
     file: Option<File>,
-    /// Appending failed (a read-only store): remember within this process only.
+    /// Appending failed or is not wanted (a read-only store): remember within this process only.
     memory_only: bool,
 }
 
 impl Memo {
-    /// The memo whose log is at `log`; nothing is read or written yet.
+    /// The memo whose log is at `log`; nothing is read or written yet, and with `look_only` nothing is ever written.
     #[must_use]
-    pub fn at(log: PathBuf) -> Self {
-        Self { log, state: Mutex::default() }
+    pub fn at(log: PathBuf, look_only: bool) -> Self {
+        let state = State { memory_only: look_only, ..State::default() };
+        Self { log, state: Mutex::new(state) }
     }
 
     /// The digest and size of a file, hashed only if it may have changed since it was last hashed.
@@ -51,6 +52,10 @@ impl Memo {
     /// # Errors
     /// When the file cannot be read or changes while it is read.
     pub fn digest(&self, path: &Path) -> Result<(Digest, u64)> {
+        self.digest_unless(path, &|| false)
+    }
+
+    fn digest_unless(&self, path: &Path, cancelled: &dyn Fn() -> bool) -> Result<(Digest, u64)> {
         let real = fs_err::canonicalize(path).at("read", path)?;
         let stamp = Stamp::of(&real)?;
         {
@@ -64,7 +69,7 @@ impl Memo {
         }
         // Asked before reading: a write within the same tick as the last one must not come after our first read.
         let settled = stamp.is_older_than(SETTLED);
-        let (digest, now) = digest_stamped(&real)?;
+        let (digest, now) = digest_unless(&real, cancelled)?;
         if settled && now == stamp {
             self.remember(real, stamp, digest);
         }
@@ -176,15 +181,30 @@ impl Store {
     /// # Errors
     /// When something cannot be read or changes while it is read.
     pub fn digest_path(&self, path: &Path, files: Option<&[PathBuf]>) -> Result<(Digest, u64)> {
+        self.digest_path_unless(path, files, &|| false)
+    }
+
+    /// As [`Self::digest_path`], unless `cancelled` says so meanwhile; it is asked before each file that is
+    /// hashed and every few MiB.
+    ///
+    /// # Errors
+    /// As [`Self::digest_path`], and [`crate::StoreError::Cancelled`].
+    pub fn digest_path_unless(
+        &self,
+        path: &Path,
+        files: Option<&[PathBuf]>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(Digest, u64)> {
         let mut root = path;
         if !fs_err::metadata(path).at("read", path)?.is_dir() {
             if files.is_none() {
-                return self.memo().digest(path);
+                return self.memo().digest_unless(path, cancelled);
             }
             // What is read with a file lies beside it.
             root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         }
-        let manifest = self.manifest(root, files, Hidden::Skip)?;
+        let hash = &mut |file: &Path| self.memo().digest_unless(file, cancelled);
+        let manifest = manifest_of(root, files, Hidden::Skip, hash)?;
         Ok((manifest.digest(), manifest.size()))
     }
 

@@ -12,6 +12,7 @@ use crate::hash::digest_stamped;
 use crate::record::{Artifact, Record, RecordMeta};
 use crate::stamp::Stamp;
 use crate::store::{Blob, Store, discard};
+use crate::temporary::Temporary;
 use crate::tree::{Hidden, TreeManifest, manifest_of};
 
 /// What came of publishing.
@@ -39,6 +40,9 @@ pub enum PublishState {
     Replaced(Vec<String>),
 }
 
+/// Told of an output that is new in the store.
+type Before<'a> = &'a dyn Fn(&Artifact) -> Result<()>;
+
 impl Store {
     /// Stores the outputs of `action` and then its record. Files below a sandbox of this store are moved, others are
     /// copied. If a complete result is there already, that one wins. Folders keep all their files, hidden ones too.
@@ -52,6 +56,40 @@ impl Store {
         action: &[u8],
         outputs: &BTreeMap<String, PathBuf>,
         meta: RecordMeta,
+    ) -> Result<Published> {
+        self.publish_noting(key, action, outputs, meta, &|_| Ok(()))
+    }
+
+    /// As [`Self::publish`], of a result whose bytes are `temporary`: they are noted before they get their place.
+    ///
+    /// # Errors
+    /// As [`Self::publish`], and when the note cannot be written.
+    pub fn publish_temporary(
+        &self,
+        key: &Key,
+        action: &[u8],
+        outputs: &BTreeMap<String, PathBuf>,
+        meta: RecordMeta,
+        temporary: &Temporary,
+    ) -> Result<Published> {
+        let note = |artifact: &Artifact| temporary.made(key, artifact);
+        let published = self.publish_noting(key, action, outputs, meta, &note)?;
+        // An earlier result counts: ours are bytes that no result refers to.
+        let counts = |digest: &Digest| published.record.outputs.values().any(|a| a.digest == *digest);
+        for digest in published.created.iter().filter(|digest| !counts(digest)) {
+            temporary.gone(digest)?;
+        }
+        Ok(published)
+    }
+
+    /// `before` is told of each output that is new, before it gets its place.
+    fn publish_noting(
+        &self,
+        key: &Key,
+        action: &[u8],
+        outputs: &BTreeMap<String, PathBuf>,
+        meta: RecordMeta,
+        before: Before<'_>,
     ) -> Result<Published> {
         let raw = check_action(key, action)?;
         let mut linked = Vec::new();
@@ -75,7 +113,7 @@ impl Store {
                     artifact
                 }
                 None => {
-                    let (artifact, new) = self.store_output(path, moving)?;
+                    let (artifact, new) = self.store_output(path, moving, before)?;
                     if new {
                         created.insert(artifact.digest);
                     }
@@ -94,45 +132,51 @@ impl Store {
     }
 
     /// The artifact, and whether its content is new in the store.
-    fn store_output(&self, path: &Path, moving: bool) -> Result<(Artifact, bool)> {
+    fn store_output(&self, path: &Path, moving: bool, before: Before<'_>) -> Result<(Artifact, bool)> {
         if !fs_err::metadata(path).at("read", path)?.is_dir() {
-            let (digest, size, new) = self.store_file(path, moving)?;
+            let (digest, size, new) = self.store_file(path, moving, before)?;
             return Ok((Artifact { digest, size, tree: false }, new));
         }
         let manifest = manifest_of(path, None, Hidden::Include, &mut |file| {
-            self.store_file(file, moving).map(|(digest, size, _)| (digest, size))
+            self.store_file(file, moving, &|_| Ok(())).map(|(digest, size, _)| (digest, size))
         })?;
-        let (digest, new) = self.store_manifest(&manifest)?;
-        Ok((Artifact { digest, size: manifest.size(), tree: true }, new))
+        let artifact = Artifact { digest: manifest.digest(), size: manifest.size(), tree: true };
+        self.if_new(&artifact, before)?;
+        let new = self.store_manifest(&manifest)?;
+        Ok((artifact, new))
     }
 
-    fn store_manifest(&self, manifest: &TreeManifest) -> Result<(Digest, bool)> {
+    fn store_manifest(&self, manifest: &TreeManifest) -> Result<bool> {
         let tmp = self.workspace()?.fresh_path();
         let blob = Blob::tree(manifest.digest());
-        let new = files::write_new(&tmp, &manifest.to_bytes(), self.sync())
+        files::write_new(&tmp, &manifest.to_bytes(), self.sync())
             .and_then(|()| files::set_mode(&tmp, true))
             .and_then(|()| self.place(&tmp, blob))
-            .inspect_err(|_| discard(&tmp))?;
-        Ok((blob.digest, new))
+            .inspect_err(|_| discard(&tmp))
+    }
+
+    fn if_new(&self, artifact: &Artifact, before: Before<'_>) -> Result<()> {
+        let blob = Blob { digest: artifact.digest, tree: artifact.tree };
+        if self.blob_path(blob).exists() { Ok(()) } else { before(artifact) }
     }
 
     /// Stores one file: hash what is on disk, make it read-only, flush, rename, flush the folder.
-    fn store_file(&self, path: &Path, moving: bool) -> Result<(Digest, u64, bool)> {
+    fn store_file(&self, path: &Path, moving: bool, before: Before<'_>) -> Result<(Digest, u64, bool)> {
         // A hard link would let the other name write into the store.
         if moving && has_one_name(path)? {
-            return self.seal(path);
+            return self.seal(path, before);
         }
         let copy = self.workspace()?.fresh_path();
-        let before = Stamp::of(path)?;
+        let stamp = Stamp::of(path)?;
         reflink_copy::reflink_or_copy(path, &copy).at("write", &copy).inspect_err(|_| discard(&copy))?;
-        if Stamp::of(path)? != before {
+        if Stamp::of(path)? != stamp {
             discard(&copy);
             return Err(StoreError::Changed { path: path.to_path_buf() });
         }
-        self.seal(&copy).inspect_err(|_| discard(&copy))
+        self.seal(&copy, before).inspect_err(|_| discard(&copy))
     }
 
-    fn seal(&self, path: &Path) -> Result<(Digest, u64, bool)> {
+    fn seal(&self, path: &Path, before: Before<'_>) -> Result<(Digest, u64, bool)> {
         let (digest, hashed) = digest_stamped(path)?;
         files::set_mode(path, true)?;
         if self.sync() {
@@ -142,6 +186,7 @@ impl Store {
         if (now.size, now.mtime) != (hashed.size, hashed.mtime) {
             return Err(StoreError::Changed { path: path.to_path_buf() });
         }
+        self.if_new(&Artifact { digest, size: hashed.size, tree: false }, before)?;
         let new = self.place(path, Blob::file(digest))?;
         Ok((digest, hashed.size, new))
     }

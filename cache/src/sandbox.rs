@@ -25,7 +25,7 @@ const ALIVE: &str = ".alive";
 const BIRTH: Duration = Duration::from_secs(3600);
 
 /// Locks of other hosts may not reach us on some shared file systems; their workspaces also have to be this old.
-const FOREIGN: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const FOREIGN: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The temporary folder of one process in one store.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::stamp::Stamp;
 const FORMAT: u32 = 1;
 
 /// Names at the top of a store.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "ac",
     "cas",
     "tmp",
@@ -36,6 +36,7 @@ const FOLDERS: [&str; 12] = [
     "quarantine",
     "trees",
     "upload",
+    "temporary",
 ];
 
 /// How much a power failure may destroy.
@@ -64,6 +65,8 @@ struct Inner {
     root: PathBuf,
     id: String,
     sync: bool,
+    /// Opened by [`Store::look`].
+    look_only: bool,
     workspace: Mutex<Option<Arc<Workspace>>>,
     /// Blobs whose content this process has hashed, with the stamp that they had then.
     verified: Mutex<BTreeMap<Blob, Stamp>>,
@@ -120,7 +123,7 @@ impl Blob {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Format {
+pub(crate) struct Format {
     #[serde(rename = "celldag-store")]
     version: u32,
     id: String,
@@ -137,17 +140,24 @@ impl Store {
             Some(format) => format,
             None => create(dir)?,
         };
+        Self::with_format(dir, format, options, false)
+    }
+
+    pub(crate) fn with_format(dir: &Path, format: Format, options: Options, look_only: bool) -> Result<Self> {
         if format.version != FORMAT {
             let (found, supported) = (format.version, FORMAT);
             return Err(StoreError::Format { path: dir.to_path_buf(), found, supported });
         }
         let root = fs_err::canonicalize(dir).at("open", dir)?;
-        sandbox::sweep(&root.join("tmp"), false);
-        let memo = Memo::at(root.join("memo").join(format!("{}.log", host())));
+        if !look_only {
+            sandbox::sweep(&root.join("tmp"), false);
+        }
+        let memo = Memo::at(root.join("memo").join(format!("{}.log", host())), look_only);
         Ok(Self(Arc::new(Inner {
             root,
             id: format.id,
             sync: options.durability == Durability::Full,
+            look_only,
             workspace: Mutex::default(),
             verified: Mutex::default(),
             trees: Mutex::default(),
@@ -233,6 +243,11 @@ impl Store {
         WeakStore(Arc::downgrade(&self.0))
     }
 
+    /// Whether nothing may be changed here: it was opened by [`Store::look`].
+    pub(crate) fn looks_only(&self) -> bool {
+        self.0.look_only
+    }
+
     pub(crate) fn sync(&self) -> bool {
         self.0.sync
     }
@@ -256,6 +271,10 @@ impl Store {
 
     /// The folder of temporary files of this process in this store, created at first use.
     pub(crate) fn workspace(&self) -> Result<Arc<Workspace>> {
+        if self.0.look_only {
+            let (path, source) = (self.0.root.clone(), ErrorKind::PermissionDenied.into());
+            return Err(StoreError::Io { action: "write to a store that is only looked at,", path, source });
+        }
         let mut slot = lock(&self.0.workspace);
         if let Some(workspace) = &*slot {
             return Ok(Arc::clone(workspace));
@@ -302,7 +321,7 @@ pub(crate) fn discard(tmp: &Path) {
     let _ = files::remove_file(tmp);
 }
 
-fn read_format(dir: &Path) -> Result<Option<Format>> {
+pub(crate) fn read_format(dir: &Path) -> Result<Option<Format>> {
     let path = dir.join("FORMAT");
     let text = match fs_err::read_to_string(&path) {
         Ok(text) => text,

@@ -32,7 +32,9 @@ impl Store {
     /// [`StoreError::GcRunning`] when garbage collection does not finish within a minute.
     pub fn use_shared(&self) -> Result<UseLock> {
         let path = self.dir("locks").join(LOCK_NAME);
-        let Some(file) = open(&path)? else { return Ok(UseLock { _file: None }) };
+        // Who only looks makes no lock file; where there is one, it holds all the same.
+        let file = if self.looks_only() { File::open(&path).ok() } else { open(&path)? };
+        let Some(file) = file else { return Ok(UseLock { _file: None }) };
         let start = Instant::now();
         loop {
             match file.file().try_lock_shared() {

@@ -160,6 +160,9 @@ pub enum EngineError {
         /// Those without a result, in topological order.
         missing: Vec<Uncomputed>,
     },
+    /// The user asked to stop before anything was computed.
+    #[error("interrupted")]
+    Interrupted,
     /// `numerics: strict` without knowing the device.
     #[error("`numerics: strict` needs the identity of the compute device, and none was given")]
     NoDeviceIdentity,
@@ -235,6 +238,7 @@ impl EngineError {
             | Self::AmbiguousRun { .. }
             | Self::NoJob { .. } => ExitClass::Usage,
             Self::Inputs(_) | Self::Uncomputed { .. } => ExitClass::Data,
+            Self::Interrupted => ExitClass::Interrupted,
             Self::NoDeviceIdentity | Self::Resources(_) => ExitClass::Device,
         }
     }
@@ -260,7 +264,7 @@ impl EngineError {
                 Some("give every output a path of its own, away from what is read: results/...".to_owned())
             }
             Self::Record { .. } => Some("delete the folder of the run; results are not affected".to_owned()),
-            Self::Store(_) | Self::Io(_) | Self::NoDeviceIdentity => None,
+            Self::Store(_) | Self::Io(_) | Self::NoDeviceIdentity | Self::Interrupted => None,
         }
     }
 }

@@ -102,6 +102,11 @@ pub trait Kind: Send + Sync {
         Ok(BTreeMap::new())
     }
 
+    /// The executable that is this kind, where it is none of celldag's own: `celldag step` takes its path for a name.
+    fn executable(&self) -> Option<&Path> {
+        None
+    }
+
     /// Names of environment variables whose values the kind is given and nobody else may see.
     fn secrets(&self) -> &[String] {
         &[]

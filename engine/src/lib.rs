@@ -44,6 +44,7 @@ mod single;
 pub mod size;
 mod spec;
 pub mod step;
+pub mod tally;
 #[cfg(test)]
 mod testing;
 pub mod trace;
@@ -58,6 +59,7 @@ pub use change::Change;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::{EngineError, ExitClass};
 pub use events::{Counts, Observer, Quiet, RunEvent};
+pub use exec::program::{is_program, program_text, read_program};
 pub use graph::NodeGraph;
 pub use history::{Estimate, estimate};
 pub use kind::{InPort, Kind, KindSpec, Multiplicity, OutPort};

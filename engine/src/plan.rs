@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, DeviceIdentity};
 use crate::error::EngineError;
 use crate::pipeline::Pipeline;
+use crate::step::Cancel;
 
 pub(crate) use failed::{again, failed_before, remember};
 pub(crate) use guard::guard;
@@ -33,7 +34,6 @@ pub(crate) use resolve::{Decision, Done, Found, Resolution, Resolved, Resolver, 
 pub(crate) use select::{Selection, destination, parents};
 pub(crate) use sources::Sources;
 pub use state::{JobState, ago, duration};
-pub(crate) use survey::in_place;
 
 /// What to plan.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,8 @@ pub struct PlanOptions {
     pub out: Option<PathBuf>,
     /// The device, needed under `numerics: strict`.
     pub identity: Option<DeviceIdentity>,
+    /// Stops it, also while it hashes a large file.
+    pub cancel: Cancel,
 }
 
 /// What would happen to one job.
@@ -107,7 +109,8 @@ impl Plan {
 ///
 /// # Errors
 /// When `only` or `force` names nothing, files that the pipeline reads are missing ([`EngineError::Inputs`], all of
-/// them), an output would overwrite what is read ([`EngineError::Overwrites`]), or the store cannot be read.
+/// them), an output would overwrite what is read ([`EngineError::Overwrites`]), it was stopped ([`EngineError::Interrupted`]),
+/// or the store cannot be read.
 pub fn plan(pipeline: &Pipeline, store: &Store, options: &PlanOptions) -> Result<Plan, EngineError> {
     survey::survey(pipeline, store, options)
 }

@@ -24,6 +24,7 @@ mod last;
 mod load;
 mod results;
 mod scan;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -42,16 +43,17 @@ use crate::step::Summary;
 
 pub use diff::{JobDiff, RunDiff, diff};
 pub(crate) use events::EventLog;
-pub use events::{LoggedEvent, read_events};
+pub use events::{LoggedEvent, follow_events, read_events};
 pub(crate) use folder::{RunFolder, now, time};
 pub use included::{IncludedChange, IncludedFile, included_changes};
 pub(crate) use input::input_records;
-pub use input::{InputFrom, InputRecord};
-pub use killed::unfinished;
+pub use input::{InputFrom, InputRecord, changed_source};
+pub use killed::{KilledRuns, unfinished};
 pub(crate) use last::{LastActions, Origin, before};
-pub use load::{list, load};
+pub use load::{ended_before, list, list_again, load, load_header, load_header_again};
 pub use results::{MetricChange, ResultsDiff, RunCost, diff_results};
 pub(crate) use scan::Scan;
+pub use stored::stored;
 
 /// Version of `run.json` and `jobs.json`.
 pub const RECORD_FORMAT: &str = "celldag.run/1";

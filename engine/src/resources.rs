@@ -31,6 +31,8 @@ pub struct Dispatch {
     pub shards: Option<NonZeroU32>,
     /// `batch:`: axes of the node whose values are worked through by one job of the cluster.
     pub batch: Vec<String>,
+    /// Axes of the node in the order of `axes:`. Its jobs are listed so that the first of them changes least often.
+    pub axes: Vec<String>,
 }
 
 /// `retries:` of a node, by cause.
@@ -58,4 +60,17 @@ pub enum PerfChange {
     Half,
     /// This value.
     Value(Value),
+}
+
+impl PerfChange {
+    /// What becomes of a value: whole numbers stay whole. `None` where there is no half of it.
+    #[must_use]
+    pub fn of(&self, now: &Value) -> Option<Value> {
+        match (self, now.as_u64(), now.as_f64()) {
+            (Self::Value(value), ..) => Some(value.clone()),
+            (Self::Half, Some(whole), _) => Some((whole / 2).max(1).into()),
+            (Self::Half, None, Some(number)) => Some((number / 2.0).max(1.0).into()),
+            (Self::Half, None, None) => None,
+        }
+    }
 }

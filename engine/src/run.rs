@@ -36,7 +36,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use celldag_cache::Store;
+use celldag_cache::{Store, Temporary};
 
 use crate::action::DeviceIdentity;
 use crate::error::{EngineError, ExitClass};
@@ -130,6 +130,8 @@ pub(crate) struct Context<'a> {
     pub(crate) options: &'a RunOptions,
     pub(crate) log: &'a EventLog<'a>,
     pub(crate) publishing: temporary::Publishing,
+    /// What this run owes the deletion of, for those who come after a kill.
+    pub(crate) note: Temporary,
 }
 
 /// Runs a pipeline. Failed nodes are part of the record ([`RunRecord::exit`]), not errors.
@@ -151,9 +153,10 @@ pub fn run(
     guard(pipeline, &selection, options.out.as_deref())?;
     let mut setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
     setting.history = options.record;
+    setting.cancel = cancel.clone();
     match options.import {
-        Some(_) => import::refuse_missing(pipeline, store, options)?,
-        None => refuse::refuse(pipeline, store, options, &selection)?,
+        Some(_) => import::refuse_missing(pipeline, store, options, cancel)?,
+        None => refuse::refuse(pipeline, store, options, &selection, cancel)?,
     }
     let folder = if options.record { RunFolder::create(store)? } else { RunFolder::none() };
     let mut header = RunHeader {
@@ -195,8 +198,12 @@ pub fn run(
         options,
         log: &log,
         publishing: temporary::Publishing::default(),
+        note: store.temporary(),
     };
     let states = coordinator::coordinate(&context, cancel)?;
+    if let Err(e) = context.note.finish() {
+        tracing::warn!("the notes on temporary bytes could not be brought up to date: {e}");
+    }
     let report = report::report(&context, states, cancel);
 
     header.finished = Some(now());

@@ -21,6 +21,7 @@ fn help_teaches() {
         "cache",
         "runs",
         "report",
+        "serve",
     ] {
         let help = sandbox.ok(&[command, "--help"]).stdout;
         assert!(help.lines().count() > 5, "{command}: {help}");

@@ -12,4 +12,5 @@ mod generated;
 mod mistakes;
 mod options;
 mod provenance;
+mod serve;
 mod store;

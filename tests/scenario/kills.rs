@@ -96,7 +96,8 @@ fn nothing_left(sandbox: &Sandbox) {
             // Killed before it held its lock, a sandbox is being born; it goes by age.
             .filter(|name| {
                 let sandbox = sandbox.join(".celldag").join(folder).join(name);
-                !sandbox.join(".alive-new").exists()
+                let is_empty = fs_err::read_dir(&sandbox).is_ok_and(|mut inside| inside.next().is_none());
+                !is_empty && !sandbox.join(".alive-new").exists()
             })
             .collect();
         assert!(left.is_empty(), "{folder}: {left:?}");

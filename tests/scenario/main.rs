@@ -18,13 +18,15 @@ mod nextflow;
 mod plugins;
 mod predict;
 mod pretrain;
+mod programs;
 mod prompt;
 mod protocols;
 mod quickstart;
 #[cfg(unix)]
 mod remote;
 mod sandbox;
-#[path = "../../nodes/tests/prompt/server.rs"]
+#[expect(dead_code, reason = "its own tests use all of it")]
+#[path = "../../nodes/tests/suite/prompt/server.rs"]
 mod server;
 mod shards;
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 
 mod channel;
 mod eval;
+mod export;
 mod flow;
 mod lex;
 mod lint;
@@ -17,6 +18,8 @@ use serde_json::Value as Json;
 use self::eval::Value;
 use self::flow::Flow;
 use self::task::{Settings, run};
+use crate::plugins::has_python;
+use crate::programs::programs;
 use crate::sandbox::{Sandbox, digests, quickstart_data, repository};
 
 fn binary() -> &'static Path {
@@ -30,7 +33,8 @@ fn path(path: &Path) -> Value {
 fn settings(args: &str, store: &Path) -> Settings {
     let ext = [("args", args), ("store", store.to_str().expect("text"))];
     let ext = ext.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Settings { ext, env: [("CELLDAG_DEVICE".to_owned(), "cpu".to_owned())].into(), stub: false }
+    let env = [("CELLDAG_DEVICE".to_owned(), "cpu".to_owned())].into();
+    Settings { ext, env, ..Settings::default() }
 }
 
 fn module(kind: &str) -> parse::Process {
@@ -66,7 +70,7 @@ fn stubs_of_all_modules_give_every_output() {
     for kind in kinds() {
         let name = kind["kind"].as_str().expect("a name");
         let process = module(name);
-        let mut tuple = vec![Value::map([("id".to_owned(), Value::text("a b"))])];
+        let mut tuple = vec![Value::map([("id".to_owned(), Value::text("it's a b"))])];
         for port in kind["inputs"].as_array().expect("ports") {
             match port["multiplicity"].as_str() {
                 Some("many") => {
@@ -169,17 +173,39 @@ fn the_exported_drug_response_pipeline_gives_the_bytes_of_a_run() {
     let ran = command(with(&["run", "--json", "--cache", "a store", "--device", "cpu", "--out", "run"], &[]));
     assert!(ran.events("finished").is_empty(), "all of it is cached: {}", ran.stdout);
 
-    // What Nextflow would publish: below `publish/` in the folders of tasks.
+    // What Nextflow would publish.
     let published = sandbox.join("published");
     fs_err::create_dir_all(&published).expect("folder");
-    for (_, task) in &done.tasks {
-        let Ok(folder) = fs_err::read_dir(task.folder.join("publish/drug_response")) else { continue };
-        for entry in folder {
-            let entry = entry.expect("entry");
-            fs_err::copy(entry.path(), published.join(entry.file_name())).expect("a copy");
-        }
+    for (name, file) in &done.published {
+        let name = name.strip_prefix("drug_response/").expect("below the folder of the pipeline");
+        fs_err::copy(file, published.join(name)).expect("a copy");
     }
     assert_eq!(digests(&published), digests(&sandbox.join("run/drug_response")));
+}
+
+#[test]
+fn programs_have_the_keys_of_a_run() {
+    if !has_python() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    programs(&sandbox);
+    sandbox.ok(&["export", "nextflow", "programs.yaml", "-o", "flow"]);
+    let flow = sandbox.join("flow");
+    if let Some(lines) = lint::lint(&flow) {
+        assert!(lint::complaints(&lines).is_empty(), "{:#?}", lint::complaints(&lines));
+    }
+    let config = fs_err::read_to_string(flow.join("nextflow.config")).expect("the configuration");
+    let store = sandbox.join("a store");
+    // The versions of programs are in the keys: tasks have to find those of the run.
+    let mut settings = settings("", &store);
+    let path = std::env::var("PATH").expect("PATH");
+    let folder = binary().parent().expect("a folder").display();
+    settings.env.insert("PATH".to_owned(), format!("{folder}:{path}"));
+    let done = Flow::run(&flow, &sandbox.join("work"), params(&config), settings);
+    assert_eq!(done.tasks.len(), 1 + 1 + 4 + 1);
+    let ran = sandbox.ok(&["run", "programs.yaml", "--json", "--cache", "a store", "--out", "run"]);
+    assert!(ran.events("finished").is_empty(), "all of it is cached: {}", ran.stdout);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::sandbox::Sandbox;
 
 /// Copies the example pipelines, so that their store and results are the sandbox's.
-fn examples(sandbox: &Sandbox) {
+pub(crate) fn examples(sandbox: &Sandbox) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/plugins");
     for file in
         ["plugins.yaml", "data/scores.csv", "scripts/ranks.py", "scripts/tables.py", "kinds/top-cells.py"]
@@ -17,7 +17,7 @@ fn examples(sandbox: &Sandbox) {
     }
 }
 
-fn has_python() -> bool {
+pub(crate) fn has_python() -> bool {
     let there =
         Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
     if !there {

@@ -2,6 +2,9 @@
 //!
 //! `.ci/snakemake.sh` installs Snakemake; `CELLDAG_SNAKEMAKE` names another one.
 
+mod every;
+mod wrappers;
+
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +16,7 @@ use crate::sandbox::{Sandbox, digests, quickstart_data, repository};
 use crate::studies::cut;
 
 /// The program; `None`, and a message, where it is not installed.
-fn snakemake() -> Option<PathBuf> {
+pub(crate) fn snakemake() -> Option<PathBuf> {
     let usual = repository().join("target/snakemake/bin/snakemake");
     let program = std::env::var_os("CELLDAG_SNAKEMAKE").map_or(usual, PathBuf::from);
     if program.is_file() {
@@ -25,8 +28,8 @@ fn snakemake() -> Option<PathBuf> {
 }
 
 /// `snakemake ARGS` in `folder` of the sandbox, with the binary under test on the CPU.
-fn command(program: &Path, sandbox: &Sandbox, folder: &str, args: &[&str]) -> Command {
-    let binary = format!("celldag={}", env!("CARGO_BIN_EXE_celldag"));
+pub(crate) fn command(program: &Path, sandbox: &Sandbox, folder: &str, args: &[&str]) -> Command {
+    let binary = format!("celldag={}", folder_with_a_space(sandbox).join("celldag").display());
     let mut command = Command::new(program);
     command.args(["--cores", "2", "--nocolor"]).args(args).args(["--config", &binary, "device=cpu"]);
     command.current_dir(sandbox.join(folder)).stdin(Stdio::null());
@@ -38,6 +41,16 @@ fn command(program: &Path, sandbox: &Sandbox, folder: &str, args: &[&str]) -> Co
     command
 }
 
+/// A folder with the binary, as users have them: there is a space in its name.
+fn folder_with_a_space(sandbox: &Sandbox) -> PathBuf {
+    let folder = sandbox.join("bin of mine");
+    if !folder.exists() {
+        fs_err::create_dir(&folder).expect("folder");
+        fs_err::os::unix::fs::symlink(env!("CARGO_BIN_EXE_celldag"), folder.join("celldag")).expect("link");
+    }
+    folder
+}
+
 /// `--set` arguments: 70 cells of the quickstart, so that models take no time, and its checkpoint.
 fn few_cells(sandbox: &Sandbox) -> [String; 2] {
     let [cells, checkpoint] = quickstart_data();
@@ -47,7 +60,7 @@ fn few_cells(sandbox: &Sandbox) -> [String; 2] {
 }
 
 /// Runs it, expects success, and returns what it said.
-fn succeed(mut command: Command) -> String {
+pub(crate) fn succeed(mut command: Command) -> String {
     let output = command.output().expect("Snakemake starts");
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -56,7 +69,7 @@ fn succeed(mut command: Command) -> String {
 }
 
 /// Jobs of a pipeline that the store `store` lacks.
-fn not_cached(sandbox: &Sandbox, pipeline: &[&str]) -> Vec<String> {
+pub(crate) fn not_cached(sandbox: &Sandbox, pipeline: &[&str]) -> Vec<String> {
     let mut args = vec!["plan", "--json", "--cache", "store"];
     args.extend(pipeline);
     let plan: Value = serde_json::from_str(&sandbox.ok(&args).stdout).expect("JSON");
@@ -98,6 +111,11 @@ fn the_drug_response_pipeline_gives_the_same_bytes() {
     let before = written();
     sandbox.ok(&with(&["export", "snakemake", "-o", "flow", "--cache", "store"]));
     assert_eq!(written(), before, "written again, the same");
+    let profile = sandbox.join("flow/profiles/local/config.yaml");
+    fs_err::write(&profile, "cores: 2\n").expect("profile");
+    let told = sandbox.ok(&with(&["export", "snakemake", "-o", "flow", "--cache", "store"])).stderr;
+    assert!(told.contains("warning: flow/profiles/local/config.yaml stays as you changed it\n"), "{told}");
+    assert_eq!(fs_err::read_to_string(&profile).expect("profile"), "cores: 2\n");
 
     succeed(command(&program, &sandbox, "flow", &[]));
     sandbox.ok(&with(&["run", "--cache", "other", "--out", "out", "--device", "cpu"]));

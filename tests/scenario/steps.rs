@@ -119,6 +119,17 @@ fn without_a_cache_nothing_is_left_but_the_outputs() {
     let both = sandbox.run(&[&args[..], &["--cache", "store"]].concat());
     assert_eq!(both.code, 2);
     assert!(both.stderr.contains("--no-cache and --cache contradict each other"), "{}", both.stderr);
+    for (option, value, variable) in [
+        ("--locks", "lease", "CELLDAG_LOCKS"),
+        ("--durability", "relaxed", "CELLDAG_DURABILITY"),
+        ("--remote-role", "read", "CELLDAG_REMOTE_ROLE"),
+    ] {
+        let both = sandbox.run(&[&args[..], &[option, value]].concat());
+        let said = format!("--no-cache and {option} contradict each other");
+        assert!(both.code == 2 && both.stderr.contains(&said), "{}", both.stderr);
+        let set = sandbox.command(&args).env(variable, value).status().expect("it starts");
+        assert!(set.success(), "{variable}");
+    }
 
     let wrong =
         ["step", "qc", "--in", &cells, "--out", "cells=no.h5ad", "--no-cache", "--with", "counts=none"];
@@ -170,11 +181,15 @@ fn steps_are_what_a_run_finds_and_become_one() {
         all.extend(["--cache", "steps"].map(str::to_owned));
         all
     };
+    let nowhere = sandbox.run(&borrowed(&with_store(&["runs", "import"])));
+    assert_eq!(nowhere.code, 2, "{}", nowhere.stderr);
+    assert!(nowhere.stderr.contains("there is no store at steps"), "{}", nowhere.stderr);
+    assert!(!sandbox.join("steps").exists(), "it was only asked");
+    let [cells, _] = quickstart_data();
+    let job = sandbox.ok(&borrowed(&with_store(&["plan", "--json"]))).stdout;
     let missing = sandbox.run(&borrowed(&with_store(&["runs", "import"])));
     assert_eq!(missing.code, 3, "{}", missing.stderr);
     assert!(missing.stderr.contains("the store has no result of"), "{}", missing.stderr);
-    let [cells, _] = quickstart_data();
-    let job = sandbox.ok(&borrowed(&with_store(&["plan", "--json"]))).stdout;
     let plan: Value = serde_json::from_str(&job).expect("JSON");
     let first = &plan["jobs"][0];
     let kind = crate::sandbox::text(first, "kind");

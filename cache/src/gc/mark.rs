@@ -35,11 +35,34 @@ pub(crate) struct Catalog {
     sizes: BTreeMap<Blob, u64>,
     /// How many results that stay refer to a blob.
     references: BTreeMap<Blob, usize>,
+    /// Temporary bytes of dead runs: they go, and the results that refer to them stay.
+    given_up: BTreeSet<Blob>,
+}
+
+/// Blob → the results that refer to it.
+pub(crate) type Holders = BTreeMap<Blob, Vec<usize>>;
+
+/// Who has a blob that was temporary as the result of certain keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// No result refers to it.
+    Nobody,
+    /// The result of another key refers to it.
+    Foreign,
+    /// Only their results do, and one of them has to stay.
+    Protected,
+    /// Only their results do, and none has to stay.
+    Free,
 }
 
 impl Catalog {
     pub(crate) fn read(store: &Store) -> Result<Self> {
-        let mut catalog = Self { entries: Vec::new(), sizes: BTreeMap::new(), references: BTreeMap::new() };
+        let mut catalog = Self {
+            entries: Vec::new(),
+            sizes: BTreeMap::new(),
+            references: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+        };
         for path in files::list_sharded(&store.dir("ac"))? {
             let Some(key) = files::name_of(&path).strip_suffix(".json").and_then(|k| k.parse::<Key>().ok())
             else {
@@ -132,7 +155,50 @@ impl Catalog {
     }
 
     pub(crate) fn is_live_tree(&self, digest: Digest) -> bool {
-        self.is_live(Blob::tree(digest))
+        self.is_live(Blob::tree(digest)) && !self.is_given_up(Blob::tree(digest))
+    }
+
+    /// These bytes go, whatever refers to them.
+    pub(crate) fn give_up(&mut self, blobs: BTreeSet<Blob>) {
+        for blob in &blobs {
+            if let Some(size) = self.sizes.remove(blob) {
+                let holders = self.entries.iter_mut().filter(|entry| entry.blobs.contains(blob));
+                holders.for_each(|entry| entry.bytes = entry.bytes.saturating_sub(size));
+            }
+        }
+        self.given_up.extend(blobs);
+    }
+
+    pub(crate) fn is_given_up(&self, blob: Blob) -> bool {
+        self.given_up.contains(&blob)
+    }
+
+    /// The results that refer to each blob, as indices into `entries`.
+    pub(crate) fn holders(&self) -> Holders {
+        let mut holders = Holders::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            entry.blobs.iter().for_each(|blob| holders.entry(*blob).or_default().push(index));
+        }
+        holders
+    }
+
+    /// Who has a blob that was temporary as the result of these keys.
+    pub(crate) fn claim(&self, holders: &Holders, blob: Blob, keys: &BTreeSet<Key>) -> Claim {
+        let mut entries =
+            holders.get(&blob).into_iter().flatten().map(|&index| &self.entries[index]).peekable();
+        if entries.peek().is_none() {
+            return Claim::Nobody;
+        }
+        let mut claim = Claim::Free;
+        for entry in entries {
+            if !keys.contains(&entry.key) {
+                return Claim::Foreign;
+            }
+            if entry.protected {
+                claim = Claim::Protected;
+            }
+        }
+        claim
     }
 
     fn live_bytes(&self) -> u64 {

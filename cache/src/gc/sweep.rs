@@ -45,7 +45,8 @@ impl Store {
             let Some(blob) = Blob::from_name(files::name_of(&path)) else { continue };
             let Ok(meta) = fs_err::metadata(&path) else { continue };
             // A young blob may belong to a record that is about to be written, where locks do not work.
-            if catalog.is_live(blob) || age(&meta) < policy.grace {
+            let wanted = catalog.is_live(blob) || age(&meta) < policy.grace;
+            if wanted && !catalog.is_given_up(blob) {
                 report.kept_bytes += meta.len();
                 continue;
             }

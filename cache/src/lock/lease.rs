@@ -81,6 +81,12 @@ pub(crate) fn release_dead(path: &Path, dry_run: bool) -> Result<bool> {
     if_expired(path, Pace::USUAL, || files::remove_file(path))
 }
 
+/// Whether the lock file `lock` has a lease beside it whose holder lives.
+pub(crate) fn is_alive(lock: &Path) -> Result<bool> {
+    let path = beside(lock);
+    Ok(path.exists() && !is_expired(&path, Pace::USUAL)?)
+}
+
 fn beside(lock: &Path) -> PathBuf {
     lock.with_file_name(format!("{}{ENDING}", files::name_of(lock)))
 }

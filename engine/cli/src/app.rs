@@ -51,6 +51,7 @@ fn dispatch(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Devices { bench } => command::devices::run(bench, output),
         Command::Cache { command, store } => command::cache::run(&command, &store, output),
         Command::Runs { command, store } => command::runs::run(command.as_ref(), &store, output),
+        Command::Serve(args) => command::serve::run(&args, output),
         Command::Report { run, output: file, store } => command::report::run(&run, &file, &store, output),
     }
 }

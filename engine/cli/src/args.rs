@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod models;
 mod provenance;
+mod serve;
 mod step;
 mod store;
 mod values;
@@ -16,10 +17,11 @@ use celldag_shaders::Precision;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use export::{ExportCommand, ModuleEngine, ModulesArgs, NextflowArgs, SnakemakeArgs};
+pub(crate) use export::{ExportCommand, ModuleEngine, ModulesArgs, WorkflowArgs};
 pub(crate) use import::ImportArgs;
 pub(crate) use models::{EmbedArgs, EmbedDrugArgs, PredictArgs};
 pub(crate) use provenance::{ExportFormat, ProvenanceArgs, ProvenanceCommand};
+pub(crate) use serve::ServeArgs;
 pub(crate) use step::StepArgs;
 pub(crate) use store::{CacheCommand, DurabilityArg, LocksArg, StoreArgs};
 pub(crate) use values::LabelledInput;
@@ -164,6 +166,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         store: StoreArgs,
     },
+    /// Show the runs in a browser: list, reports, comparisons, and runs that go on; for this machine only
+    Serve(ServeArgs),
 }
 
 /// A pipeline and what changes in it.
@@ -311,8 +315,8 @@ pub(crate) enum RunsCommand {
     },
     /// Record what steps of Snakemake or Nextflow have computed as a run of the pipeline; computes nothing
     ///
-    /// Every job of the pipeline has to have its result in the store. `report`, `runs show`, `provenance` and `predict` then know
-    /// the run; its times and hosts are those of the results.
+    /// Every job of the pipeline has to have its result in the store. `report`, `serve`, `runs show`, `provenance` and `predict` then
+    /// know the run; its times and hosts are those of the results.
     Import(ImportArgs),
     /// Tabulate what the jobs of a kind reported: one row a job, its axes, facts, time and memory
     ///

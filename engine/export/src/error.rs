@@ -5,15 +5,6 @@ use std::path::PathBuf;
 /// Why a pipeline cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A node that no step can run.
-    #[error(
-        "node `{node}` runs a program of its own (`uses: exec`), which `celldag step` cannot: make a kind of the program \
-         (docs/plugins.md), or run the pipeline with `celldag run`"
-    )]
-    Exec {
-        /// The node.
-        node: String,
-    },
     /// A value that cannot be written on a command line.
     #[error(
         "{job}: the value {value} of parameter `{param}` cannot be given to `celldag step` as text; write it differently"
@@ -40,9 +31,9 @@ pub enum ExportError {
         /// The file.
         path: PathBuf,
     },
-    /// A text that stands in a script or in a sheet of jobs.
+    /// A text that no argument of a program can hold.
     #[error(
-        "node `{node}`: {value:?} (`{column}`) cannot stand in a script or a sheet of jobs for Nextflow: take quotes, tabs and line ends out"
+        "node `{node}`: {value:?} (`{column}`) has a NUL character, which no argument of a program can hold: take it out"
     )]
     Cell {
         /// The node.
@@ -52,23 +43,34 @@ pub enum ExportError {
         /// The text.
         value: String,
     },
-    /// A place for a result that Nextflow cannot publish to.
-    #[error("{output} {why}; Nextflow publishes each artifact once, below one folder")]
-    Place {
-        /// `node.port`.
-        output: String,
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// An input that is chosen by the value of an axis.
+    /// A file name with a line end, a tab or the like.
     #[error(
-        "node `{node}`: input `{port}` is chosen by the value of an axis, which is not exported to Nextflow: make it a node for each choice"
+        "{path:?} cannot be an input for Nextflow: its name has a control character (a line end, a tab); rename it"
     )]
-    Choice {
+    FileName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nodes whose jobs take from each other, in a way that is no circle of jobs.
+    #[error(
+        "node `{node}` takes from a node that takes from it, at other values of axes; a process of Nextflow is called once: make it two nodes"
+    )]
+    Circle {
         /// The node.
         node: String,
-        /// The input.
+    },
+    /// A path that Snakemake would take for a pattern.
+    #[error(
+        "{node}.{port}: {path} has braces in it, which Snakemake takes for wildcards in every path, however they are written; \
+         rename the file, or choose a path without `{{` and `}}`"
+    )]
+    Braces {
+        /// The node.
+        node: String,
+        /// Its input or output.
         port: String,
+        /// The path, or the name of the file.
+        path: String,
     },
     /// A folder with other things in it.
     #[error(
@@ -79,7 +81,7 @@ pub enum ExportError {
         folder: PathBuf,
     },
     /// An output of the pipeline where the workflow keeps its own files.
-    #[error("the output {} lies where the workflow keeps files of its own (nodes/, summaries/, parts/, lineage/); write it elsewhere: results/...", path.display())]
+    #[error("the output {} lies where the workflow keeps files of its own (nodes/, summaries/, parts/, lineage/, exec/); write it elsewhere: results/...", path.display())]
     Clash {
         /// The path.
         path: PathBuf,

@@ -2,15 +2,19 @@
 //!
 //! ```text
 //! main.nf          processes, and how their channels hang together
-//! jobs/NODE.tsv    the jobs of a node, a row each: axes, and what differs between them
+//! jobs/NODE.json   the jobs of a node, a line each: axes, and what differs between them
 //! lineage/JOB.json for reports: the nodes above
 //! nextflow.config  files of the user, the shared store, where results go; conf/ holds what machines need
 //! ```
 
 mod channels;
+mod choice;
 mod config;
 mod lineage;
 mod process;
+mod results;
+mod retry;
+mod shards;
 mod sheet;
 #[cfg(test)]
 mod tests;
@@ -22,7 +26,8 @@ use celldag_engine::Pipeline;
 
 use crate::error::ExportError;
 use crate::folder::Files;
-use crate::workflow::Workflow;
+use crate::modules::{in_comment, nextflow::QUOTE};
+use crate::workflow::{Names, Workflow};
 
 /// An input port of a process.
 struct Port {
@@ -35,6 +40,8 @@ struct Port {
     /// Variable of its arguments.
     argument: String,
     many: bool,
+    /// Some jobs have nothing there.
+    optional: bool,
 }
 
 /// What an export may be told besides the pipeline.
@@ -55,17 +62,28 @@ pub struct Options {
 pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportError> {
     let workflow = &Workflow::of(pipeline)?;
     let mut files = Files::new();
-    let mut inputs = channels::UserFiles::new(&["store", "outdir", "device"]);
+    let mut body = channels::Body::new(&["store", "outdir", "device"]);
+    let mut names = Names::default();
+    workflow.rules.iter().for_each(|rule| names.occupy(&rule.ident));
     let mut processes = String::new();
-    let mut body = String::new();
-    for (index, rule) in workflow.rules.iter().enumerate() {
-        let mut sheet = sheet::Sheet::of(workflow, rule, pipeline)?;
-        let (call, ports) = channels::call(workflow, pipeline, index, &mut sheet, &mut inputs)?;
+    let mut calls = String::new();
+    for index in choice::order(workflow)? {
+        let rule = &workflow.rules[index];
+        let mut sheet = sheet::Sheet::of(workflow, rule, pipeline);
+        let call = channels::call(workflow, pipeline, index, &mut sheet, &mut body)?;
         let small = options.small.contains(&rule.node);
-        processes.push_str(&process::process(workflow, index, &ports, &mut sheet, small)?);
-        processes.push('\n');
-        body.push_str(&call);
-        files.insert(format!("jobs/{}.tsv", rule.ident).into(), sheet.text(rule)?);
+        let process = process::process(workflow, index, &call.ports, &mut sheet, small)?;
+        calls.push_str(&call.statements);
+        if let Some(count) = shards::count(rule) {
+            let cut = shards::cut(rule, process, &sheet, count, small, &mut names);
+            cut.iter().for_each(|process| processes.push_str(&format!("{}\n", process.text())));
+            calls.push_str(&shards::calls(&cut, &call, &sheet, count, !rule.above.is_empty()));
+        } else {
+            processes.push_str(&format!("{}\n", process.text()));
+            calls.push_str(&format!("    {}({})\n", process.name, call.channel));
+        }
+        files.insert(format!("jobs/{}.json", rule.ident).into(), sheet.text(rule)?);
+        files.extend(rule.runs.entry());
         if !rule.above.is_empty() {
             for (job, name) in rule.jobs.iter().zip(sheet.names()) {
                 files.insert(format!("lineage/{name}.json").into(), lineage::text(pipeline, *job));
@@ -73,11 +91,11 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
         }
     }
     let main = format!(
-        "#!/usr/bin/env nextflow\n// {}: written by `celldag export nextflow`; README.md says how to run it.\n\n{processes}{JOBS}\nworkflow {{\n{body}}}\n",
-        workflow.name.replace('\n', " "),
+        "#!/usr/bin/env nextflow\n// {}: written by `celldag export nextflow`; README.md says how to run it.\n\n{processes}{JOBS}\n{QUOTE}\nworkflow {{\n{calls}}}\n",
+        in_comment(&workflow.name),
     );
     files.insert("main.nf".into(), main);
-    files.insert("nextflow.config".into(), config::config(workflow, &inputs, options.store.as_deref())?);
+    files.insert("nextflow.config".into(), config::config(workflow, &body.files, options.store.as_deref())?);
     files.insert("conf/local.config".into(), config::LOCAL.to_owned());
     files.insert("conf/slurm.config".into(), config::slurm(workflow, !options.small.is_empty()));
     files.insert("README.md".into(), config::readme(workflow, &options.pipeline));
@@ -86,6 +104,6 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
 
 const JOBS: &str = r#"// The jobs of a node, one map each: the values of its axes, and what differs between its jobs.
 def jobs(node) {
-    channel.fromPath("${projectDir}/jobs/${node}.tsv", checkIfExists: true, glob: false).splitCsv(header: true, sep: '\t')
+    channel.fromPath("${projectDir}/jobs/${node}.json", checkIfExists: true, glob: false).splitJson()
 }
 "#;

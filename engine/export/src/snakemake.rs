@@ -89,6 +89,7 @@ pub fn snakemake(pipeline: &Pipeline, options: &Options) -> Result<Files, Export
     files.insert("README.md".into(), readme::readme(&workflow));
     files.insert("profiles/local/config.yaml".into(), readme::LOCAL.to_owned());
     files.insert("profiles/slurm/config.yaml".into(), readme::SLURM.to_owned());
+    files.extend(workflow.rules.iter().filter_map(|rule| rule.runs.entry()));
     lineages(pipeline, &workflow, &mut files);
     Ok(files)
 }
@@ -144,7 +145,8 @@ configfile: "config.yaml"
 
 # One store for all steps: what it holds is not computed again, here or by `celldag run`. `cache: false` keeps none.
 CACHE = "" if config["cache"] is False else config["cache"] or os.environ.get("CELLDAG_CACHE") or ".celldag"
-STEP = f"{config['celldag']} step " + (f"--cache {quote(CACHE)}" if CACHE else "--no-cache")
+CELLDAG = quote(config["celldag"])
+STEP = f"{CELLDAG} step " + (f"--cache {quote(CACHE)}" if CACHE else "--no-cache")
 DEVICE = config["device"]
 "#;
 
@@ -152,7 +154,7 @@ const END: &str = r#"# The run is then one for `celldag report`, `celldag runs` 
 onsuccess:
     if CACHE:
         imported = " ".join(quote(word) for word in config["pipeline"])
-        command = f"{config['celldag']} runs import {imported} --by snakemake --cache {quote(CACHE)} --device {quote(DEVICE)}"
+        command = f"{CELLDAG} runs import {imported} --by snakemake --cache {quote(CACHE)} --device {quote(DEVICE)}"
         # As a value, since braces in the text of a command name things.
         shell("{command} || true")
 "#;
@@ -185,34 +187,29 @@ impl Workflow {
     /// Writes the user's files relative to the folder of the export where they lie below it.
     fn localise(&mut self, folder: &Path) -> Result<(), ExportError> {
         use crate::workflow::{Item, Setting};
-        let local = |path: &mut PathBuf| {
-            if path.to_str().is_none() {
-                return Err(ExportError::NotText { path: path.clone() });
-            }
+        let local = |node: &str, port: &str, path: &mut PathBuf| {
             if let Ok(below) = path.strip_prefix(folder)
                 && !folder.as_os_str().is_empty()
             {
                 *path = below.to_owned();
             }
-            Ok(())
+            let text = path.to_str().ok_or_else(|| ExportError::NotText { path: path.clone() })?;
+            place::unbraced(node, port, text)
         };
-        let each = |items: &mut Vec<Item>| -> Result<(), ExportError> {
-            for item in items {
-                if let Item::File { path, .. } = item {
-                    match path {
-                        Setting::Same(path) => local(path)?,
-                        Setting::Table(table) => {
-                            table.rows.iter_mut().try_for_each(|(_, path)| local(path))?;
-                        }
-                    }
+        for rule in &mut self.rules {
+            for feed in &mut rule.feeds {
+                let items: Vec<&mut Item> = match &mut feed.items {
+                    Setting::Same(items) => items.iter_mut().collect(),
+                    Setting::Table(table) => table.rows.iter_mut().flat_map(|(_, items)| items).collect(),
+                };
+                for item in items {
+                    let Item::File { path, .. } = item else { continue };
+                    let paths: Vec<&mut PathBuf> = match path {
+                        Setting::Same(path) => vec![path],
+                        Setting::Table(table) => table.rows.iter_mut().map(|(_, path)| path).collect(),
+                    };
+                    paths.into_iter().try_for_each(|path| local(&rule.node, &feed.port, path))?;
                 }
-            }
-            Ok(())
-        };
-        for feed in self.rules.iter_mut().flat_map(|rule| &mut rule.feeds) {
-            match &mut feed.items {
-                Setting::Same(items) => each(items)?,
-                Setting::Table(table) => table.rows.iter_mut().try_for_each(|(_, items)| each(items))?,
             }
         }
         Ok(())

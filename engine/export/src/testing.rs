@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use celldag_engine::{
     ArtifactType, Diagnostics, InPort, JobInput, Kind, KindSpec, LoadOptions, Multiplicity, NodeError,
-    OutPort, Param, ParamType, Params, Pipeline, Registry, Source, Step, load, with_value,
+    OutPort, Param, ParamType, Params, Pipeline, Registry, Source, Step, load, read_program, with_value,
 };
 use serde_json::{Map, Value, json};
 
-use crate::workflow::{Coordinates, Item, Rule, Workflow};
+use crate::workflow::{Coordinates, Item, Rule, Runs, Workflow};
 
 const TEXT: ArtifactType = ArtifactType { name: "text", about: "plain text" };
 
@@ -64,7 +64,8 @@ pub(crate) fn registry() -> Registry {
     let separator = vec![Param::text("separator", "").default(" ")];
     registry.add(Toy(kind("join", inputs, vec![out("text", "text.txt")], separator)));
     let outputs = vec![out("text", "text.txt"), out("model", "model/")];
-    let batch = vec![Param::int("batch_size", "").default(64).perf()];
+    let batch =
+        vec![Param::int("batch_size", "").default(64).perf(), Param::int("chunk", "").optional().perf()];
     registry.add(Toy(kind("device", vec![port("cells", Multiplicity::One)], outputs, batch)));
     let files = vec![port("files", Multiplicity::Many)];
     registry.add(Toy(kind("trace", files, vec![out("trace", "trace.json")], Vec::new())));
@@ -75,10 +76,21 @@ pub(crate) fn registry() -> Registry {
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
+    /// A file in it that can be run.
+    pub(crate) fn executable(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.0.path().join(name);
+        fs_err::write(&path, text).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let table = "id\tpath\tshare\nd1\ta.txt\t0.5\nd 2\tb.txt\t1e-3\n";
-        for (name, text) in [("a.txt", "one two"), ("b.txt", "three"), ("data.tsv", table)] {
+        for (name, text) in
+            [("a.txt", "one two"), ("b.txt", "three"), ("b}.txt", "four"), ("data.tsv", table)]
+        {
             fs_err::write(folder.path().join(name), text).unwrap();
         }
         Self(folder)
@@ -99,8 +111,16 @@ pub(crate) fn params_of(rule: &Rule, at: &Coordinates) -> Params {
         let (_, setting) = rule.params.iter().find(|(own, _)| own == name)?;
         setting.at(at).unwrap().clone()
     };
+    let kind = match &rule.runs {
+        Runs::Program { text, .. } => {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs_err::write(file.path(), text).unwrap();
+            read_program(file.path(), &registry()).unwrap_or_else(|e| panic!("{}", e.one_line_each()))
+        }
+        Runs::Kind(_) | Runs::Executable(_) => rule.kind.clone(),
+    };
     let mut params = Params::default();
-    for param in &rule.kind.spec.params {
+    for param in &kind.spec.params {
         let value = given(param.name)
             .map_or_else(|| param.default.clone().unwrap(), |text| with_value(param, &text).unwrap());
         params.0.insert(param.name.to_owned(), value);

@@ -8,6 +8,8 @@ mod axes;
 mod feed;
 mod name;
 mod params;
+mod program;
+mod retried;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -19,11 +21,14 @@ use std::time::Duration;
 
 use celldag_engine::registry::Registered;
 use celldag_engine::{Job, Multiplicity, Pipeline, Retries, Source};
+use serde_json::{Map, Value};
 
 pub use axes::Axis;
 pub use feed::{Feed, Item, Label};
 pub(crate) use name::Names;
 pub use name::{decode, encode};
+pub use program::Runs;
+pub use retried::Attempts;
 pub use setting::{Coordinates, Setting, Table};
 
 use crate::error::ExportError;
@@ -59,7 +64,10 @@ pub struct Rule {
     pub ident: String,
     /// Its kind.
     pub kind: Registered,
-    /// Names of its axes, the slowest first, as `foreach:` or the pipeline file have them.
+    /// What its steps run.
+    pub runs: Runs,
+    /// Names of its axes in the order of `axes:`, the slowest first. How many values they have does not matter: folders of jobs are
+    /// named by it, and have to stay where they are when a value comes or goes.
     pub axes: Vec<String>,
     /// The jobs, as indices into [`Pipeline::jobs`]; one for each combination of values that exists.
     pub jobs: Vec<usize>,
@@ -77,6 +85,9 @@ pub struct Rule {
     pub uses_device: bool,
     /// `retries:`.
     pub retries: Retries,
+    /// Perf parameters that `retries:` changes when memory runs out → text for `--with`, attempt by attempt, the last for all after
+    /// it. They are among [`Rule::params`] too where a first attempt must be given them.
+    pub retried: Vec<Attempts>,
     /// `timeout:`.
     pub timeout: Option<Duration>,
     /// `keep: temp`.
@@ -89,6 +100,15 @@ pub struct Rule {
     pub summarised: bool,
     /// Rules above it whose summaries its steps read, as indices into [`Workflow::rules`]; empty unless its kind wants the lineage.
     pub above: Vec<usize>,
+}
+
+impl Rule {
+    /// How often a job may be tried, as in a run: each cause of failure has its own count.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        let memory = self.retries.out_of_memory.as_ref().map_or(0, |memory| memory.times);
+        1_u32.saturating_add(self.retries.transient).saturating_add(memory)
+    }
 }
 
 /// An output port of a rule.
@@ -150,6 +170,8 @@ impl Workflow {
         for (number, jobs) in groups.iter().enumerate() {
             let mut rule = rule(pipeline, &axes, jobs, &rule_of)?;
             rule.ident = names.take(&rule.node);
+            let shared = shared(&rule, pipeline);
+            rule.runs = program::runs(&rule.kind, (&rule.node, &rule.ident), &shared, &mut rule.params)?;
             if rule.kind.spec.wants_lineage {
                 rule.above = above[number].iter().copied().collect();
             }
@@ -216,10 +238,7 @@ fn rule(pipeline: &Pipeline, all: &[Axis], jobs: &[usize], rule_of: &[usize]) ->
     let own: Vec<&Job> = jobs.iter().map(|job| &pipeline.jobs[*job]).collect();
     let first = own[0];
     let spec = &first.kind.spec;
-    if spec.name == "exec" {
-        return Err(ExportError::Exec { node: first.node.clone() });
-    }
-    let axes = axes::of_rule(&own);
+    let axes = first.dispatch.axes.clone();
     let mut names = Names::default();
     all.iter().for_each(|axis| names.occupy(&axis.ident));
     let (mut inputs, mut outputs) = (names.clone(), names);
@@ -251,12 +270,14 @@ fn rule(pipeline: &Pipeline, all: &[Axis], jobs: &[usize], rule_of: &[usize]) ->
         node: first.node.clone(),
         ident: String::new(),
         kind: first.kind.clone(),
+        runs: Runs::Kind(spec.name),
         params: params_of(&axes, &own)?,
         feeds,
         outputs,
         needs: Setting::of(&axes, &points).unwrap_or(Setting::Same(Needs::default())),
         uses_device: own.iter().any(|job| job.uses_device),
         retries: first.retries.clone(),
+        retried: retried::retried(&axes, &own)?,
         timeout: first.timeout,
         temporary: first.temporary,
         shards: first.dispatch.shards,
@@ -267,6 +288,14 @@ fn rule(pipeline: &Pipeline, all: &[Axis], jobs: &[usize], rule_of: &[usize]) ->
         combinations: own.iter().map(|job| (*job.coordinates).clone()).collect(),
         axes,
     })
+}
+
+/// Parameters in which all jobs of a rule agree.
+fn shared(rule: &Rule, pipeline: &Pipeline) -> Map<String, Value> {
+    let jobs = || rule.jobs.iter().map(|job| &pipeline.jobs[*job].params);
+    let mut shared = jobs().next().map(|params| params.0.clone()).unwrap_or_default();
+    shared.retain(|name, value| jobs().all(|params| params.get(name) == Some(value)));
+    shared
 }
 
 /// Parameters that some job must be given.

@@ -6,6 +6,8 @@
 //! RunRecord ─────────run──────▶ ┘
 //! ```
 //!
+//! [`served`] makes the pages of the local server out of the same parts.
+//!
 //! The crate knows no model and no biology: everything domain-specific arrives as tables, figures and sentences.
 
 mod charts;
@@ -17,6 +19,7 @@ mod many;
 mod nodes;
 mod page;
 mod run;
+pub mod served;
 #[cfg(test)]
 mod tests;
 
@@ -53,17 +56,25 @@ pub fn documents_page(
 /// with the ids of their jobs; of more than [`MOST_DOCUMENTS`] only the headlines are read.
 #[must_use]
 pub fn run_page(run: &RunRecord, documents: &[(String, ReportDocument)]) -> String {
-    let mut page = Page::new(&format!("celldag run: {}", run.header.pipeline));
+    let mut page = Page::new(&title(run));
+    content(&mut page, run, documents, None);
+    page.finish()
+}
+
+fn title(run: &RunRecord) -> String {
+    format!("celldag run: {}", run.header.pipeline)
+}
+
+fn content(page: &mut Page, run: &RunRecord, documents: &[(String, ReportDocument)], all_jobs: Option<&str>) {
     if documents.len() > MOST_DOCUMENTS {
-        many::documents(&mut page, run, documents);
-        run::render(&mut page, run, &[]);
-        return page.finish();
+        many::documents(page, run, documents);
+        run::render(page, run, &[], all_jobs);
+        return;
     }
     for (label, document) in documents {
-        document::render(&mut page, (documents.len() > 1).then_some(label.as_str()), document);
+        document::render(page, (documents.len() > 1).then_some(label.as_str()), document);
     }
-    run::render(&mut page, run, &warnings_of(documents));
-    page.finish()
+    run::render(page, run, &warnings_of(documents), all_jobs);
 }
 
 /// Whether the page of a run tells its jobs node by node, so that a file with all of them belongs beside it.

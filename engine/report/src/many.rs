@@ -7,7 +7,7 @@ use celldag_engine::{JobOutcome, JobRecord, RunRecord};
 use serde_json::{Value, json};
 
 use crate::nodes::by_node;
-use crate::page::Page;
+use crate::page::{Page, link};
 use crate::run::shorten;
 
 /// More documents than this are summed up: each has tables and figures, and a study has thousands.
@@ -19,8 +19,8 @@ const MOST_ROWS: usize = 20;
 /// More values of an axis than this make no table of their own.
 const MOST_VALUES: usize = 60;
 
-/// A row for each node, and the jobs that took longest.
-pub(crate) fn nodes(page: &mut Page, run: &RunRecord) {
+/// A row for each node, and the jobs that took longest. All jobs are at an address, or in the file beside the page.
+pub(crate) fn nodes(page: &mut Page, run: &RunRecord, all_jobs: Option<&str>) {
     let columns = [
         "node",
         "kind",
@@ -35,8 +35,15 @@ pub(crate) fn nodes(page: &mut Page, run: &RunRecord) {
         "computed on",
     ];
     let rows: Vec<Vec<Value>> = by_node(run).into_iter().map(|(node, jobs)| row(node, &jobs)).collect();
-    let note = "Seconds are those of the computations, also of cached results. All jobs are in the .jobs.json file beside this page.";
-    page.table("Nodes", &columns.map(str::to_owned), &rows, note);
+    let seconds = "Seconds are those of the computations, also of cached results.";
+    let note = match all_jobs {
+        None => format!("{seconds} All jobs are in the .jobs.json file beside this page."),
+        Some(_) => seconds.to_owned(),
+    };
+    page.table("Nodes", &columns.map(str::to_owned), &rows, &note);
+    if let Some(address) = all_jobs {
+        page.html(&format!("<p class=\"note\">{}</p>", link(address, "All jobs of this run as JSON")));
+    }
     let mut longest: Vec<&JobRecord> = run.jobs.iter().collect();
     longest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let rows: Vec<Vec<Value>> = longest

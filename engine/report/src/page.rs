@@ -8,18 +8,45 @@ use crate::escape::{cell, escape, prose};
 
 const STYLE: &str = include_str!("../assets/page.css");
 
+/// What pages of the local server have on top of it: links, forms, states. Files that are written do not carry it.
+const SERVED_STYLE: &str = include_str!("../assets/served.css");
+
 /// A page under construction.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     title: String,
     body: String,
     contents: Vec<(String, String)>,
+    served: Option<Served>,
 }
+
+/// What only a page of the local server has.
+#[derive(Clone, Debug, Default)]
+struct Served {
+    trail: String,
+    head: String,
+}
+
+/// A cell of a table: its class, and what stands in it, as HTML.
+pub(crate) type Cell = (&'static str, String);
 
 impl Page {
     /// A page with a title and nothing else.
     pub(crate) fn new(title: &str) -> Self {
-        Self { title: title.to_owned(), body: String::new(), contents: Vec::new() }
+        Self { title: title.to_owned(), body: String::new(), contents: Vec::new(), served: None }
+    }
+
+    /// A page of the local server: links (address and text) stand above its title; `head` is HTML made by this program.
+    pub(crate) fn served(title: &str, links: &[(String, &str)], head: &str) -> Self {
+        let trail: String = links.iter().map(|(to, text)| link(to, text)).collect();
+        let served = Served { trail: format!("<nav class=\"trail\">{trail}</nav>\n"), head: head.to_owned() };
+        Self { served: Some(served), ..Self::new(title) }
+    }
+
+    /// HTML made by this program, as it is.
+    pub(crate) fn html(&mut self, html: &str) {
+        self.body.push_str(html);
+        self.body.push('\n');
     }
 
     /// A section heading, listed in the table of contents.
@@ -60,6 +87,18 @@ impl Page {
 
     /// A table with a caption.
     pub(crate) fn table(&mut self, caption: &str, columns: &[String], rows: &[Vec<Value>], note: &str) {
+        let class = |value: &Value| match value {
+            Value::Number(_) => "number",
+            Value::Null => "missing",
+            Value::String(text) if text.chars().count() > 60 => "long",
+            _ => "",
+        };
+        let cells = |row: &Vec<Value>| row.iter().map(|value| (class(value), cell(value))).collect();
+        self.cells(caption, columns, &rows.iter().map(cells).collect::<Vec<_>>(), note);
+    }
+
+    /// A table of cells that are HTML already.
+    pub(crate) fn cells(&mut self, caption: &str, columns: &[String], rows: &[Vec<Cell>], note: &str) {
         self.body.push_str("<figure class=\"table\">");
         if !caption.is_empty() {
             let _ = write!(self.body, "<figcaption>{}</figcaption>", escape(caption));
@@ -71,14 +110,9 @@ impl Page {
         self.body.push_str("</tr></thead><tbody>");
         for row in rows {
             self.body.push_str("<tr>");
-            for value in row {
-                let class = match value {
-                    Value::Number(_) => " class=\"number\"",
-                    Value::Null => " class=\"missing\"",
-                    Value::String(text) if text.chars().count() > 60 => " class=\"long\"",
-                    _ => "",
-                };
-                let _ = write!(self.body, "<td{class}>{}</td>", cell(value));
+            for (class, html) in row {
+                let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+                let _ = write!(self.body, "<td{class}>{html}</td>");
             }
             self.body.push_str("</tr>");
         }
@@ -121,14 +155,23 @@ impl Page {
         } else {
             String::new()
         };
+        let (trail, head, more) = match &self.served {
+            Some(served) => (served.trail.as_str(), served.head.as_str(), SERVED_STYLE),
+            None => ("", "", ""),
+        };
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"generator\" content=\"celldag\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n\
-             <body>\n<main>\n<h1>{title}</h1>\n{contents}{}</main>\n</body>\n</html>\n",
+             <meta name=\"generator\" content=\"celldag\">\n<title>{title}</title>\n<style>\n{STYLE}{more}</style>\n{head}</head>\n\
+             <body>\n<main>\n{trail}<h1>{title}</h1>\n{contents}{}</main>\n</body>\n</html>\n",
             self.body
         )
     }
+}
+
+/// A link.
+pub(crate) fn link(to: &str, text: &str) -> String {
+    format!("<a href=\"{}\">{}</a>", escape(to), escape(text))
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ const MOST_TOLD: usize = 20;
 /// Longer values of parameters are cut, in characters.
 const LONGEST_VALUE: usize = 80;
 
-/// Adds everything that the record says, without the warnings that stand above already.
-pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) {
+/// Adds everything that the record says, without the warnings that stand above already; `all_jobs` is the address of the jobs
+/// of a large run, `None` where they are in a file beside the page.
+pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str], all_jobs: Option<&str>) {
     let header = &run.header;
     page.section("Run");
     let included = header.included.iter().flatten().map(|file| {
@@ -56,7 +57,7 @@ pub(crate) fn render(page: &mut Page, run: &RunRecord, known_warnings: &[&str]) 
     let lineage = lineage_of(run);
     lineage::warnings(page, &lineage, known_warnings);
     lineage::render(page, &lineage);
-    jobs(page, run);
+    jobs(page, run, all_jobs);
     parameters(page, run);
     provenance(page, run);
 }
@@ -90,7 +91,7 @@ fn parameters(page: &mut Page, run: &RunRecord) {
     );
 }
 
-fn jobs(page: &mut Page, run: &RunRecord) {
+fn jobs(page: &mut Page, run: &RunRecord, all_jobs: Option<&str>) {
     page.section("Jobs");
     let failures = run.jobs.iter().filter_map(|job| {
         let failure = job.failure.as_ref()?;
@@ -107,13 +108,19 @@ fn jobs(page: &mut Page, run: &RunRecord) {
             .iter()
             .map(|job| {
                 let why = job.state.as_ref().map(ToString::to_string).unwrap_or_default();
-                vec![json!(job.id), json!(job.kind), json!(outcome(job)), json!(job.seconds), json!(why)]
+                vec![
+                    json!(job.id),
+                    json!(job.kind),
+                    json!(outcome(job.outcome)),
+                    json!(job.seconds),
+                    json!(why),
+                ]
             })
             .collect();
         page.table("", &columns, &rows, "");
         return;
     }
-    many::nodes(page, run);
+    many::nodes(page, run, all_jobs);
 }
 
 fn provenance(page: &mut Page, run: &RunRecord) {
@@ -167,8 +174,9 @@ fn provenance(page: &mut Page, run: &RunRecord) {
     );
 }
 
-fn outcome(job: &JobRecord) -> &'static str {
-    match job.outcome {
+/// How a job ended, in a word.
+pub(crate) fn outcome(outcome: JobOutcome) -> &'static str {
+    match outcome {
         JobOutcome::Hit => "cached",
         JobOutcome::Ran => "computed",
         JobOutcome::Failed => "failed",

@@ -8,7 +8,7 @@ use celldag_engine::{Counts, ExitClass, JobOutcome, JobRecord, RunHeader, RunRec
 
 use super::*;
 
-fn job(node: &str, coordinates: &[(&str, String)], from: Option<&str>) -> JobRecord {
+pub(crate) fn job(node: &str, coordinates: &[(&str, String)], from: Option<&str>) -> JobRecord {
     let axes: Vec<String> = coordinates.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
     let from = from.map_or(InputFrom::File("/data/cells.h5ad".into()), |node| InputFrom::Job {
         id: format!("{node}[{}]", axes[..axes.len().min(2)].join(",")),
@@ -32,6 +32,33 @@ fn job(node: &str, coordinates: &[(&str, String)], from: Option<&str>) -> JobRec
         remarks: Vec::new(),
         failure: None,
         because: None,
+    }
+}
+
+/// The header of a run that failed.
+pub(crate) fn header() -> RunHeader {
+    RunHeader {
+        format: String::new(),
+        id: "20260101T000000.000-abcd".to_owned(),
+        pipeline: "study".to_owned(),
+        file: "study.yaml".into(),
+        root: "/study".into(),
+        text_digest: None,
+        included: None,
+        secrets: Vec::new(),
+        version: "0".to_owned(),
+        device: "auto".to_owned(),
+        identity: None,
+        only: Vec::new(),
+        force: Vec::new(),
+        started: "2026-01-01T00:00:00.000Z".to_owned(),
+        finished: None,
+        seconds: 1.0,
+        status: RunStatus::Failed,
+        exit: ExitClass::Device,
+        counts: Counts::default(),
+        saved_seconds: 0.0,
+        imported: None,
     }
 }
 
@@ -77,30 +104,7 @@ fn study() -> (RunRecord, Vec<(String, ReportDocument)>) {
             help: None,
         });
     }
-    let header = RunHeader {
-        format: String::new(),
-        id: "20260101T000000.000-abcd".to_owned(),
-        pipeline: "study".to_owned(),
-        file: "study.yaml".into(),
-        root: "/study".into(),
-        text_digest: None,
-        included: None,
-        secrets: Vec::new(),
-        version: "0".to_owned(),
-        device: "auto".to_owned(),
-        identity: None,
-        only: Vec::new(),
-        force: Vec::new(),
-        started: "2026-01-01T00:00:00.000Z".to_owned(),
-        finished: None,
-        seconds: 1.0,
-        status: RunStatus::Failed,
-        exit: ExitClass::Device,
-        counts: Counts::default(),
-        saved_seconds: 0.0,
-        imported: None,
-    };
-    (RunRecord { header, jobs, outputs: Vec::new(), folder: "/nowhere".into() }, documents)
+    (RunRecord { header: header(), jobs, outputs: Vec::new(), folder: "/nowhere".into() }, documents)
 }
 
 #[test]

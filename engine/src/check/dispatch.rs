@@ -30,7 +30,8 @@ pub(crate) fn check(context: &Context<'_>, node: &Sketch<'_>, out: &mut Vec<Diag
             .help("keep one of the two; a profile takes the other back with shards: 1 or batch: []"),
         );
     }
-    Dispatch { shards, batch }
+    let axes = node.axes.iter().map(|index| context.axes[*index].name.clone()).collect();
+    Dispatch { shards, batch, axes }
 }
 
 /// One number for all jobs of a node, which are one rule of an exported workflow.

@@ -11,6 +11,7 @@ pub(crate) mod failure;
 pub(crate) mod gpus;
 pub(crate) mod node;
 pub(crate) mod printed;
+pub(crate) mod program;
 pub(crate) mod schema;
 pub(crate) mod template;
 #[cfg(test)]

@@ -16,10 +16,10 @@ use crate::registry::{Registered, Registry};
 use crate::spec::document::{NodeDef, Text};
 use crate::spec::exec::{CODE, EXEC, ExecDef, OWN};
 use crate::spec::template::{Template, is_name};
-use crate::spec::{Data, Tree};
+use crate::spec::{Data, Key, Tree};
 
 /// Bumped when the way programs are run changes what they give.
-const EPOCH: u32 = 1;
+pub(super) const EPOCH: u32 = 1;
 
 /// The kind of one node.
 pub(crate) fn kind(context: &Context<'_>, node: &NodeDef, out: &mut Vec<Diagnostic>) -> Option<Registered> {
@@ -29,7 +29,7 @@ pub(crate) fn kind(context: &Context<'_>, node: &NodeDef, out: &mut Vec<Diagnost
         epoch: EPOCH,
         about: "runs an external program",
         inputs: inputs(node),
-        outputs: outputs(context.registry, node, def, out),
+        outputs: outputs(context.registry, &node.name, def, out),
         params: params(context, node, out),
         uses_device: false,
         wants_lineage: false,
@@ -42,7 +42,7 @@ pub(crate) fn kind(context: &Context<'_>, node: &NodeDef, out: &mut Vec<Diagnost
 }
 
 fn inputs(node: &NodeDef) -> Vec<InPort> {
-    let port = |(key, input): &(crate::spec::Key, crate::spec::document::InputDef)| {
+    let port = |(key, input): &(Key, crate::spec::document::InputDef)| {
         let many = key.name == CODE || input.most() > 1 || input.items.iter().any(|item| item.gather);
         InPort {
             name: intern(&key.name),
@@ -54,11 +54,17 @@ fn inputs(node: &NodeDef) -> Vec<InPort> {
     node.inputs.iter().map(port).collect()
 }
 
-fn outputs(registry: &Registry, node: &NodeDef, def: &ExecDef, out: &mut Vec<Diagnostic>) -> Vec<OutPort> {
+/// The ports under `out:`; `node` is what gives them.
+pub(super) fn outputs(
+    registry: &Registry,
+    node: &Key,
+    def: &ExecDef,
+    out: &mut Vec<Diagnostic>,
+) -> Vec<OutPort> {
     if def.outputs.is_empty() {
         out.push(
-            Diagnostic::error("celldag::pipeline::no_outputs", format!("node `{}` has no `out:`", node.name.name))
-                .at(node.name.span.clone(), "what does it give?")
+            Diagnostic::error("celldag::pipeline::no_outputs", format!("node `{}` has no `out:`", node.name))
+                .at(node.span.clone(), "what does it give?")
                 .help("declare each file that the program writes: out: {table: table.csv}, and {out:table} among its arguments"),
         );
     }
@@ -113,12 +119,7 @@ fn artifact_type(registry: &Registry, wanted: &Text, out: &mut Vec<Diagnostic>) 
 }
 
 fn params(context: &Context<'_>, node: &NodeDef, out: &mut Vec<Diagnostic>) -> Vec<Param> {
-    let texts = || ParamType::List(Box::new(ParamType::Text));
-    let mut params = vec![
-        Param::new("run", texts(), "program and arguments").default(serde_json::json!([])),
-        Param::map("env", ParamType::Text, "variables that the program sees").default(serde_json::json!({})),
-        Param::new("version", texts(), "program that says the version").default(serde_json::json!([])),
-    ];
+    let mut params = own_params();
     for (key, value) in node.with.iter().filter(|(key, _)| !OWN.contains(&key.name.as_str())) {
         if !is_name(&key.name) {
             out.push(
@@ -130,10 +131,25 @@ fn params(context: &Context<'_>, node: &NodeDef, out: &mut Vec<Diagnostic>) -> V
                 .help("a name begins with a letter and goes on with letters, digits, `_` and `-`"),
             );
         }
-        let ty = if is_list(context, value) { texts() } else { ParamType::Text };
-        params.push(Param::new(intern(&key.name), ty, "a value for the program, used as {param:NAME}"));
+        params.push(value_param(&key.name, is_list(context, value)));
     }
     params
+}
+
+/// Parameters that come from keys of the node.
+pub(super) fn own_params() -> Vec<Param> {
+    vec![
+        Param::list("run", ParamType::Text, "program and arguments").default(serde_json::json!([])),
+        Param::map("env", ParamType::Text, "variables that the program sees").default(serde_json::json!({})),
+        Param::list("version", ParamType::Text, "program that says the version")
+            .default(serde_json::json!([])),
+    ]
+}
+
+/// One under `with:`: a text, or a list of texts.
+pub(super) fn value_param(name: &str, list: bool) -> Param {
+    let ty = if list { ParamType::List(Box::new(ParamType::Text)) } else { ParamType::Text };
+    Param::new(intern(name), ty, "a value for the program, used as {param:NAME}")
 }
 
 /// A list, or the name of a parameter of the pipeline that is one.
@@ -154,7 +170,7 @@ fn is_list(context: &Context<'_>, value: &Tree) -> bool {
 }
 
 /// Names of variables and secrets.
-fn variables(def: &ExecDef, out: &mut Vec<Diagnostic>) {
+pub(super) fn variables(def: &ExecDef, out: &mut Vec<Diagnostic>) {
     let named = def.env.iter().map(|(key, _)| (&key.name, &key.span));
     let secrets = def.secrets.iter().map(|text| (&text.value, &text.span));
     let mut seen = BTreeSet::new();
@@ -176,7 +192,7 @@ fn variables(def: &ExecDef, out: &mut Vec<Diagnostic>) {
 }
 
 /// The program itself: `python3`, or a file of the user.
-fn program(def: &ExecDef, out: &mut Vec<Diagnostic>) {
+pub(super) fn program(def: &ExecDef, out: &mut Vec<Diagnostic>) {
     for first in def.run.first().into_iter().chain(def.version.first()) {
         let name = first.value.as_str();
         if name.contains('{') || name.contains("${") || name.starts_with('/') {

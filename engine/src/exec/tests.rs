@@ -2,6 +2,7 @@
 
 mod keys;
 mod mistakes;
+mod program;
 mod runs;
 
 use crate::load::{LoadOptions, load};

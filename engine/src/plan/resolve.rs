@@ -12,7 +12,7 @@ use crate::action::{Action, ActionInput, DeviceIdentity, Numerics, lineage};
 use crate::error::{EngineError, InputProblem};
 use crate::pipeline::{Pipeline, Source};
 use crate::record::{LastActions, Origin};
-use crate::step::{NodeError, Summary};
+use crate::step::{Cancel, NodeError, Summary};
 
 /// What consumers need to know about a finished job.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub(crate) struct Setting {
     retry_failed: bool,
     /// Earlier runs are read for reasons.
     pub(crate) history: bool,
+    /// Stops look-ups.
+    pub(crate) cancel: Cancel,
 }
 
 impl Setting {
@@ -82,7 +84,7 @@ impl Setting {
             None if device_matters => return Err(EngineError::NoDeviceIdentity),
             _ => Numerics::Tolerant,
         };
-        Ok(Self { numerics, retry_failed, history: true })
+        Ok(Self { numerics, retry_failed, history: true, cancel: Cancel::new() })
     }
 }
 
@@ -167,7 +169,7 @@ impl<'a> Resolver<'a> {
         Self {
             pipeline,
             store,
-            sources: Sources::new(store),
+            sources: Sources::new(store, setting.cancel.clone()),
             results: Results::new(pipeline.jobs.len()),
             setting,
             last: OnceLock::new(),

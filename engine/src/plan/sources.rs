@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use celldag_cache::{Digest, Store};
+use celldag_cache::{Artifact, Digest, Store, StoreError};
 
 use crate::pipeline::Job;
-use crate::step::NodeError;
+use crate::step::{Cancel, FailureCause, NodeError};
 
 /// A file or folder of the user with the digest that it had when it was looked at.
 #[derive(Clone, Debug)]
@@ -31,13 +31,14 @@ type Answer = Result<Option<Vec<PathBuf>>, NodeError>;
 #[derive(Debug)]
 pub(crate) struct Sources {
     store: Store,
+    cancel: Cancel,
     digests: Mutex<BTreeMap<Place, Slot>>,
     choices: Mutex<BTreeMap<Question, Answer>>,
 }
 
 impl Sources {
-    pub(crate) fn new(store: &Store) -> Self {
-        Self { store: store.clone(), digests: Mutex::default(), choices: Mutex::default() }
+    pub(crate) fn new(store: &Store, cancel: Cancel) -> Self {
+        Self { store: store.clone(), cancel, digests: Mutex::default(), choices: Mutex::default() }
     }
 
     /// The digest of what `job` reads at `path` for `port`.
@@ -87,9 +88,29 @@ impl Sources {
     fn hash(&self, path: &Path, files: Option<&[PathBuf]>) -> Result<Digest, NodeError> {
         // Whatever keeps a user's file from being read, it is the data that is not usable.
         self.store
-            .digest_path(path, files)
+            .digest_path_unless(path, files, &|| self.cancel.is_cancelled())
             .map(|(digest, _)| digest)
-            .map_err(|e| NodeError::data(e.to_string()))
+            .map_err(|e| match e {
+                StoreError::Cancelled { .. } => NodeError::new(FailureCause::Cancelled, e.to_string()),
+                e => NodeError::data(e.to_string()),
+            })
+    }
+
+    /// Whether look-ups were asked to stop.
+    pub(crate) fn cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Whether a path holds the content of an artifact already; `None` when that was not to be waited for.
+    pub(crate) fn in_place(&self, path: &Path, artifact: &Artifact) -> Option<bool> {
+        if !path.exists() {
+            return Some(false);
+        }
+        match self.store.digest_path_unless(path, None, &|| self.cancelled()) {
+            Ok((there, _)) => Some(there == artifact.digest),
+            Err(StoreError::Cancelled { .. }) => None,
+            Err(_) => Some(false),
+        }
     }
 }
 

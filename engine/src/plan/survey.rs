@@ -1,6 +1,6 @@
 //! The walk of a plan: down the graph to see what runs, and up again to see whose bytes that needs.
 
-use celldag_cache::{Artifact, Store};
+use celldag_cache::Store;
 
 use super::{
     Decision, Found, JobState, Plan, PlanOptions, PlannedJob, Reason, Resolution, Resolver, Selection,
@@ -19,12 +19,17 @@ pub(super) fn survey(pipeline: &Pipeline, store: &Store, options: &PlanOptions) 
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
     guard(pipeline, &selection, options.out.as_deref())?;
-    let setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
+    let mut setting = Setting::new(pipeline, options.identity.as_ref(), options.retry_failed)?;
+    setting.cancel = options.cancel.clone();
     let resolver = Resolver::new(pipeline, store, setting);
     let mut seen: Vec<Option<Seen>> = (0..pipeline.jobs.len()).map(|_| None).collect();
     let mut problems = Vec::new();
     for index in selection.jobs() {
-        match resolver.resolve(index) {
+        let resolution = resolver.resolve(index);
+        if options.cancel.is_cancelled() {
+            return Err(EngineError::Interrupted);
+        }
+        match resolution {
             Err(found) => problems.extend(found),
             Ok(resolution) => {
                 let forced = selection.forced[index];
@@ -44,6 +49,10 @@ pub(super) fn survey(pipeline: &Pipeline, store: &Store, options: &PlanOptions) 
         return Err(EngineError::Inputs(problems));
     }
     demand(pipeline, &mut seen);
+    // What was hashed meanwhile for outputs in place was then given up, which reads as if they were not there.
+    if options.cancel.is_cancelled() {
+        return Err(EngineError::Interrupted);
+    }
     let jobs = seen.into_iter().flatten().map(|one| one.planned).collect();
     Ok(Plan { pipeline: pipeline.name.clone(), jobs })
 }
@@ -119,17 +128,12 @@ fn lacking(
         let path = destination(resolver.pipeline, options.out.as_deref(), output);
         let wanted = found.done.artifacts.get(&output.port)?;
         if let Some(absence) = found.absence(&[&output.port])
-            && !in_place(resolver.store, &path, wanted)
+            && resolver.sources.in_place(&path, wanted) != Some(true)
         {
             return Some(absence.wanted_by(&output.port, &path.display().to_string()));
         }
     }
     None
-}
-
-/// Whether a path holds the content of an artifact already.
-pub(crate) fn in_place(store: &Store, path: &std::path::Path, artifact: &Artifact) -> bool {
-    path.exists() && store.digest_path(path, None).is_ok_and(|(there, _)| there == artifact.digest)
 }
 
 /// Jobs that run need bytes; results without bytes run for them. Backwards, since those need bytes in turn.

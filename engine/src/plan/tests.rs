@@ -260,3 +260,27 @@ fn a_single_step_is_compared_with_calls_that_wrote_to_the_same_place() {
     let file = Pipeline { file: world.path("demo.yaml"), ..step(3, "a.txt") };
     assert_eq!(world.states(&file), "keep: runs: new", "a pipeline of the same name is something else");
 }
+
+#[test]
+fn a_plan_that_was_stopped_while_it_looked_at_an_output_in_place_says_so() {
+    let world = world();
+    let mut pipeline = small(&world, 2, 1.0).output("cells-out.txt", "total").done();
+    let record = world.run(&pipeline);
+    // Whether it runs then hangs on the output alone.
+    pipeline.jobs[1].temporary = true;
+    fs_err::remove_file(world.blob(&record, "total", "total")).unwrap();
+    let output = world.path("cells-out.txt");
+    fs_err::remove_file(&output).unwrap();
+    // A hole: it takes no space, and minutes to hash.
+    fs_err::File::create(&output).unwrap().file().set_len(100 << 30).unwrap();
+    let cancel = Cancel::new();
+    let options = PlanOptions { cancel: cancel.clone(), ..PlanOptions::default() };
+    let planned = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            cancel.cancel();
+        });
+        plan(&pipeline, &world.store, &options)
+    });
+    assert!(matches!(planned, Err(EngineError::Interrupted)), "{planned:?}");
+}

@@ -97,7 +97,8 @@ struct ToldParam {
     perf: bool,
 }
 
-/// The type of a value.
+/// The type of a value. Its fields stand in [`ToldParam`] too: with serde's `flatten`, errors would lose line and column, and one
+/// struct for both would accept names and defaults inside of `of`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shape {

@@ -145,6 +145,10 @@ impl Kind for PluginKind {
         self.spec.clone()
     }
 
+    fn executable(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
     fn secrets(&self) -> &[String] {
         &self.secrets
     }

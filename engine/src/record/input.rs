@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::pipeline::{Job, Pipeline, Source};
 
 /// One artifact on an input port; its digest stands in the action under the same port and label.
@@ -31,6 +32,14 @@ pub enum InputFrom {
         /// Output port.
         port: String,
     },
+}
+
+/// Where an input whose content changed comes from; `None` for other changes, and in records of earlier versions.
+#[must_use]
+pub fn changed_source<'a>(change: &Change, sources: &'a [InputRecord]) -> Option<&'a InputFrom> {
+    let Change::Input { port, label, .. } = change else { return None };
+    let source = sources.iter().find(|input| input.port == *port && input.label == *label);
+    source.map(|input| &input.from)
 }
 
 /// The inputs of a job, as its pipeline connects them.

@@ -1,12 +1,13 @@
 //! Finding and reading recorded runs.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use celldag_cache::Store;
 use serde::Deserialize;
 
-use super::killed::settle;
-use super::{JobRecord, OutputRecord, RECORD_FORMAT, RunHeader, RunRecord};
+use super::killed::KilledRuns;
+use super::{JobRecord, OutputRecord, RECORD_FORMAT, RunHeader, RunRecord, RunStatus};
 use crate::error::EngineError;
 
 /// `jobs.json`.
@@ -22,18 +23,46 @@ struct Jobs {
 /// # Errors
 /// When the folder of runs cannot be listed.
 pub fn list(store: &Store) -> Result<Vec<RunHeader>, EngineError> {
+    list_again(store, &KilledRuns::default())
+}
+
+/// [`list`] for who asks again: the events of killed runs are read once.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_again(store: &Store, killed: &KilledRuns) -> Result<Vec<RunHeader>, EngineError> {
     let runs = store.runs_dir();
     let mut headers: Vec<RunHeader> = Vec::new();
+    let mut folders = BTreeSet::new();
     for id in ids(&runs)? {
-        match read_header(&runs.join(&id)) {
+        let folder = runs.join(&id);
+        match read_header(&folder) {
             Ok(mut header) => {
-                settle(&runs.join(&id), &mut header);
+                killed.settle(&folder, &mut header);
                 headers.push(header);
             }
             Err(e) => tracing::debug!("run {id} is left out: {e}"),
         }
+        folders.insert(folder);
     }
+    killed.keep(&folders);
     Ok(headers)
+}
+
+/// The id of the newest run of the same pipeline before this one that has ended with its jobs on record: what a run can be
+/// compared with. Only headers are read, from this run back to the one that is found.
+///
+/// # Errors
+/// When the folder of runs cannot be listed.
+pub fn ended_before(store: &Store, run: &RunHeader) -> Result<Option<String>, EngineError> {
+    let runs = store.runs_dir();
+    let fits = |id: &String| {
+        let folder = runs.join(id);
+        // A killed run says `running` for ever.
+        let fits = |other: RunHeader| other.pipeline == run.pipeline && other.status != RunStatus::Running;
+        read_header(&folder).is_ok_and(fits) && folder.join("jobs.json").is_file()
+    };
+    Ok(ids(&runs)?.into_iter().filter(|id| *id < run.id).find(fits))
 }
 
 /// The run with this id, with an id that begins so, or the newest one (`last`).
@@ -41,17 +70,44 @@ pub fn list(store: &Store) -> Result<Vec<RunHeader>, EngineError> {
 /// # Errors
 /// When no run or several runs fit, or the record is unreadable.
 pub fn load(store: &Store, wanted: &str) -> Result<RunRecord, EngineError> {
+    load_folder(&find(store, wanted)?)
+}
+
+/// The same without its jobs and outputs, which may be hundreds of thousands; and the folder of its record.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_header(store: &Store, wanted: &str) -> Result<(RunHeader, PathBuf), EngineError> {
+    load_header_again(store, wanted, &KilledRuns::default())
+}
+
+/// [`load_header`] for who asks again: the events of killed runs are read once.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_header_again(
+    store: &Store,
+    wanted: &str,
+    killed: &KilledRuns,
+) -> Result<(RunHeader, PathBuf), EngineError> {
+    let folder = find(store, wanted)?;
+    let mut header = read_header(&folder)?;
+    killed.settle(&folder, &mut header);
+    Ok((header, folder))
+}
+
+fn find(store: &Store, wanted: &str) -> Result<PathBuf, EngineError> {
     let runs = store.runs_dir();
     let ids = ids(&runs)?;
     let none = || EngineError::NoRun { wanted: wanted.to_owned() };
     if wanted == "last" {
-        return load_folder(&runs.join(ids.first().ok_or_else(none)?));
+        return Ok(runs.join(ids.first().ok_or_else(none)?));
     }
     let fits: Vec<&String> = ids.iter().filter(|id| id.starts_with(wanted) && !wanted.is_empty()).collect();
     match fits.as_slice() {
         [] => Err(none()),
-        [one] => load_folder(&runs.join(one)),
-        several if several.iter().any(|id| *id == wanted) => load_folder(&runs.join(wanted)),
+        [one] => Ok(runs.join(one)),
+        several if several.iter().any(|id| *id == wanted) => Ok(runs.join(wanted)),
         several => Err(EngineError::AmbiguousRun {
             wanted: wanted.to_owned(),
             fits: several.iter().map(|id| (*id).clone()).collect(),
@@ -114,7 +170,7 @@ pub(crate) fn read_jobs(folder: &Path) -> Result<(Vec<JobRecord>, Vec<OutputReco
 
 pub(crate) fn load_folder(folder: &Path) -> Result<RunRecord, EngineError> {
     let mut header = read_header(folder)?;
-    settle(folder, &mut header);
+    KilledRuns::default().settle(folder, &mut header);
     let (jobs, outputs) = read_jobs(folder)?;
     Ok(RunRecord { header, jobs, outputs, folder: folder.to_path_buf() })
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use celldag_cache::{Artifact, Store};
+use celldag_cache::{Artifact, Key, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{IncludedChange, JobOutcome, JobRecord, RunHeader, RunRecord, included_changes};
+use super::{IncludedChange, JobOutcome, JobRecord, RunHeader, RunRecord, included_changes, stored};
 use crate::document::DOCUMENT_FORMAT;
 
 /// A number that is not the same in both runs.
@@ -102,7 +102,7 @@ pub fn diff_results(store: &Store, first: &RunRecord, second: &RunRecord) -> Res
             else {
                 continue;
             };
-            match (document(store, was), document(store, artifact)) {
+            match (document(store, old.key, was), document(store, job.key, artifact)) {
                 (Some(Some(was)), Some(Some(is))) => {
                     found.documents += 1;
                     found.metrics.extend(numbers_that_differ(&job.id, port, &was, &is));
@@ -124,8 +124,8 @@ fn done(job: &&JobRecord) -> bool {
 }
 
 /// `None` when the bytes cannot be had, `Some(None)` when they are no report document.
-fn document(store: &Store, artifact: &Artifact) -> Option<Option<Value>> {
-    let bytes = fs_err::read(store.fetch(artifact).ok()?).ok()?;
+fn document(store: &Store, key: Option<Key>, artifact: &Artifact) -> Option<Option<Value>> {
+    let bytes = fs_err::read(stored(store, key, artifact).ok()?).ok()?;
     let value: Option<Value> = serde_json::from_slice(&bytes).ok();
     Some(value.filter(|value| value["format"] == DOCUMENT_FORMAT))
 }

@@ -100,6 +100,54 @@ fn a_run_that_nobody_runs_is_killed_and_tells_how_far_it_was() {
     drop(alive);
     assert_eq!(told(total).0, RunStatus::Killed);
     assert_eq!(fs_err::read_dir(&run.folder).unwrap().count(), 3, "no file is left");
+    // It ended well after its header was read, and before `alive` was looked at.
+    let mut read = header;
+    fs_err::write(&path, serde_json::to_string(&run.header).unwrap()).unwrap();
+    KilledRuns::default().settle(&run.folder, &mut read);
+    assert_eq!(read, run.header);
+}
+
+#[test]
+fn events_of_a_killed_run_are_read_once_by_who_asks_again() {
+    let world = world();
+    let run = world.run(&pipeline(&world, 2));
+    // As a run writes it at its start.
+    let counts = Counts { jobs: 2, ..Counts::default() };
+    let header = RunHeader { status: RunStatus::Running, counts, ..run.header.clone() };
+    fs_err::write(run.folder.join("run.json"), serde_json::to_string(&header).unwrap()).unwrap();
+    let (known, events) = (KilledRuns::default(), run.folder.join("events.jsonl"));
+    let ran = || list_again(&world.store, &known).unwrap()[0].counts.ran;
+    assert_eq!(ran(), 2);
+    let text = fs_err::read_to_string(&events).unwrap();
+    fs_err::write(&events, text.replace("\"finished\"", "\"finishes\"")).unwrap();
+    assert_eq!(
+        (ran(), list(&world.store).unwrap()[0].counts.ran),
+        (2, 0),
+        "of the same length: not read again"
+    );
+    fs_err::write(&events, "").unwrap();
+    assert_eq!(ran(), 0, "of another length: read again");
+    fs_err::remove_file(&events).unwrap();
+    assert_eq!(
+        (ran(), list(&world.store).unwrap()[0].status),
+        (0, RunStatus::Killed),
+        "killed before its log"
+    );
+}
+
+#[test]
+fn a_run_is_compared_with_one_that_ended_with_its_jobs_on_record() {
+    let world = world();
+    let runs: Vec<RunRecord> = (2..6).map(|min| world.run(&pipeline(&world, min))).collect();
+    let [first, killed, torn, last] = runs.as_slice() else { panic!("four runs") };
+    let header = RunHeader { status: RunStatus::Running, ..killed.header.clone() };
+    fs_err::write(killed.folder.join("run.json"), serde_json::to_string(&header).unwrap()).unwrap();
+    let before = |run: &RunRecord| ended_before(&world.store, &run.header).unwrap();
+    assert_eq!(before(last).as_deref(), Some(torn.id()));
+    fs_err::remove_file(torn.folder.join("jobs.json")).unwrap();
+    assert_eq!((before(last).as_deref(), before(first)), (Some(first.id()), None));
+    let other = RunHeader { pipeline: "other".to_owned(), ..last.header.clone() };
+    assert_eq!(ended_before(&world.store, &other).unwrap(), None);
 }
 
 #[test]

@@ -94,7 +94,8 @@ impl Coordinator<'_> {
         }
         let done = Arc::new(done);
         self.ctx.resolver.results.set(job, Arc::clone(&done));
-        self.temporaries.hold(job, &done, &created);
+        let key = self.jobs[job].action.as_ref().map(|(key, _)| *key);
+        self.temporaries.hold(self.ctx, job, &done, &created, key);
         let status = &mut self.jobs[job];
         status.phase = Phase::Done;
         status.outcome = Some(outcome);

@@ -5,7 +5,7 @@ use celldag_cache::StoreError;
 use super::Context;
 use crate::error::store_failure;
 use crate::events::RunEvent;
-use crate::plan::{Done, Reason, destination, in_place};
+use crate::plan::{Done, Reason, destination};
 use crate::record::OutputRecord;
 use crate::step::{FailureCause, NodeError};
 
@@ -35,7 +35,10 @@ pub(crate) fn deliver(
             return Err(Undelivered::Failed(NodeError::failed(message)));
         };
         // Asked first because it needs no bytes of the store.
-        let there = in_place(ctx.resolver.store, &path, artifact);
+        let Some(there) = ctx.resolver.sources.in_place(&path, artifact) else {
+            let message = "stopped before the output was looked at";
+            return Err(Undelivered::Failed(NodeError::new(FailureCause::Cancelled, message)));
+        };
         if !there && ctx.options.import.is_some() {
             // The workflow manager has put it elsewhere.
             continue;

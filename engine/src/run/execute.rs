@@ -219,12 +219,14 @@ fn publish(
     };
     let store = ctx.resolver.store;
     let publishing = ctx.publishing.begin();
-    let published = store
-        .publish(&resolved.key, resolved.text.as_bytes(), &outputs, meta)
-        .map_err(|e| store_failure(&e))?;
-    if !ctx.resolver.pipeline.jobs[index].temporary {
-        ctx.publishing.keep(published.record.outputs.values().map(|artifact| artifact.digest));
+    let (key, action) = (&resolved.key, resolved.text.as_bytes());
+    let published = if ctx.resolver.pipeline.jobs[index].temporary {
+        store.publish_temporary(key, action, &outputs, meta, &ctx.note)
+    } else {
+        store.publish(key, action, &outputs, meta)
     }
+    .map_err(|e| store_failure(&e))?;
+    ctx.keep(index, &published.record.outputs);
     drop(publishing);
     // It works now; an old failure would only confuse.
     if let Err(e) = store.clear_failure(&resolved.key) {

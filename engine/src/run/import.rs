@@ -9,14 +9,17 @@ use crate::error::{EngineError, Uncomputed};
 use crate::pipeline::Pipeline;
 use crate::plan::{JobState, PlanOptions, PlannedJob, plan};
 use crate::record::{Imported, JobRecord, RunHeader, now, time};
+use crate::step::Cancel;
 
 /// Refuses when the store lacks a result: half a run would be a record of something that never was.
 pub(super) fn refuse_missing(
     pipeline: &Pipeline,
     store: &Store,
     options: &RunOptions,
+    cancel: &Cancel,
 ) -> Result<(), EngineError> {
-    let asked = PlanOptions { identity: options.identity.clone(), ..PlanOptions::default() };
+    let asked =
+        PlanOptions { identity: options.identity.clone(), cancel: cancel.clone(), ..PlanOptions::default() };
     let plan = plan(pipeline, store, &asked)?;
     let missing = |job: &PlannedJob| {
         let missing = !job.state.is_cached();

@@ -30,6 +30,8 @@ pub(crate) fn look(
     resolved: &Resolved,
     demand: Option<Reason>,
 ) -> Result<Look, NodeError> {
+    // Until it is known who keeps what is found, no other job drops it.
+    let looking = ctx.publishing.begin();
     let found = match ctx.resolver.decide(index, resolved, ctx.selection.forced[index]) {
         Ok(Decision::Found(found)) => found,
         Ok(Decision::Run(reasons)) => return Ok(Look::Run(reasons)),
@@ -42,6 +44,8 @@ pub(crate) fn look(
     if let Some(reason) = wanted.or_else(lost) {
         return Ok(Look::Run(vec![reason]));
     }
+    ctx.keep(index, &found.done.artifacts);
+    drop(looking);
     match deliver(ctx, index, &found.done) {
         Ok(outputs) => Ok(Look::Usable(found, outputs)),
         Err(Undelivered::Bytes(reason)) => Ok(Look::Run(vec![reason])),

@@ -7,6 +7,7 @@ use super::capacity::Capacity;
 use crate::error::{EngineError, Shortage};
 use crate::pipeline::{Job, Pipeline};
 use crate::plan::{JobState, PlanOptions, Selection, plan};
+use crate::step::Cancel;
 
 /// Refuses the run when a job that is not cached asks for more than the machine has.
 pub(crate) fn refuse(
@@ -14,6 +15,7 @@ pub(crate) fn refuse(
     store: &Store,
     options: &RunOptions,
     selection: &Selection,
+    cancel: &Cancel,
 ) -> Result<(), EngineError> {
     let asks = |job: &Job| {
         let wanted = &job.resources;
@@ -45,6 +47,7 @@ pub(crate) fn refuse(
             retry_failed: options.retry_failed,
             out: options.out.clone(),
             identity: options.identity.clone(),
+            cancel: cancel.clone(),
         };
         let plan = plan(pipeline, store, &asked)?;
         let runs = |index: usize| {

@@ -100,22 +100,10 @@ impl Tries {
 fn changes(rule: &OutOfMemory, params: &Map<String, Value>) -> BTreeMap<String, Value> {
     let change = |(name, change): (&String, &PerfChange)| {
         let now = params.get(name)?;
-        let next = match change {
-            PerfChange::Value(value) => value.clone(),
-            PerfChange::Half => half(now)?,
-        };
+        let next = change.of(now)?;
         (next != *now).then(|| (name.clone(), next))
     };
     rule.set.iter().filter_map(change).collect()
-}
-
-/// Half of a number, at least 1; whole numbers stay whole.
-fn half(value: &Value) -> Option<Value> {
-    match (value.as_u64(), value.as_f64()) {
-        (Some(whole), _) => Some((whole / 2).max(1).into()),
-        (None, Some(number)) => Some((number / 2.0).max(1.0).into()),
-        _ => None,
-    }
 }
 
 /// Wait before attempt `number + 1`: it doubles each time, and jobs that failed together come back apart, each always after

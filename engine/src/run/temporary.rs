@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use celldag_cache::{Artifact, Digest};
+use celldag_cache::{Artifact, Digest, Key};
 
 use super::Context;
 use super::job::{JobStatus, Phase};
@@ -27,7 +27,7 @@ impl Publishing {
     }
 
     /// A job that is not temporary has these bytes.
-    pub(crate) fn keep(&self, digests: impl Iterator<Item = Digest>) {
+    fn keep(&self, digests: impl Iterator<Item = Digest>) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(digests);
     }
 
@@ -38,6 +38,26 @@ impl Publishing {
             discard();
         }
         true
+    }
+}
+
+impl Context<'_> {
+    /// The job is done with these outputs; unless it is temporary, no job of this run may drop them any more.
+    pub(crate) fn keep(&self, job: usize, artifacts: &BTreeMap<String, Artifact>) {
+        if self.resolver.pipeline.jobs[job].temporary {
+            return;
+        }
+        self.publishing.keep(artifacts.values().map(|artifact| artifact.digest));
+        for artifact in artifacts.values() {
+            noted(self.note.kept(&artifact.digest));
+        }
+    }
+}
+
+/// What a note lacks costs disk space, and no result.
+fn noted(written: Result<(), celldag_cache::StoreError>) {
+    if let Err(e) = written {
+        tracing::warn!("temporary bytes may stay in the store: {e}");
     }
 }
 
@@ -53,12 +73,27 @@ pub(crate) struct Temporaries {
 }
 
 impl Temporaries {
-    /// A job has a result, perhaps in place of an earlier one of this run; `created` is what is new in the store.
-    pub(crate) fn hold(&mut self, job: usize, done: &Done, created: &BTreeSet<Digest>) {
+    /// A job has a result, perhaps in place of an earlier one of this run; `created` is what is new in the store. What dead runs
+    /// have left counts as new: this run drops it in their place.
+    pub(crate) fn hold(
+        &mut self,
+        ctx: &Context<'_>,
+        job: usize,
+        done: &Done,
+        created: &BTreeSet<Digest>,
+        key: Option<Key>,
+    ) {
         self.release(job);
         self.created.extend(created);
         let artifacts: Vec<Artifact> = done.artifacts.values().copied().collect();
         for artifact in &artifacts {
+            if let Some(key) = key
+                && ctx.resolver.pipeline.jobs[job].temporary
+                && ctx.note.is_orphan(&artifact.digest)
+            {
+                noted(ctx.note.made(&key, artifact));
+                self.created.insert(artifact.digest);
+            }
             *self.holders.entry(artifact.digest).or_default() += 1;
         }
         self.held.insert(job, artifacts);
@@ -90,7 +125,10 @@ impl Temporaries {
             .retain(|artifact| !holders.contains_key(&artifact.digest) && created.contains(&artifact.digest));
         self.due.retain(|artifact| {
             !ctx.publishing.try_drop(&artifact.digest, || match ctx.resolver.store.discard(artifact) {
-                Ok(freed) => tracing::debug!("{freed} temporary bytes dropped"),
+                Ok(freed) => {
+                    tracing::debug!("{freed} temporary bytes dropped");
+                    noted(ctx.note.gone(&artifact.digest));
+                }
                 Err(e) => tracing::warn!("temporary bytes stay in the store: {e}"),
             })
         });

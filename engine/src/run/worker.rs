@@ -13,7 +13,7 @@ use super::job::{Grant, Limits};
 use super::look::{Look, look};
 use crate::plan::{Found, Reason, Resolution, Resolved};
 use crate::record::OutputRecord;
-use crate::step::NodeError;
+use crate::step::{FailureCause, NodeError};
 
 /// What a worker is asked to do.
 pub(crate) enum Task {
@@ -108,6 +108,12 @@ fn decide(ctx: &Context<'_>, job: usize, demand: Option<Reason>) -> Decided {
         Ok(Resolution::Waiting { inputs, .. }) => {
             let message = format!("looked up before its inputs were known: {}", inputs.join(", "));
             return Decided::Failed(NodeError::failed(message));
+        }
+        Err(_) if ctx.resolver.sources.cancelled() => {
+            return Decided::Failed(NodeError::new(
+                FailureCause::Cancelled,
+                "stopped while it was looked up",
+            ));
         }
         Err(problems) => {
             let lines = problems.iter().map(|p| match p.port.as_str() {

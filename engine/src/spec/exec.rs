@@ -133,7 +133,7 @@ fn refuse_reserved(node: &mut NodeDef, out: &mut Vec<Diagnostic>) {
     });
 }
 
-fn list(fields: &Fields<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Vec<Text> {
+pub(super) fn list(fields: &Fields<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Vec<Text> {
     let Some((key, tree)) = fields.get(name) else { return Vec::new() };
     match &tree.data {
         Data::List(items) if !items.is_empty() => {
@@ -153,7 +153,7 @@ fn list(fields: &Fields<'_>, name: &str, out: &mut Vec<Diagnostic>) -> Vec<Text>
     }
 }
 
-fn output(port: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<OutputFile> {
+pub(super) fn output(port: &Key, tree: &Tree, out: &mut Vec<Diagnostic>) -> Option<OutputFile> {
     if !matches!(tree.data, Data::Map(_)) {
         return Some(OutputFile { file: text(port, tree, out)?, ty: None });
     }

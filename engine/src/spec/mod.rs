@@ -10,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod include;
 pub(crate) mod overrides;
 pub(crate) mod parse;
+pub(crate) mod program;
 pub(crate) mod read;
 mod read_node;
 pub(crate) mod resources;

@@ -7,6 +7,8 @@
     reason = "a test says what it skips and stops at what fails"
 )]
 
+#[allow(dead_code, reason = "this program uses a part")]
+#[path = "suite/common/mod.rs"]
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -116,15 +118,22 @@ fn as_safetensors(folder: &Path) {
 
 #[test]
 fn any_number_of_a_configuration_may_be_another() {
-    let mut models = Vec::new();
-    for copied in Copied::all() {
+    let every = |copied: &Copied| {
         for place in &copied.numbers {
             for value in &strange() {
                 copied.opens_with(&[(place, value)]);
             }
         }
-        models.push(copied.specimen.model.name());
-    }
+        copied.specimen.model.name()
+    };
+    let copies = Copied::all();
+    // Two at a time, as memory is counted for all: one after another they are the longest test of this repository.
+    let models: Vec<_> = std::thread::scope(|scope| {
+        let halves = copies.chunks(copies.len().div_ceil(2));
+        let started: Vec<_> =
+            halves.map(|half| scope.spawn(move || half.iter().map(every).collect::<Vec<_>>())).collect();
+        started.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
     println!("{models:?}");
     bounded();
 }

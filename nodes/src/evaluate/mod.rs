@@ -26,6 +26,7 @@ mod study;
 mod summary;
 mod threads;
 mod uncertainty;
+mod verdict;
 mod warnings;
 
 pub use kind::Evaluate;

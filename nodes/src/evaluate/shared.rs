@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use celldag_engine::document::Table;
 use serde_json::{Value, json};
 
+use super::verdict;
+
 /// Most names in a warning.
 const NAMED: usize = 5;
 
@@ -63,14 +65,8 @@ pub(super) fn not_better<'b>(
 ) -> Option<String> {
     let lead = |pair: &Pair| sign * pair.lead();
     let (baseline, pair) = baselines.min_by(|a, b| lead(&a.1).total_cmp(&lead(&b.1)))?;
-    (lead(&pair) <= 0.0).then(|| {
-        format!(
-            "{model} is not better than the baseline `{baseline}`: {metric} {:.3} against {:.3}{}.",
-            pair.own,
-            pair.other,
-            pair.scope(what)
-        )
-    })
+    let as_good = lead(&pair) <= 0.0;
+    as_good.then(|| verdict::sentence((model, pair.own), (baseline, pair.other), metric, &pair.scope(what)))
 }
 
 /// One mean of the tables, with what it runs over in each model.

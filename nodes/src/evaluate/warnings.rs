@@ -3,6 +3,7 @@
 use super::fair::fair;
 use super::measure::{Measured, deciding};
 use super::reference::LOGISTIC;
+use super::verdict;
 use crate::learn::split::fold_name;
 
 /// Difference of merged AUROC and mean over folds above which folds rank on different scales.
@@ -56,18 +57,8 @@ fn not_better(model: &Measured, baselines: &[Measured], metric: &str) -> Option<
     let all: Vec<&Measured> = std::iter::once(model).chain(baselines).collect();
     let compared = fair(&all, metric);
     let (own, others) = compared.values.split_first()?;
-    let own = (*own)?;
-    let (best, value) = baselines
-        .iter()
-        .zip(others)
-        .filter_map(|(b, v)| Some((b, (*v)?)))
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
-    (own <= value).then(|| {
-        format!(
-            "{} is not better than the baseline `{}`: {metric} {own:.3} against {value:.3} ({}).",
-            model.name, best.name, compared.scope
-        )
-    })
+    let others = baselines.iter().zip(others).filter_map(|(b, v)| Some((b.name.as_str(), (*v)?)));
+    verdict::not_better((&model.name, (*own)?), others, metric, &format!(" ({})", compared.scope))
 }
 
 fn scale_of_folds(model: &Measured, ranking: &str) -> Option<String> {

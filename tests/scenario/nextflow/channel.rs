@@ -18,11 +18,16 @@ pub(super) fn operator(
 ) -> Value {
     let option = |wanted: &str| named.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
     let out = match name {
-        "splitCsv" => return evaluator.host.call(name, items.to_vec(), Vec::new()),
+        "splitJson" => return evaluator.host.call(name, items.to_vec(), Vec::new()),
         "map" => items.iter().map(|item| evaluator.apply(&args[0], item)).collect(),
         "flatMap" => items.iter().flat_map(|item| evaluator.apply(&args[0], item).list().to_vec()).collect(),
         "filter" => items.iter().filter(|item| evaluator.apply(&args[0], item).truth()).cloned().collect(),
-        "mix" => items.iter().chain(args[0].channel()).rev().cloned().collect(),
+        "mix" => {
+            let others = args.iter().flat_map(Value::channel);
+            let mut all: Vec<Value> = items.iter().chain(others).cloned().collect();
+            all.reverse();
+            all
+        }
         "combine" => {
             let by = option("by").is_some();
             let pairs =
@@ -45,7 +50,16 @@ pub(super) fn operator(
             };
             items.iter().map(partner).collect()
         }
-        "groupTuple" => grouped(items),
+        "groupTuple" => {
+            let groups = grouped(items);
+            if let Some(Value::Int(size)) = option("size") {
+                let complete =
+                    |group: &Value| group.list()[1].list().len() == usize::try_from(size).expect("small");
+                // Nextflow would wait for the others, and let the group go without a word at the end.
+                assert!(groups.iter().all(complete), "groups of {size}: {groups:?}");
+            }
+            groups
+        }
         "collect" => vec![Value::List(items.iter().rev().cloned().collect())],
         other => panic!("outside of the subset: {other}"),
     };

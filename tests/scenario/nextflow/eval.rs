@@ -13,6 +13,8 @@ pub(super) enum Value {
     Null,
     Bool(bool),
     Int(i64),
+    /// Both ends belong to it.
+    Range(i64, i64),
     Text(String),
     /// A file of the workflow, absolute, or as it is staged in a task.
     Path(String),
@@ -166,6 +168,7 @@ impl Evaluator<'_> {
             },
             Expr::Index(on, index) => match (self.expr(on, scope), self.expr(index, scope)) {
                 (Value::List(items), Value::Int(at)) => items[usize::try_from(at).expect("an index")].clone(),
+                (on @ Value::Map(_), Value::Text(name)) => on.member(&name),
                 (on, index) => panic!("outside of the subset: {on:?}[{index:?}]"),
             },
             Expr::Closure(lambda) => Value::Closure(Rc::new((lambda.clone(), scope.clone()))),
@@ -191,7 +194,15 @@ impl Evaluator<'_> {
         match sign {
             "||" => Value::Bool(left.truth() || self.expr(b, scope).truth()),
             "&&" => Value::Bool(left.truth() && self.expr(b, scope).truth()),
-            "+" => Value::List([left.list(), self.expr(b, scope).list()].concat()),
+            "+" => match (left, self.expr(b, scope)) {
+                (Value::Text(left), right) => Value::Text(left + &shown(&right)),
+                (left, right) => Value::List([left.list(), right.list()].concat()),
+            },
+            "-" | ".." => match (left, self.expr(b, scope)) {
+                (Value::Int(left), Value::Int(right)) if sign == "-" => Value::Int(left - right),
+                (Value::Int(left), Value::Int(right)) => Value::Range(left, right),
+                (left, right) => panic!("outside of the subset: {left:?} {sign} {right:?}"),
+            },
             "==" => Value::Bool(same(&left, &self.expr(b, scope))),
             _ => Value::Bool(!same(&left, &self.expr(b, scope))),
         }
@@ -234,6 +245,13 @@ impl Evaluator<'_> {
             (Value::List(items), "collect") => {
                 Value::List(items.iter().map(|item| self.apply(&args[0], item)).collect())
             }
+            (Value::List(items), "take") => {
+                let Value::Int(count) = args[0] else { panic!("take {args:?}") };
+                Value::List(items.iter().take(usize::try_from(count).expect("a count")).cloned().collect())
+            }
+            (Value::List(items), "last") => items.last().expect("a last one").clone(),
+            (Value::Text(text), "toString") => Value::text(text),
+            (Value::Text(text), "replace") => Value::Text(text.replace(&shown(&args[0]), &shown(&args[1]))),
             (Value::List(items), "find") => {
                 let found = items.iter().find(|item| self.apply(&args[0], item).truth());
                 found.cloned().unwrap_or(Value::Null)

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value as Json;
+
 use super::channel;
 use super::eval::{Evaluator, Host, Scope, Value, shown};
 use super::parse::{File, Process, parse};
@@ -16,7 +18,9 @@ pub(super) struct Flow {
     settings: Settings,
     /// (process, task) in the order in which they ran.
     pub(super) tasks: Vec<(String, Task)>,
-    /// `task.ext.store` and `params` of the configuration.
+    /// Results by the names under which they are published, and where the tasks have left them.
+    pub(super) published: BTreeMap<String, PathBuf>,
+    /// `params` of the configuration.
     params: BTreeMap<String, Value>,
 }
 
@@ -34,12 +38,14 @@ impl Flow {
             let process = parse(&text).processes.into_iter().find(|process| process.name == name);
             file.processes.push(process.unwrap_or_else(|| panic!("{path} has no {name}")));
         }
+        let settings = Settings { attempt: 1, ..settings };
         let mut flow = Self {
             file,
             folder: folder.to_owned(),
             work: work.to_owned(),
             settings,
             tasks: Vec::new(),
+            published: BTreeMap::new(),
             params,
         };
         let body = flow.file.workflow.clone();
@@ -66,28 +72,47 @@ impl Flow {
         ids
     }
 
+    /// Runs the tasks of a process, each as often as it may.
     fn process(&mut self, process: &Process, input: &Value) -> Value {
         for item in input.channel() {
             // One declared value is no tuple.
             let item =
                 if matches!(item, Value::List(_)) { item.clone() } else { Value::List(vec![item.clone()]) };
-            let folder = self.work.join(format!("{}-{}", process.name, self.tasks.len()));
-            let task = run(process, &item, &folder, &self.settings);
+            let mut settings = self.settings.clone();
+            let task = loop {
+                let folder = format!("{}-{}-{}", process.name, self.tasks.len(), settings.attempt);
+                let task = run(process, &item, &self.work.join(folder), &settings);
+                // As the configuration of an export says it for the label `retried`.
+                if [4, 137, 140].contains(&task.code) && settings.attempt <= process.retries() {
+                    settings.attempt += 1;
+                } else {
+                    break task;
+                }
+            };
             assert_eq!(task.code, 0, "{}\n{}", task.folder.display(), task.stderr);
+            for (name, file) in &task.published {
+                let before = self.published.insert(name.clone(), file.clone());
+                assert!(before.is_none(), "{name} is published twice");
+            }
             self.tasks.push((process.name.clone(), task));
         }
         Value::Null
     }
 
-    fn sheet(&self, path: &str) -> Value {
+    fn sheet(path: &str) -> Value {
         let text = fs_err::read_to_string(path).expect("a sheet");
-        let mut lines = text.lines().map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
-        let header = lines.next().expect("a header");
-        let row = |cells: Vec<String>| {
-            assert_eq!(cells.len(), header.len(), "{path}: {cells:?}");
-            Value::map(header.iter().cloned().zip(cells.into_iter().map(Value::Text)))
-        };
-        channel::of(lines.map(row).collect())
+        assert!(text.is_ascii(), "{path}: Java reads it in any encoding");
+        let rows: Json = serde_json::from_str(&text).expect("JSON");
+        channel::of(rows.as_array().expect("a list").iter().map(value).collect())
+    }
+}
+
+fn value(json: &Json) -> Value {
+    match json {
+        Json::String(text) => Value::text(text),
+        Json::Array(items) => Value::List(items.iter().map(value).collect()),
+        Json::Object(entries) => Value::map(entries.iter().map(|(name, entry)| (name.clone(), value(entry)))),
+        other => panic!("no sheet has {other}"),
     }
 }
 
@@ -112,9 +137,12 @@ impl Host for Flow {
                 assert!(path.exists(), "{} does not exist", path.display());
                 Value::Path(path.to_str().expect("text").to_owned())
             }
-            "channel.of" => channel::of(args),
+            "channel.of" => match args.as_slice() {
+                [Value::Range(first, last)] => channel::of((*first..=*last).map(Value::Int).collect()),
+                _ => channel::of(args),
+            },
             "channel.fromPath" => channel::of(vec![Value::Path(text(&args[0]))]),
-            "splitCsv" => self.sheet(&text(&args[0])),
+            "splitJson" => Self::sheet(&text(&args[0])),
             other => panic!("outside of the subset: {other}"),
         }
     }

@@ -23,8 +23,8 @@ pub(super) enum Piece {
 }
 
 const SIGNS: &[&str] = &[
-    "->", "==", "!=", "&&", "||", "?:", "?", ":", ",", ".", "(", ")", "[", "]", "{", "}", "=", "!", ">", "<",
-    "+", "-", "*", "/",
+    "->", "==", "!=", "&&", "||", "?:", "?", ":", ",", "..", ".", "(", ")", "[", "]", "{", "}", "=", "!",
+    ">", "<", "+", "-", "*", "/",
 ];
 
 pub(super) fn lex(source: &str) -> Vec<Token> {
@@ -84,6 +84,7 @@ fn text(source: &str, quote: char) -> (Vec<Piece>, &str) {
             plain.push(match escaped {
                 'n' => '\n',
                 't' => '\t',
+                'r' => '\r',
                 '\\' | '$' | '\'' | '"' => escaped,
                 other => panic!("outside of the subset: \\{other}"),
             });

@@ -63,6 +63,29 @@ pub(super) struct Process {
     pub(super) when: Vec<Stmt>,
     pub(super) script: Vec<Stmt>,
     pub(super) stub: Vec<Stmt>,
+    /// Functions of the file in which it stands.
+    pub(super) functions: Vec<(String, Lambda)>,
+}
+
+impl Process {
+    /// `maxRetries` of a process with the label `retried`.
+    pub(super) fn retries(&self) -> i64 {
+        let directive = |word: &'static str| self.directives.iter().filter(move |line| line.word == word);
+        let labelled = directive("label").any(|line| {
+            matches!(&line.args.plain[..], [Expr::Text(parts)] if matches!(&parts[..], [Part::Plain(text)] if text == "retried"))
+        });
+        let most = directive("maxRetries").find_map(|line| match line.args.plain[..] {
+            [Expr::Int(count)] => Some(count),
+            _ => None,
+        });
+        assert_eq!(
+            labelled,
+            most.is_some(),
+            "{}: `maxRetries` without `retried`, or the other way round",
+            self.name
+        );
+        most.unwrap_or(0)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -101,6 +124,7 @@ pub(super) fn parse(source: &str) -> File {
             other => panic!("outside of the subset: {other}"),
         }
     }
+    file.processes.iter_mut().for_each(|process| process.functions.clone_from(&file.functions));
     file
 }
 
@@ -250,7 +274,7 @@ impl Parser {
     }
 
     fn binary(&mut self, level: usize) -> Expr {
-        const LEVELS: [&[&str]; 4] = [&["||"], &["&&"], &["==", "!="], &["+"]];
+        const LEVELS: [&[&str]; 5] = [&["||"], &["&&"], &["==", "!="], &[".."], &["+", "-"]];
         let Some(signs) = LEVELS.get(level) else { return self.unary() };
         let mut left = self.binary(level + 1);
         while let Some(sign) = signs.iter().find(|sign| self.is(sign)) {

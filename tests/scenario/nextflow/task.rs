@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::eval::{Evaluator, Host, Scope, Value, shown};
-use super::parse::{Args, Expr, Line, Process, Stmt};
+use super::parse::{Args, Expr, Lambda, Line, Process, Stmt};
 
 /// What the configuration would say.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,10 @@ pub(super) struct Settings {
     /// `env`: variables that tasks see besides PATH.
     pub(super) env: BTreeMap<String, String>,
     pub(super) stub: bool,
+    /// `task.attempt`.
+    pub(super) attempt: i64,
+    /// Where `celldag` is, if it is not the one that is tested.
+    pub(super) binary: Option<PathBuf>,
 }
 
 /// A finished task.
@@ -25,13 +29,22 @@ pub(super) struct Task {
     pub(super) folder: PathBuf,
     /// Channel → item. Empty when the task failed.
     pub(super) outputs: BTreeMap<String, Value>,
+    /// Name of a result, and the file.
+    pub(super) published: Vec<(String, PathBuf)>,
 }
 
-/// Inside of a script nothing can be called but `error`.
-pub(super) struct ScriptHost;
+/// Inside of a script nothing can be called but functions of the file, and `error`.
+#[derive(Default)]
+pub(super) struct ScriptHost {
+    pub(super) functions: Vec<(String, Lambda)>,
+}
 
 impl Host for ScriptHost {
     fn call(&mut self, name: &str, args: Vec<Value>, _: Vec<(String, Value)>) -> Value {
+        if let Some((_, lambda)) = self.functions.iter().find(|(own, _)| own == name).cloned() {
+            let mut scope: Scope = lambda.params.iter().cloned().zip(args).collect();
+            return Evaluator { host: self }.block(&lambda.body, &mut scope);
+        }
         panic!("{name}: {}", args.first().map(shown).unwrap_or_default())
     }
 
@@ -44,7 +57,7 @@ pub(super) fn run(process: &Process, input: &Value, folder: &Path, settings: &Se
     fs_err::create_dir_all(folder).expect("a task folder");
     let mut scope = staged(process, input, folder);
     scope.insert("task".to_owned(), task(process, settings, &scope));
-    let mut host = ScriptHost;
+    let mut host = ScriptHost { functions: process.functions.clone() };
     let mut evaluator = Evaluator { host: &mut host };
     if !process.when.is_empty() {
         assert!(evaluator.block(&process.when, &mut scope).truth(), "a task that `when` takes away");
@@ -54,7 +67,7 @@ pub(super) fn run(process: &Process, input: &Value, folder: &Path, settings: &Se
     let script = shown(&evaluator.block(body, &mut scope));
     fs_err::write(folder.join(".command.sh"), format!("#!/bin/bash -ue\n{}\n", strip_indent(&script)))
         .expect("script");
-    let binary = super::binary().parent().expect("a folder");
+    let binary = settings.binary.as_deref().unwrap_or(super::binary()).parent().expect("a folder");
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binary.display());
     let output = Command::new("bash")
         .args(["-ue", ".command.sh"])
@@ -68,8 +81,9 @@ pub(super) fn run(process: &Process, input: &Value, folder: &Path, settings: &Se
     let code = output.status.code().unwrap_or(-1);
     let outputs =
         if code == 0 { collected(process, &mut evaluator, &scope, folder) } else { BTreeMap::new() };
+    let published = published(process, &mut evaluator, &scope, folder, &outputs);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Task { code, stderr, folder: folder.to_owned(), outputs }
+    Task { code, stderr, folder: folder.to_owned(), outputs, published }
 }
 
 fn task(process: &Process, settings: &Settings, scope: &Scope) -> Value {
@@ -78,8 +92,9 @@ fn task(process: &Process, settings: &Settings, scope: &Scope) -> Value {
     entries.insert("cpus".to_owned(), Value::Int(1));
     let ext = settings.ext.iter().map(|(name, value)| (name.clone(), Value::text(value)));
     entries.insert("ext".to_owned(), Value::map(ext));
-    let mut host = ScriptHost;
-    for Line { word, args } in &process.directives {
+    entries.insert("attempt".to_owned(), Value::Int(settings.attempt));
+    let mut host = ScriptHost::default();
+    for Line { word, args } in process.directives.iter().filter(|line| line.word != "publishDir") {
         let value = Evaluator { host: &mut host }.expr(&args.plain[0], scope);
         match (word.as_str(), value) {
             ("cpus", value) => drop(entries.insert("cpus".to_owned(), value)),
@@ -88,7 +103,7 @@ fn task(process: &Process, settings: &Settings, scope: &Scope) -> Value {
                 entries.insert("memory".to_owned(), Value::Int(number));
             }
             ("cache", value) => assert_eq!(shown(&value), "deep"),
-            ("tag" | "label" | "time" | "accelerator", _) => {}
+            ("tag" | "label" | "time" | "accelerator" | "maxRetries", _) => {}
             (other, _) => panic!("outside of the subset: {other}"),
         }
     }
@@ -111,7 +126,7 @@ fn option(args: &Args, name: &str) -> Option<String> {
     let (_, value) = args.named.iter().find(|(other, _)| other == name)?;
     match value {
         Expr::Name(name) => Some(name.clone()),
-        value => Some(shown(&Evaluator { host: &mut ScriptHost }.expr(value, &Scope::new()))),
+        value => Some(shown(&Evaluator { host: &mut ScriptHost::default() }.expr(value, &Scope::new()))),
     }
 }
 
@@ -128,12 +143,13 @@ fn staged(process: &Process, input: &Value, folder: &Path) -> Scope {
             continue;
         }
         let pattern = option(args, "stageAs").expect("inputs have folders of their own");
-        let exact_list = option(args, "arity").as_deref() == Some("1..*");
+        let arity = option(args, "arity");
+        let exact_list = arity.is_some();
         let files = match value {
             Value::List(files) => files.clone(),
             file => vec![file.clone()],
         };
-        assert!(!exact_list || !files.is_empty(), "{name} is empty");
+        assert!(arity.as_deref() != Some("1..*") || !files.is_empty(), "{name} is empty");
         let mut links: Vec<Value> = Vec::new();
         for (number, file) in files.iter().enumerate() {
             let Value::Path(from) = file else { panic!("{name}: a file, not {file:?}") };
@@ -189,6 +205,30 @@ fn collected(
         channels.insert(name, item);
     }
     channels
+}
+
+/// What `publishDir` makes of the files of a task.
+fn published(
+    process: &Process,
+    evaluator: &mut Evaluator<'_>,
+    scope: &Scope,
+    folder: &Path,
+    outputs: &BTreeMap<String, Value>,
+) -> Vec<(String, PathBuf)> {
+    let mut out = Vec::new();
+    for line in process.directives.iter().filter(|line| line.word == "publishDir") {
+        let (_, save_as) = line.args.named.iter().find(|(name, _)| name == "saveAs").expect("saveAs");
+        let save_as = evaluator.expr(save_as, scope);
+        for value in outputs.values().flat_map(Value::list) {
+            let Value::Path(file) = value else { continue };
+            let name = file.strip_prefix(folder.to_str().expect("text")).expect("below the folder");
+            let saved = evaluator.apply(&save_as, &Value::text(name.trim_start_matches('/')));
+            if saved.truth() {
+                out.push((shown(&saved), PathBuf::from(file)));
+            }
+        }
+    }
+    out
 }
 
 /// Files at `pattern`, in which a folder may be called `*`; in an order that promises nothing.

@@ -23,8 +23,12 @@ use super::{ProgressArg, StoreArgs};
                   Example: celldag step evaluate --in predictions:fold=0=a.csv --in predictions:fold=1=b.csv --out report=m.json"
 )]
 pub(crate) struct StepArgs {
-    /// Node kind (see `celldag nodes`)
+    /// Node kind (see `celldag nodes`), the path of an executable that is one, or `exec`
     pub(crate) kind: String,
+    /// With `exec`: the file that says which program is run, with which ports and values; `celldag export` writes it for
+    /// nodes with `uses: exec`. Files of the program are inputs: `--in code:scripts/a.py=PATH`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
     /// Input file or folder; a label is needed where a port takes many
     ///
     /// Labels are `axis=value` lists as a pipeline's gather gives them: `--in predictions:fold=0=a.csv --in

@@ -3,15 +3,12 @@
 use std::io::Write as _;
 
 use celldag_cache::{Key, Record, Store};
-use celldag_engine::{plan::duration, record};
+use celldag_engine::{plan::duration, record, short};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::{bytes, table};
-
-/// Digits of a key in a list; as many as identify it in practice.
-const SHORT: usize = 12;
 
 pub(super) fn ls(
     store: &Store,
@@ -43,7 +40,7 @@ pub(super) fn ls(
         .iter()
         .map(|r| {
             vec![
-                r.key.to_string()[..SHORT].to_owned(),
+                short(&r.key.to_string()).to_owned(),
                 kind_of(r),
                 r.created.strftime("%Y-%m-%d %H:%M").to_string(),
                 r.host.clone(),

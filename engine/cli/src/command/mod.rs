@@ -21,6 +21,7 @@ mod runs_diff;
 mod runs_import;
 mod runs_table;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod shared;
 pub(crate) mod step;
 mod store;

@@ -5,7 +5,7 @@ use std::path::Path;
 use celldag_engine::record;
 use serde_json::json;
 
-use super::shared::{open_existing_store, read_document};
+use super::shared::{open_existing_store, read_document, reports};
 use crate::args::StoreArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -14,15 +14,10 @@ pub(crate) fn run(run: &str, file: &Path, store: &StoreArgs, output: &Output) ->
     let store = open_existing_store(store)?;
     let record = record::load(&store, run)?;
     let mut documents = Vec::new();
-    for job in &record.jobs {
-        let types = job.action().map(|action| action.outputs).unwrap_or_default();
-        for (port, artifact) in
-            job.outputs.iter().filter(|(port, _)| types.get(*port).is_some_and(|o| o.ty == "report"))
-        {
-            match read_document(&store.fetch(artifact)?) {
-                Some(document) => documents.push((job.id.clone(), document)),
-                None => output.say(&format!("{}.{port} is not a report document; left out", job.id)),
-            }
+    for (job, port, artifact) in reports(&record) {
+        match read_document(&record::stored(&store, job.key, artifact)?) {
+            Some(document) => documents.push((job.id.clone(), document)),
+            None => output.say(&format!("{}.{port} is not a report document; left out", job.id)),
         }
     }
     fs_err::write(file, celldag_report::run_page(&record, &documents))?;

@@ -1,9 +1,11 @@
 //! `celldag runs import`: what steps of a workflow manager have computed, as a run.
 
+use celldag_cache::Store;
 use celldag_engine::run::Import;
 use celldag_engine::{ExitClass, Quiet, RunOptions};
 
-use super::shared::{identity, load, open_store, set_precision};
+use super::shared::{identity, load, no_store, open_store, set_precision};
+use super::store::{folder, is_shared};
 use crate::args::{ImportArgs, StoreArgs};
 use crate::failure::Failure;
 use crate::interrupt;
@@ -12,6 +14,11 @@ use crate::output::Output;
 pub(crate) fn run(args: &ImportArgs, store: &StoreArgs, output: &Output) -> Result<(), Failure> {
     let mut pipeline = load(&args.pipeline, output)?;
     set_precision(&mut pipeline, args.precision)?;
+    let folder = folder(store, &pipeline.root);
+    // What steps on other machines have computed may be in a shared store only; else a store that is not there has nothing.
+    if !is_shared(store) && Store::look(&folder)?.is_none() {
+        return Err(no_store(&folder));
+    }
     let store = open_store(store, &pipeline.root, false)?;
     let options = RunOptions {
         device: args.device.clone(),

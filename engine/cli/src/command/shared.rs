@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use celldag_cache::Store;
+use celldag_cache::{Artifact, Store};
 use celldag_engine::document::{DOCUMENT_FORMAT, ReportDocument};
 use celldag_engine::{
-    Cancel, DeviceIdentity, ExitClass, GpuSlot, Gpus, LoadOptions, NodeError, Pipeline, RunOptions, RunRecord,
+    Cancel, DeviceIdentity, ExitClass, GpuSlot, Gpus, JobRecord, LoadOptions, NodeError, Pipeline,
+    RunOptions, RunRecord,
 };
 use celldag_shaders::{Device, DeviceOptions, GpuChoice, Precision, choose_gpus};
 
@@ -47,15 +48,20 @@ pub(crate) fn open_store(args: &StoreArgs, root: &Path, offline: bool) -> Result
 pub(crate) fn open_existing_store(args: &StoreArgs) -> Result<Store, Failure> {
     let here = Path::new("");
     let folder = store::folder(args, here);
-    if !folder.is_dir() {
-        return Err(Failure::Usage {
-            message: format!("there is no store at {}", folder.display()),
-            help: Some(
-                "the store is the folder .celldag beside the pipeline: name it with --cache DIR".to_owned(),
-            ),
-        });
+    if Store::look(&folder)?.is_none() {
+        return Err(no_store(&folder));
     }
     open_store(args, here, false)
+}
+
+/// There is none in this folder.
+pub(super) fn no_store(folder: &Path) -> Failure {
+    Failure::Usage {
+        message: format!("there is no store at {}", folder.display()),
+        help: Some(
+            "the store is the folder .celldag beside the pipeline: name it with --cache DIR".to_owned(),
+        ),
+    }
 }
 
 /// Sets the precision of all nodes that have the parameter, over what the pipeline says. It is part of their keys.
@@ -241,6 +247,16 @@ fn show(record: &RunRecord, output: &Output) -> Result<(), Failure> {
         output.result(&shown(&written.path).display().to_string())?;
     }
     Ok(())
+}
+
+/// Outputs of a run that are report documents: job, port, bytes.
+pub(super) fn reports(run: &RunRecord) -> impl Iterator<Item = (&JobRecord, &str, &Artifact)> {
+    run.jobs.iter().flat_map(|job| {
+        let types = job.action().map(|action| action.outputs).unwrap_or_default();
+        let wanted = move |port: &str| types.get(port).is_some_and(|output| output.ty == "report");
+        let outputs = job.outputs.iter().filter(move |(port, _)| wanted(port));
+        outputs.map(move |(port, artifact)| (job, port.as_str(), artifact))
+    })
 }
 
 /// Reads a report document; `None` for any other file.

@@ -1,5 +1,6 @@
 //! `celldag step`: one node on given files, cached under the same key as in a run. What workflow managers call.
 
+mod kind;
 mod portion;
 mod private;
 
@@ -13,12 +14,12 @@ use super::shared::{Execution, carry_out, conclude, open_store};
 use crate::args::{ComputeArgs, LabelledInput, PrecisionArgs, StepArgs};
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::kinds::{find, registry};
+use crate::kinds::registry;
 use crate::output::Output;
 
 pub(crate) fn run(args: &StepArgs, output: &Output) -> Result<(), Failure> {
     let registry = registry();
-    let pipeline = pipeline(args, find(&registry, &args.kind)?)?;
+    let pipeline = pipeline(args, kind::kind(args, &registry)?)?;
     let compute = ComputeArgs {
         device: args.device.clone(),
         jobs: args.threads,
@@ -75,7 +76,13 @@ fn pipeline(args: &StepArgs, kind: Registered) -> Result<Pipeline, Failure> {
         pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
     }
     // In a folder of summaries, other files may be written.
-    let told = args.above.iter().filter(|path| path.is_file()).chain(&args.lineage).chain(&args.parts);
+    let told = args
+        .above
+        .iter()
+        .filter(|path| path.is_file())
+        .chain(&args.lineage)
+        .chain(&args.parts)
+        .chain(&args.spec);
     pipeline.also_read = told.map(std::path::absolute).collect::<Result<_, _>>()?;
     if let Some(summary) = &args.summary {
         refuse_overwriting(&std::path::absolute(summary)?, &pipeline, args)?;
@@ -121,6 +128,7 @@ fn refuse_overwriting(summary: &Path, pipeline: &Pipeline, args: &StepArgs) -> R
         .iter()
         .chain(&args.lineage)
         .chain(&args.parts)
+        .chain(&args.spec)
         .map(|path| ("read by the step", path.clone()));
     for (what, path) in inputs.chain(outputs).chain(told) {
         let path = std::path::absolute(path)?;

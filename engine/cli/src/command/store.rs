@@ -13,13 +13,24 @@ const INLINE: u64 = 4096;
 
 /// The folder of the store that the user named, or the one in `root`.
 pub(super) fn folder(args: &StoreArgs, root: &Path) -> PathBuf {
-    let named = args.cache.clone().filter(|cache| address(cache).is_none());
-    named.unwrap_or_else(|| root.join(".celldag"))
+    folder_of(args.cache.as_deref(), root)
+}
+
+/// The same for commands that need no more of a store than its folder.
+pub(super) fn folder_of(cache: Option<&Path>, root: &Path) -> PathBuf {
+    let named = cache.filter(|cache| address(cache).is_none());
+    named.map_or_else(|| root.join(".celldag"), Path::to_owned)
 }
 
 /// `--cache` when it names a shared store.
 fn address(cache: &Path) -> Option<&str> {
     cache.to_str().filter(|text| text.contains("://"))
+}
+
+/// Whether the user named a shared store.
+pub(super) fn is_shared(args: &StoreArgs) -> bool {
+    let remote = args.remote.as_deref().filter(|address| !address.is_empty());
+    remote.or_else(|| args.cache.as_deref().and_then(address)).is_some()
 }
 
 /// Opens the store and puts the shared one behind it.

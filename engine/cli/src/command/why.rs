@@ -1,6 +1,6 @@
 //! `celldag why`: field by field, a node's action in a run beside its action before.
 
-use celldag_engine::record::{InputFrom, InputRecord};
+use celldag_engine::record::{InputFrom, InputRecord, changed_source};
 use celldag_engine::{Change, Why, short};
 
 use super::shared::{open_existing_store, shown};
@@ -46,9 +46,8 @@ fn notes(job: &Why) -> impl Iterator<Item = &str> {
 
 /// Which file or job an input that changed comes from, and its contents then and now.
 pub(super) fn place(change: &Change, sources: &[InputRecord]) -> String {
-    let Change::Input { port, label, before, after } = change else { return String::new() };
-    let source = sources.iter().find(|input| input.port == *port && input.label == *label);
-    let from = match source.map(|input| &input.from) {
+    let Change::Input { before, after, .. } = change else { return String::new() };
+    let from = match changed_source(change, sources) {
         Some(InputFrom::File(path)) => format!(": {}", shown(path).display()),
         Some(InputFrom::Job { id, port }) => format!(": {id}.{port}"),
         None => String::new(),

@@ -1,7 +1,6 @@
 //! What the user sees of a run: a live tree on a terminal, plain lines elsewhere, JSON lines for machines.
 
 mod lines;
-mod tally;
 mod tree;
 
 use std::io::{IsTerminal as _, Write};

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use celldag_engine::events::{Observer, RunEvent};
+use celldag_engine::tally::Tally;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::lines::line;
-use super::tally::Tally;
 use crate::output::Output;
 
 pub(super) struct Tree {

@@ -11,6 +11,11 @@ use celldag_engine::param::ParamClass;
 use celldag_engine::{KindSpec, Param};
 use serde_json::Value;
 
+/// A text in a comment of Groovy: a line end would make code of what follows.
+pub(crate) fn in_comment(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// A text as a YAML scalar: what JSON quotes, YAML reads.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()

@@ -12,6 +12,7 @@ const TAKEN: &[&str] = &[
     "lineage_arg",
     "memory",
     "prefix",
+    "quote",
     "secrets",
     "store",
     "summary",

@@ -3,11 +3,18 @@
 use celldag_engine::{InPort, KindSpec, Multiplicity, Registry};
 
 use super::names::{identifier, process, variables};
-use super::{params_yaml, quoted};
+use super::{in_comment, params_yaml, quoted};
 use crate::folder::Files;
 
 /// Nextflow's strict syntax knows variables of a script block that outputs use, if they are not declared with `def`.
 const PREFIX: &str = "    prefix = task.ext.prefix ?: \"${meta.id}\"\n";
+
+/// A function of Groovy that writes values into scripts.
+pub(crate) const QUOTE: &str = r#"// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
+}
+"#;
 
 const VERSIONS: &str = r#"
     cat <<-END_VERSIONS > versions.yml
@@ -73,8 +80,8 @@ impl<'a> Module<'a> {
         labels.push("celldag");
         let labels: String = labels.iter().map(|label| format!("    label '{label}'\n")).collect();
         format!(
-            "// {}\nprocess {} {{\n    tag \"$meta.id\"\n{labels}    cache 'deep'\n\n    input:\n    {}\n\n    output:\n{}\n    when:\n    task.ext.when == null || task.ext.when\n\n    script:\n{}\n    stub:\n{}}}\n",
-            self.spec.about,
+            "// {}\nprocess {} {{\n    tag \"$meta.id\"\n{labels}    cache 'deep'\n\n    input:\n    {}\n\n    output:\n{}\n    when:\n    task.ext.when == null || task.ext.when\n\n    script:\n{}\n    stub:\n{}}}\n\n{QUOTE}",
+            in_comment(self.spec.about),
             self.process,
             self.input(),
             self.output(),
@@ -113,16 +120,19 @@ impl<'a> Module<'a> {
     fn output(&self) -> String {
         let files = self.files().map(|(_, file)| file).zip(&self.emits);
         let mut lines: Vec<String> = files
-            .map(|(file, emit)| format!("    tuple val(meta), path(\"{file}\"), emit: {emit}\n"))
+            // A name with brackets is a name, and no pattern.
+            .map(|(file, emit)| format!("    tuple val(meta), path(\"{file}\", glob: false), emit: {emit}\n"))
             .collect();
-        lines.push("    tuple val(meta), path(\"${prefix}.summary.json\"), emit: summary\n".to_owned());
+        lines.push(
+            "    tuple val(meta), path(\"${prefix}.summary.json\", glob: false), emit: summary\n".to_owned(),
+        );
         lines.push("    path 'versions.yml', emit: versions\n".to_owned());
         lines.concat()
     }
 
     fn script(&self) -> String {
         let mut out = String::from(
-            "    def args = task.ext.args ?: ''\n    def store = task.ext.store ? \"--cache '${task.ext.store}'\" : '--no-cache'\n    def memory = task.memory ? \"--memory ${task.memory.toMega()}MiB\" : ''\n",
+            "    def args = task.ext.args ?: ''\n    def store = task.ext.store ? \"--cache ${quote(task.ext.store)}\" : '--no-cache'\n    def memory = task.memory ? \"--memory ${task.memory.toMega()}MiB\" : ''\n",
         );
         out.push_str(PREFIX);
         let mut arguments = Vec::new();
@@ -143,7 +153,7 @@ impl<'a> Module<'a> {
                         self.process
                     ));
                     out.push_str(&format!(
-                        "    def {argument} = [{labels}, {variable}].transpose().collect {{ label, artifact -> \"--in '{name}:${{label}}='${{artifact}}\" }}.join(' ')\n"
+                        "    def {argument} = [{labels}, {variable}].transpose().collect {{ label, artifact -> \"--in {name}:${{quote(label)}}=${{artifact}}\" }}.join(' ')\n"
                     ));
                     arguments.push(format!("${{{argument}}}"));
                 }
@@ -153,9 +163,9 @@ impl<'a> Module<'a> {
             out.push_str("    def lineage_arg = lineage ? \"--lineage ${lineage} --above ${above}\" : ''\n");
             arguments.push("${lineage_arg}".to_owned());
         }
-        arguments.extend(self.files().map(|(port, file)| format!("--out '{port}={file}'")));
-        arguments.push("--summary '${prefix}.summary.json'".to_owned());
-        arguments.push("--job '${meta.id}'".to_owned());
+        arguments.extend(self.files().map(|(port, file)| format!("--out {port}=${{quote(\"{file}\")}}")));
+        arguments.push("--summary ${quote(\"${prefix}.summary.json\")}".to_owned());
+        arguments.push("--job ${quote(meta.id)}".to_owned());
         out.push_str(&format!("    \"\"\"\n    celldag step {} \\\\\n", self.spec.name));
         for argument in arguments {
             out.push_str(&format!("        {argument} \\\\\n"));
@@ -170,12 +180,12 @@ impl<'a> Module<'a> {
         let mut out = format!("{PREFIX}    \"\"\"\n");
         for (port, (_, file)) in self.spec.outputs.iter().zip(self.files()) {
             if port.file.ends_with('/') {
-                out.push_str(&format!("    mkdir -p '{file}'\n"));
+                out.push_str(&format!("    mkdir -p ${{quote(\"{file}\")}}\n"));
             } else {
-                out.push_str(&format!("    touch '{file}'\n"));
+                out.push_str(&format!("    touch ${{quote(\"{file}\")}}\n"));
             }
         }
-        out.push_str(&format!("    touch '${{prefix}}.summary.json'\n{VERSIONS}    \"\"\"\n"));
+        out.push_str(&format!("    touch ${{quote(\"${{prefix}}.summary.json\")}}\n{VERSIONS}    \"\"\"\n"));
         out
     }
 

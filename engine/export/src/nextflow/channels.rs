@@ -1,7 +1,7 @@
 //! What feeds a process: the rows of its sheet, put together with what other processes gave, by the values of shared axes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use celldag_engine::Pipeline;
 
@@ -12,44 +12,63 @@ use super::text::inside;
 use crate::error::ExportError;
 use crate::workflow::{Feed, Item, Label, Names, Rule, Setting, Workflow};
 
-/// Files of the user that do not differ between the jobs of a node: parameters of the workflow, by path.
-#[derive(Default)]
-pub(super) struct UserFiles {
-    names: Names,
-    pub(super) by_path: BTreeMap<PathBuf, String>,
+/// What the whole workflow block has names for.
+pub(super) struct Body {
+    /// Parameters of the workflow.
+    params: Names,
+    /// Files of the user that do not differ between the jobs of a node: parameters of the workflow, by path.
+    pub(super) files: BTreeMap<PathBuf, String>,
+    /// Variables that hold channels.
+    pub(super) variables: Names,
 }
 
-impl UserFiles {
-    pub(super) fn new(taken: &[&str]) -> Self {
-        let mut names = Names::default();
-        taken.iter().for_each(|name| names.occupy(name));
-        Self { names, by_path: BTreeMap::new() }
+impl Body {
+    pub(super) fn new(params: &[&str]) -> Self {
+        let (mut taken, mut variables) = (Names::default(), Names::default());
+        params.iter().for_each(|name| taken.occupy(name));
+        ["jobs", "quote"].iter().for_each(|name| variables.occupy(name));
+        Self { params: taken, files: BTreeMap::new(), variables }
     }
 
     fn param(&mut self, path: &PathBuf, wanted: &str) -> String {
-        if let Some(name) = self.by_path.get(path) {
+        if let Some(name) = self.files.get(path) {
             return name.clone();
         }
-        let name = self.names.take(wanted);
-        self.by_path.insert(path.clone(), name.clone());
+        let name = self.params.take(wanted);
+        self.files.insert(path.clone(), name.clone());
         name
     }
 }
 
-/// The tuple of a rule while it grows: one statement of the workflow block.
-struct Chain<'a> {
+/// The call of a process: statements of the workflow block, and its ports in the order of the tuple.
+pub(super) struct Call {
+    pub(super) statements: String,
+    /// The channel that the statements make.
+    pub(super) channel: String,
+    pub(super) ports: Vec<Port>,
+}
+
+/// The tuple of a rule while it grows.
+pub(super) struct Chain<'a> {
     workflow: &'a Workflow,
-    rule: &'a Rule,
-    sheet: &'a mut Sheet,
-    files: &'a mut UserFiles,
-    names: Names,
+    pub(super) rule: &'a Rule,
+    pub(super) sheet: &'a mut Sheet,
+    pub(super) body: &'a mut Body,
+    pub(super) names: Names,
     /// Names of what stands behind `meta`.
-    have: Vec<String>,
-    text: String,
+    pub(super) have: Vec<String>,
+    /// Statements of the workflow block that are complete.
+    pub(super) statements: String,
+    /// The expression that grows.
+    pub(super) text: String,
 }
 
 impl Chain<'_> {
-    fn tuple(&self) -> String {
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.workflow.rules.iter()
+    }
+
+    pub(super) fn tuple(&self) -> String {
         std::iter::once("meta".to_owned()).chain(self.have.iter().cloned()).collect::<Vec<_>>().join(", ")
     }
 
@@ -79,18 +98,11 @@ impl Chain<'_> {
     fn item(&mut self, feed: &Feed, item: &Item) -> Result<String, ExportError> {
         Ok(match item {
             Item::File { label, path } => {
+                path.values().try_for_each(|path| named(path))?;
                 let file = match path {
-                    Setting::Same(path) => format!("params.{}", self.files.param(path, &feed.ident)),
+                    Setting::Same(path) => format!("params.{}", self.body.param(path, &feed.ident)),
                     Setting::Table(_) => {
-                        let mut bad = None;
-                        let text = |path: &PathBuf| path.to_str().map(str::to_owned);
-                        path.values()
-                            .filter(|path| text(path).is_none())
-                            .for_each(|path| bad = Some(path.clone()));
-                        if let Some(path) = bad {
-                            return Err(ExportError::NotText { path });
-                        }
-                        let show = |path: &PathBuf| text(path).unwrap_or_default();
+                        let show = |path: &PathBuf| path.to_string_lossy().into_owned();
                         format!(
                             "meta.{}",
                             self.sheet.setting(&format!("in_{}", feed.ident), self.rule, path, show)
@@ -134,6 +146,16 @@ impl Chain<'_> {
         })
     }
 
+    /// Groovy for what stands on a port: an artifact, or a list of (label, artifact).
+    pub(super) fn items(&mut self, feed: &Feed, items: &[Item]) -> Result<String, ExportError> {
+        let given = items.iter().map(|item| self.item(feed, item)).collect::<Result<Vec<_>, _>>()?;
+        Ok(match given.as_slice() {
+            [] => "[]".to_owned(),
+            [only] => only.clone(),
+            all => format!("({})", all.join(" + ")),
+        })
+    }
+
     /// `["fold=${up.fold}", artifact]`
     fn pair(&self, of: &str, label: &Label) -> String {
         let axes: Vec<String> = label
@@ -151,46 +173,61 @@ impl Chain<'_> {
     }
 }
 
+/// Refuses a file whose name Nextflow writes into no script.
+fn named(path: &Path) -> Result<(), ExportError> {
+    match path.to_str() {
+        None => Err(ExportError::NotText { path: path.to_owned() }),
+        Some(text) if text.contains(|c: char| c.is_ascii_control()) => {
+            Err(ExportError::FileName { path: path.to_owned() })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 /// The channel of an output port.
 fn out(rule: &Rule, port: &str) -> String {
     let ident = rule.outputs.iter().find(|output| output.port == port).map_or(port, |output| &output.ident);
     format!("{}.out.{ident}", name(rule))
 }
 
-/// Statements that make the channel of a rule's tasks and call its process; and its ports in the order of the tuple.
+/// Statements that make the channel of a rule's tasks.
 pub(super) fn call(
     workflow: &Workflow,
     pipeline: &Pipeline,
     index: usize,
     sheet: &mut Sheet,
-    files: &mut UserFiles,
-) -> Result<(String, Vec<Port>), ExportError> {
+    body: &mut Body,
+) -> Result<Call, ExportError> {
     let rule = &workflow.rules[index];
     let mut names = crate::modules::variables();
     workflow.axes.iter().for_each(|axis| names.occupy(&axis.ident));
     ["up", "_up", "_key", "pair", "jobs"].iter().for_each(|word| names.occupy(word));
     let mut variables = crate::modules::variables();
-    let text = format!("    {}_in = jobs({})", rule.ident, super::text::literal(&rule.ident));
-    let mut chain = Chain { workflow, rule, sheet, files, names, have: Vec::new(), text };
+    let channel = body.variables.take(&format!("{}_in", rule.ident));
+    let text = format!("jobs({})", super::text::literal(&rule.ident));
+    let mut chain =
+        Chain { workflow, rule, sheet, body, names, have: Vec::new(), statements: String::new(), text };
     let mut ports = Vec::new();
     let mut last = vec!["meta".to_owned()];
     for feed in &rule.feeds {
-        let Setting::Same(items) = &feed.items else {
-            return Err(ExportError::Choice { node: rule.node.clone(), port: feed.port.clone() });
-        };
         let variable = variables.take(&feed.ident);
         let labels = variables.take(&format!("{variable}_labels"));
         let argument = variables.take(&format!("{variable}_arg"));
-        let given = items.iter().map(|item| chain.item(feed, item)).collect::<Result<Vec<_>, _>>()?;
+        let given = match &feed.items {
+            Setting::Same(items) => chain.items(feed, items)?,
+            Setting::Table(table) => chain.choose(feed, table)?,
+        };
         if feed.many {
-            let all = given.join(" + ");
-            let all = if given.len() > 1 { format!("({all})") } else { all };
-            last.push(format!("{all}.toSorted {{ pair -> pair[0] }}.collect {{ pair -> pair[1] }}"));
-            last.push(format!("{all}.toSorted {{ pair -> pair[0] }}.collect {{ pair -> pair[0] }}"));
+            last.push(format!("{given}.toSorted {{ pair -> pair[0] }}.collect {{ pair -> pair[1] }}"));
+            last.push(format!("{given}.toSorted {{ pair -> pair[0] }}.collect {{ pair -> pair[0] }}"));
         } else {
-            last.extend(given);
+            last.push(given);
         }
-        ports.push(Port { name: feed.port.clone(), variable, labels, argument, many: feed.many });
+        let optional = feed.items.values().any(Vec::is_empty);
+        ports.push(Port { name: feed.port.clone(), variable, labels, argument, many: feed.many, optional });
+    }
+    if let Some(file) = rule.runs.file() {
+        last.push(format!("file(\"${{projectDir}}/{file}\", checkIfExists: true, glob: false)"));
     }
     let mut above = Vec::new();
     for upper in &rule.above {
@@ -213,11 +250,10 @@ pub(super) fn call(
         last.push(format!("{all}.toSorted {{ artifact -> artifact.name }}"));
     }
     let tuple = chain.tuple();
-    let mut text = chain.text;
     // Nothing is fed but the row itself: no tuple has a single element.
     if last.len() > 1 {
-        text.push_str(&format!("\n        .map {{ {tuple} -> tuple({}) }}", last.join(", ")));
+        chain.text.push_str(&format!("\n        .map {{ {tuple} -> tuple({}) }}", last.join(", ")));
     }
-    text.push_str(&format!("\n    {}({}_in)\n", name(rule), rule.ident));
-    Ok((text, ports))
+    let statements = format!("{}    {channel} = {}\n", chain.statements, chain.text);
+    Ok(Call { statements, channel, ports })
 }

@@ -1,19 +1,20 @@
 //! The configuration: what a user changes without touching the workflow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use super::channels::UserFiles;
 use super::text::{literal, word};
 use crate::error::ExportError;
+use crate::modules::in_comment;
 use crate::workflow::Workflow;
 
 pub(super) fn config(
     workflow: &Workflow,
-    files: &UserFiles,
+    files: &BTreeMap<PathBuf, String>,
     store: Option<&str>,
 ) -> Result<String, ExportError> {
     let mut inputs = String::new();
-    let mut by_name: Vec<_> = files.by_path.iter().map(|(path, name)| (name, path)).collect();
+    let mut by_name: Vec<_> = files.iter().map(|(path, name)| (name, path)).collect();
     by_name.sort();
     for (name, path) in by_name {
         let text = path.to_str().ok_or_else(|| ExportError::NotText { path: path.clone() })?;
@@ -22,7 +23,7 @@ pub(super) fn config(
     let store = store.map_or_else(|| "\"${launchDir}/.celldag\"".to_owned(), literal);
     let head = format!(
         "// {}: files, store and results. `--NAME VALUE` on the command line changes one.",
-        workflow.name.replace('\n', " ")
+        in_comment(&workflow.name)
     );
     Ok(format!(
         r#"{head}
@@ -47,13 +48,6 @@ process {{
     withLabel: 'retried' {{
         errorStrategy = {{ task.exitStatus in [4, 137, 140] ? 'retry' : 'finish' }}
     }}
-    publishDir = [
-        path: params.outdir,
-        mode: 'copy',
-        // Also with -resume: a copy may have been cut short.
-        overwrite: true,
-        saveAs: {{ name -> name.startsWith('publish/') ? name.substring(8) : null }},
-    ]
 }}
 
 profiles {{
@@ -112,9 +106,9 @@ nextflow run . -profile local            # or slurm
 nextflow run . -resume --outdir results --store /shared/celldag
 ```
 
-`celldag` must be on the PATH of the tasks. main.nf has one process for each node; `jobs/` has a row for each job. Results
+`celldag` must be on the PATH of the tasks. main.nf has one process for each node, and one more for the parts of a node with `shards:`; `jobs/` has a line for each job. Results
 and keys are those of `celldag run`: with the same store, `celldag plan` calls cached what tasks have computed, and a task
-whose result is there ends at once. Each job is one task: `shards:` and `batch:` of the pipeline are not used here. This
+whose result is there ends at once. `batch:` of the pipeline is not used here: each job is a task of its own. This
 records them as a run, where STORE is `params.store`:
 
 ```sh

@@ -1,10 +1,11 @@
-//! The jobs of a rule as a table, one row each: what `splitCsv` reads and a task knows as `meta`.
+//! The jobs of a rule as a list of JSON objects, one each: what `splitJson` reads and a task knows as `meta`.
 
 use std::collections::BTreeSet;
 
 use celldag_engine::Pipeline;
+use serde_json::Value;
 
-use super::text::word;
+use super::text::{inside, json, word};
 use crate::error::ExportError;
 use crate::workflow::{Names, Rule, Setting, Workflow, encode};
 
@@ -14,31 +15,31 @@ pub(super) struct Sheet {
     pub(super) id: String,
     /// Column of a name that no other job has and that is good for a file.
     pub(super) name: String,
-    columns: Vec<(String, Vec<String>)>,
+    columns: Vec<(String, Vec<Value>)>,
+    /// The file names of the jobs.
+    files: Vec<String>,
     names: Names,
 }
 
 impl Sheet {
-    pub(super) fn of(workflow: &Workflow, rule: &Rule, pipeline: &Pipeline) -> Result<Self, ExportError> {
+    pub(super) fn of(workflow: &Workflow, rule: &Rule, pipeline: &Pipeline) -> Self {
         let mut names = Names::default();
         workflow.axes.iter().for_each(|axis| names.occupy(&axis.ident));
         let (id, name) = (names.take("id"), names.take("name"));
-        let mut sheet = Self { id: id.clone(), name: name.clone(), columns: Vec::new(), names };
-        let ids: Vec<String> = rule.jobs.iter().map(|job| pipeline.jobs[*job].id.clone()).collect();
-        sheet.columns.push((name, slugs(rule)));
+        let files = slugs(rule);
+        let mut sheet = Self { id: id.clone(), name: name.clone(), columns: Vec::new(), files, names };
+        let ids = rule.jobs.iter().map(|job| pipeline.jobs[*job].id.clone().into()).collect();
+        sheet.columns.push((id, ids));
+        sheet.columns.push((name, sheet.files.iter().cloned().map(Value::from).collect()));
         for axis in &rule.axes {
-            let ident = ident(workflow, axis);
-            let values =
-                rule.combinations.iter().map(|at| at.get(axis).cloned().unwrap_or_default()).collect();
-            sheet.columns.push((ident, values));
+            let values = rule.combinations.iter().map(|at| at.get(axis).cloned().unwrap_or_default().into());
+            sheet.columns.push((ident(workflow, axis), values.collect()));
         }
-        sheet.columns.insert(0, (id, ids));
-        sheet.check(rule)?;
-        Ok(sheet)
+        sheet
     }
 
     /// Adds a column; its name, as far as it is free.
-    pub(super) fn add(&mut self, wanted: &str, cells: Vec<String>) -> String {
+    pub(super) fn add(&mut self, wanted: &str, cells: Vec<Value>) -> String {
         let name = self.names.take(wanted);
         self.columns.push((name.clone(), cells));
         name
@@ -52,56 +53,40 @@ impl Sheet {
         setting: &Setting<T>,
         text: impl Fn(&T) -> String,
     ) -> String {
-        let cells =
-            rule.combinations.iter().map(|at| setting.at(at).map(&text).unwrap_or_default()).collect();
+        let cell = |at| setting.at(at).map(&text).unwrap_or_default().into();
+        let cells = rule.combinations.iter().map(cell).collect();
         self.add(wanted, cells)
-    }
-
-    /// Values that a quote in a script or a cell of the sheet cannot hold.
-    fn check(&self, rule: &Rule) -> Result<(), ExportError> {
-        for (column, cells) in &self.columns {
-            if let Some(value) = cells.iter().find(|cell| cell.contains('\'') || !fits(cell)) {
-                return Err(ExportError::Cell {
-                    node: rule.node.clone(),
-                    column: column.clone(),
-                    value: value.clone(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// The file names of the jobs.
     pub(super) fn names(&self) -> &[String] {
-        self.columns
-            .iter()
-            .find(|(column, _)| *column == self.name)
-            .map_or(&[], |(_, cells)| cells.as_slice())
+        &self.files
     }
 
-    /// The file.
+    /// The file: a line for each job.
     pub(super) fn text(&self, rule: &Rule) -> Result<String, ExportError> {
-        let mut out = self.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join("\t");
-        out.push('\n');
+        let mut rows = Vec::new();
         for row in 0..rule.jobs.len() {
-            for (at, (column, cells)) in self.columns.iter().enumerate() {
-                let cell = &cells[row];
-                if !fits(cell) {
-                    let (node, column, value) = (rule.node.clone(), column.clone(), cell.clone());
-                    return Err(ExportError::Cell { node, column, value });
+            let mut cells = Vec::new();
+            for (column, values) in &self.columns {
+                cells.push(format!("{}: {}", json(&column.as_str().into()), json(&values[row])));
+                if let Some(value) = values[row].as_str() {
+                    no_nul(rule, column, value)?;
                 }
-                out.push_str(if at == 0 { "" } else { "\t" });
-                out.push_str(cell);
             }
-            out.push('\n');
+            rows.push(format!("  {{{}}}", cells.join(", ")));
         }
-        Ok(out)
+        Ok(format!("[\n{}\n]\n", rows.join(",\n")))
     }
 }
 
-/// Tabs and line ends would end a cell; `splitCsv` takes a quote at its beginning for the beginning of a quoted one.
-fn fits(cell: &str) -> bool {
-    !cell.contains(['\t', '\n', '\r']) && !cell.starts_with('"')
+/// No argument of a program can hold it.
+fn no_nul(rule: &Rule, column: &str, value: &str) -> Result<(), ExportError> {
+    if value.contains('\0') {
+        let (node, column, value) = (rule.node.clone(), column.to_owned(), value.to_owned());
+        return Err(ExportError::Cell { node, column, value });
+    }
+    Ok(())
 }
 
 /// `head-scgpt-3`, or with a number where two jobs would be called alike.
@@ -135,19 +120,16 @@ pub(super) fn with(
         value.as_ref().map(|value| format!("--with {}", word(&format!("{name}={value}")))).unwrap_or_default()
     };
     if let Setting::Same(value) = setting {
-        // Nextflow takes the indent off every line of a script, also off those of a value.
-        if let Some(value) = value.as_ref().filter(|value| value.contains(['\n', '\r'])) {
-            let (node, column, value) = (rule.node.clone(), name.to_owned(), value.clone());
-            return Err(ExportError::Cell { node, column, value });
-        }
-        return Ok(value.is_some().then(|| super::text::inside(&argument(value))));
+        no_nul(rule, name, value.as_deref().unwrap_or_default())?;
+        return Ok(value.is_some().then(|| inside(&argument(value))));
     }
     let is_axis = |axis: &&String| {
         rule.combinations.iter().all(|at| setting.at(at).is_some_and(|value| value.as_ref() == at.get(*axis)))
     };
     if let Some(axis) = rule.axes.iter().find(is_axis) {
-        return Ok(Some(format!("--with '{name}=${{meta.{}}}'", ident(workflow, axis))));
+        return Ok(Some(format!("--with {name}=${{quote(meta.{})}}", ident(workflow, axis))));
     }
+    // As words of Bash: some jobs have none.
     let column = sheet.setting(&format!("with_{name}"), rule, setting, argument);
-    Ok(Some(format!("${{meta.{column} ?: ''}}")))
+    Ok(Some(format!("${{meta.{column}}}")))
 }

@@ -1,34 +1,132 @@
-//! What Nextflow cannot be told is refused.
+//! What Nextflow cannot be told is refused; what it can, stands in the sheets as it was.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use super::{Options, nextflow};
+use crate::folder::Files;
 use crate::testing::Folder;
 
-#[test]
-fn what_a_sheet_or_a_folder_cannot_hold_is_refused() {
-    let folder = Folder::new();
-    let error = |text: &str| {
-        let pipeline = folder.load(text);
-        nextflow(&pipeline, &Options::default()).err().map(|error| error.to_string()).unwrap_or_default()
-    };
-    let quote = error(
-        "celldag: 1\naxes: {a: [\"it's\", b]}\nnodes: {x: {uses: make, foreach: [a], with: {text: t}}}\n",
-    );
-    assert!(quote.contains("node `x`") && quote.contains("it's"), "{quote}");
-    let lines = error("celldag: 1\nnodes: {x: {uses: make, with: {text: \"a\\nb\"}}}\n");
-    assert!(lines.contains("node `x`") && lines.contains("`text`"), "{lines}");
-    let twice =
-        error("celldag: 1\nnodes: {x: {uses: make, with: {text: t}}}\noutputs: {a: x.text, b: x.text}\n");
-    assert!(twice.contains("x.text stands in `outputs` twice"), "{twice}");
-    let away = error("celldag: 1\nnodes: {x: {uses: make, with: {text: t}}}\noutputs: {/tmp/a: x.text}\n");
-    assert!(away.contains("is absolute"), "{away}");
+fn export(text: &str) -> Result<Files, String> {
+    nextflow(&Folder::new().load(text), &Options::default()).map_err(|error| error.to_string())
+}
+
+fn main_and_sheet(files: &Files, node: &str) -> (String, Value) {
+    let sheet = &files[Path::new(&format!("jobs/{node}.json"))];
+    (files[Path::new("main.nf")].clone(), serde_json::from_str(sheet).unwrap())
 }
 
 #[test]
-fn a_path_with_signs_of_groovy_is_quoted_once_in_each_place() {
-    let pipeline = Folder::new()
-        .load("celldag: 1\nnodes: {x: {uses: make, with: {text: t}}}\noutputs: {a$b.txt: x.text}\n");
-    let files = nextflow(&pipeline, &Options::default()).unwrap();
-    let main = &files[std::path::Path::new("main.nf")];
-    assert!(main.contains("path('publish/a$b.txt', glob: false)"), "{main}");
-    assert!(main.contains(r"--out 'text=publish/a\$b.txt'"), "{main}");
+fn what_no_program_and_no_process_can_be_given_is_refused() {
+    let nul = export("celldag: 1\nnodes: {x: {uses: make, with: {text: \"a\\0b\"}}}\n").unwrap_err();
+    assert!(nul.contains("node `x`") && nul.contains("`text`") && nul.contains("NUL"), "{nul}");
+    let circle = "celldag: 1
+axes: {way: [up, down]}
+nodes:
+  a: {uses: make, foreach: [way], in: {file: {by: way, up: b.text, down: ./a.txt}}, with: {text: a}}
+  b: {uses: make, foreach: [way], in: {file: {by: way, up: ./a.txt, down: a.text}}, with: {text: b}}
+";
+    let circle = export(circle).unwrap_err();
+    assert!(circle.contains("takes from a node that takes from it"), "{circle}");
+}
+
+#[test]
+fn results_at_any_path_and_at_several() {
+    let files = export(
+        "celldag: 1
+axes: {a: [\"it's\", '\"q\" $x']}
+nodes: {x: {uses: make, foreach: [a], with: {text: t}}, y: {uses: make, with: {text: t}}}
+outputs: {\"one/$${a}/${a}.txt\": x.text, \"/abs/${a}.txt\": x.text, y.txt: y.text}
+",
+    )
+    .unwrap();
+    let (main, sheet) = main_and_sheet(&files, "x");
+    assert_eq!(sheet[0]["a"], "it's");
+    assert_eq!(sheet[0]["results"], json!({"out/text.txt": "one/${a}/it's.txt"}));
+    assert_eq!(sheet[1]["results_2"], json!({"out/text.txt": "/abs/\"q\" $x.txt"}));
+    assert!(main.contains("saveAs: { name -> meta.results_2[name] }"), "{main}");
+    assert_eq!(main.matches("publishDir").count(), 3);
+    let (_, sheet) = main_and_sheet(&files, "y");
+    assert_eq!(sheet[0]["results"], json!({"out/text.txt": "y.txt"}));
+}
+
+#[test]
+fn processes_stand_behind_what_they_take() {
+    // The first job of `a` takes from nothing, so that its node is the first one.
+    let files = export(
+        "celldag: 1
+axes: {way: [file, made]}
+nodes:
+  a: {uses: make, foreach: [way], in: {file: {by: way, file: ./a.txt, made: b.text}}, with: {text: a}}
+  b: {uses: make, with: {text: b}}
+",
+    )
+    .unwrap();
+    let (main, sheet) = main_and_sheet(&files, "a");
+    assert!(main.find("    B(b_in)") < main.find("    A(a_in)"), "{main}");
+    assert_eq!(
+        (&sheet[0]["from_file_2"], &sheet[1]["from_file_2"]),
+        (&json!("files"), &json!("b")),
+        "{sheet}"
+    );
+}
+
+#[test]
+fn attempts_have_their_own_parameters() {
+    let files = export(
+        "celldag: 1
+axes: {big: {range: 2}}
+nodes:
+  x: {uses: make, with: {text: t}, retries: {transient: 1, out_of_memory: {times: 2, set: {threads: 7}}}}
+  y: {uses: device, foreach: [big], in: {cells: a.txt}, retries: {out_of_memory: {times: 7, set: {batch_size: half}}}}
+",
+    )
+    .unwrap();
+    let (main, _) = main_and_sheet(&files, "x");
+    assert!(main.contains("def threads_now = ['1', '7'].take(task.attempt).last()\n"), "{main}");
+    assert!(main.contains("maxRetries 3") && main.contains("--with threads=${quote(threads_now)}"), "{main}");
+    let halves = "['64', '32', '16', '8', '4', '2', '1'].take(task.attempt).last()";
+    assert!(main.contains(halves) && main.contains("maxRetries 7"), "{main}");
+}
+
+#[test]
+fn texts_that_do_not_differ_are_quoted_in_each_layer() {
+    let files =
+        export("celldag: 1\nsalt: \"it's\\n$5\"\nnodes: {x: {uses: make, with: {text: \"a\\n  'b'\"}}}\n")
+            .unwrap();
+    let (main, _) = main_and_sheet(&files, "x");
+    assert!(main.contains(r"--salt \$'it\\'s\\n\$5' \\"), "{main}");
+    assert!(main.contains(r"--with \$'text=a\\n  \\'b\\'' \\"), "{main}");
+}
+
+#[test]
+fn programs_and_executables_are_named_by_their_files() {
+    let folder = Folder::new();
+    let said =
+        r#"{"celldag": 1, "name": "own", "epoch": 1, "about": "", "outputs": [{"name": "o", "file": "o"}]}"#;
+    let own = folder.executable("own", &format!("#!/bin/sh\necho '{said}'\n"));
+    let text = "celldag: 1\nnodes:\n  a: {uses: exec, in: {f: ./a.txt}, run: [sh, '{code:b.txt}', '{in:f}', '{out:g}'], out: {g: g.txt}}\n  \
+                b: {uses: ./own}\n";
+    let files = nextflow(&folder.load(text), &Options::default()).unwrap();
+    let main = &files[Path::new("main.nf")];
+    assert!(main.contains("celldag step exec") && main.contains("--spec ${program_file}"), "{main}");
+    assert!(main.contains("file(\"${projectDir}/exec/a.yaml\", checkIfExists: true, glob: false)"), "{main}");
+    assert!(files.contains_key(Path::new("exec/a.yaml")));
+    let folder = own.parent().unwrap().display().to_string();
+    assert!(main.contains(&format!("celldag step {folder}")) && main.contains("/own \\"), "{main}");
+}
+
+#[test]
+fn no_text_leaves_its_comment() {
+    let folder = Folder::new();
+    let said = r#"{"celldag": 1, "name": "own", "epoch": 1, "about": "one\\nEVIL()\\rEVIL()", "outputs": [{"name": "o", "file": "o"}]}"#;
+    folder.executable("own", &format!("#!/bin/sh\ncat <<'END'\n{}\nEND\n", said.replace("\\\\", "\\")));
+    let text = "celldag: 1\nname: \"two\\rEVIL()\\nEVIL()\"\nnodes: {b: {uses: ./own}}\n";
+    let files = nextflow(&folder.load(text), &Options::default()).unwrap();
+    for name in ["main.nf", "nextflow.config"] {
+        let text = &files[Path::new(name)];
+        let lines: Vec<&str> = text.split(['\n', '\r']).filter(|line| line.contains("EVIL")).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("//")), "{lines:?}");
+    }
 }

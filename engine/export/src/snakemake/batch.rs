@@ -43,12 +43,18 @@ impl Batch {
             Setting::Table(table) => self.misses(&table.axes),
             Setting::Same(_) => true,
         };
+        // A job has one number of attempts for all its steps.
+        let retried = rule.retried.iter().all(|(_, setting)| match setting {
+            Setting::Table(table) => self.misses(&table.axes),
+            Setting::Same(_) => true,
+        });
         let files = rule.outputs.iter().all(|output| is_plain(&output.file));
         all == rule.combinations.len()
             && plain
             && feeds
             && params
             && needs
+            && retried
             && files
             && !rule.kind.spec.wants_lineage
     }

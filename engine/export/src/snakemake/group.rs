@@ -7,7 +7,8 @@ use crate::workflow::{Item, Rule, Workflow};
 /// The group of each rule; `None` for rules that are not small. Snakemake refuses a group that a path leaves and comes back to,
 /// so that a group is numbered by how many other rules are above it at most: a path that leaves it comes to a higher number.
 pub(super) fn groups(workflow: &Workflow, small: &BTreeSet<String>) -> Vec<Option<String>> {
-    let is_small = |rule: &Rule| small.contains(&rule.node);
+    // A resource that is a text has to be the same for a whole group, and a parameter that changes with attempts is one.
+    let is_small = |rule: &Rule| small.contains(&rule.node) && rule.retried.is_empty();
     let mut depth = vec![0_usize; workflow.rules.len()];
     // No path is longer than there are rules.
     for _ in &workflow.rules {

@@ -45,6 +45,17 @@ const HELPERS: &[(&str, &[&str], &str)] = &[
 "#,
     ),
     (
+        "retried",
+        &["look"],
+        r#"def retried(node, name):
+    """A parameter that changes when a job fails: what it is at each attempt, from config.yaml."""
+    def text(wildcards, attempt):
+        texts = look(config["retried"][node][name], wildcards)
+        return texts[min(attempt, len(texts)) - 1]
+    return text
+"#,
+    ),
+    (
         "needs",
         &["look"],
         r#"def needs(node, name):

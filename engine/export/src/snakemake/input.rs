@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::combinations::expand;
 use super::place::{ident, port};
 use super::rule::Lines;
-use super::text::{list, literal, python, shell};
+use super::text::{fits_a_line, list, literal, python, shell};
 use crate::workflow::{Feed, Item, Label, Rule, Setting, Workflow};
 
 /// The inputs of a rule.
@@ -28,7 +28,9 @@ pub(super) fn write(workflow: &Workflow, rule: &Rule, lines: &mut Lines) {
             let labels: Vec<&str> = entries.iter().map(|entry| entry.label.as_str()).collect();
             lines.inputs.push((name.to_owned(), format!("[{}]", paths.join(", "))));
             // One label needs no list of them.
-            if let [label] = labels.as_slice() {
+            if let [label] = labels.as_slice()
+                && fits_a_line(label)
+            {
                 let option = literal(&shell(&format!("{}:{label}=", feed.port)));
                 lines.options.push(format!("--in {option}{{input.{name}:q}}"));
                 continue;

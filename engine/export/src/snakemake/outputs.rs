@@ -7,9 +7,10 @@ use celldag_engine::{Pipeline, Source};
 use serde_json::json;
 
 use super::combinations::expand;
-use super::place::{self, LINEAGE, NODES, PARTS, SUMMARIES, ident, of_job};
+use super::place::{self, LINEAGE, NODES, PARTS, SUMMARIES, ident, of_job, unbraced};
 use super::text::python;
 use crate::error::ExportError;
+use crate::folder::MARKER;
 use crate::workflow::{Coordinates, Names, Rule, Wanted, Workflow};
 
 /// Rules that put outputs in place.
@@ -32,12 +33,16 @@ pub(super) fn write(
     names: &mut Names,
 ) -> Result<Deliveries, ExportError> {
     let mut out = Deliveries::default();
+    for rule in &workflow.rules {
+        rule.outputs.iter().try_for_each(|output| unbraced(&rule.node, &output.port, &output.file))?;
+    }
     let mut asked: BTreeSet<(usize, usize)> = BTreeSet::new();
     for entry in &workflow.outputs {
         let rule = &workflow.rules[entry.rule];
         let Some(port) = rule.outputs.iter().find(|output| output.port == entry.port) else { continue };
         for path in entry.paths.iter().flatten() {
             free(path)?;
+            unbraced(&rule.node, &entry.port, &path.to_string_lossy())?;
         }
         asked.extend(
             entry
@@ -120,9 +125,6 @@ fn pattern(workflow: &Workflow, rule: &Rule, entry: &Wanted) -> Option<String> {
         return None;
     }
     let paths: Vec<&str> = entry.paths.iter().map(|path| path.as_ref()?.to_str()).collect::<Option<_>>()?;
-    if paths.iter().any(|path| path.contains(['{', '}'])) {
-        return None;
-    }
     let filled = |pattern: &str, job: usize| {
         let at = &rule.combinations[job];
         rule.axes.iter().fold(pattern.to_owned(), |text, axis| {
@@ -174,15 +176,19 @@ fn free(path: &Path) -> Result<(), ExportError> {
         SUMMARIES,
         PARTS,
         LINEAGE,
+        "exec",
         "profiles",
         "Snakefile",
         "config.yaml",
         "README.md",
+        MARKER,
         ".celldag",
         ".snakemake",
     ];
+    // What is new for a file that the user has changed is written beside it.
+    let is_own = |name: &str| own.contains(&name.split_once(".new").map_or(name, |(file, _)| file));
     match first {
-        Some(Component::Normal(name)) if own.iter().any(|own| name == *own) => {
+        Some(Component::Normal(name)) if name.to_str().is_some_and(is_own) => {
             Err(ExportError::Clash { path: PathBuf::from(path) })
         }
         _ => Ok(()),

@@ -1,5 +1,6 @@
 //! Where the files of a workflow are, all relative to the folder of the export.
 
+use crate::error::ExportError;
 use crate::workflow::{Coordinates, Output, Rule, Workflow, encode};
 
 /// Folder of everything that rules make for each other.
@@ -32,9 +33,17 @@ pub(super) fn of_job(top: &str, rule: &Rule, at: &Coordinates) -> String {
 
 /// An output of the rule, with wildcards.
 pub(super) fn output(workflow: &Workflow, rule: &Rule, output: &Output) -> String {
-    // Names of files come from kinds, and braces in them would be wildcards.
-    let file = output.file.replace('{', "{{").replace('}', "}}");
-    format!("{}/{file}", pattern(workflow, NODES, rule))
+    format!("{}/{}", pattern(workflow, NODES, rule), output.file)
+}
+
+/// Refuses a path that Snakemake would take for a pattern: it knows no way to write a brace that is not one of a wildcard, and
+/// looks for wildcards even in what a function returns.
+pub(super) fn unbraced(node: &str, port: &str, path: &str) -> Result<(), ExportError> {
+    if path.contains(['{', '}']) {
+        let (node, port, path) = (node.to_owned(), port.to_owned(), path.to_owned());
+        return Err(ExportError::Braces { node, port, path });
+    }
+    Ok(())
 }
 
 /// The output of this name.

@@ -18,7 +18,12 @@ const NOTES: &[(&str, &str)] = &[
     ("axes", "The values of each axis, as they stand in paths."),
     ("feeds", "Inputs whose sources differ between the jobs of a rule."),
     ("files", "Your files."),
+    ("kinds", "Executables that are kinds of nodes."),
     ("needs", "Resources that differ between the jobs of a rule."),
+    (
+        "retried",
+        "Parameters that change when a job fails, and differ between the jobs of a rule: one text for each attempt.",
+    ),
     ("with", "Parameters that differ between the jobs of a rule; null is the default."),
     ("outputs", "Outputs whose paths follow no pattern: path, where it is made, whether it is a folder."),
 ];
@@ -83,7 +88,8 @@ pub(super) fn readme(workflow: &Workflow) -> String {
 
 const README: &str = "# NAME for Snakemake
 
-Written by `celldag export snakemake`, which writes these files again when the pipeline changes and leaves results alone.
+Written by `celldag export snakemake`, which writes these files again when the pipeline changes and leaves results alone, and files that
+you have changed too: what is new for such a file is then in FILE.new.
 
     snakemake --cores 2                  # here; or --profile profiles/local
     snakemake --cores 2 --dry-run        # what would run
@@ -97,8 +103,8 @@ Run it in this folder, with `celldag` in PATH (or its path as `celldag:` in conf
   other way round; `celldag plan PIPELINE --cache STORE` says what it holds.
 - A job that was killed is done again: `snakemake --rerun-incomplete`, after `snakemake --unlock` if Snakemake itself was
   killed. Finished parts come from the store.
-- `retries:` of the pipeline are attempts of Snakemake, which does not tell causes of failures apart: parameters that become
-  smaller when memory runs out become smaller with each attempt. They change no result.
+- `retries:` of the pipeline are attempts of Snakemake, which does not tell causes of failures apart: parameters that change when
+  memory runs out change with each attempt. They change no result.
 
 | rule | kind | axes | jobs |
 |---|---|---|---|

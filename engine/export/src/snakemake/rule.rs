@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 use super::batch::Batch;
 use super::input::{self, config};
 use super::place::{self, LINEAGE, PARTS, SUMMARIES};
-use super::text::{fits_a_line, literal, python, shell};
-use crate::workflow::{Names, Needs, Rule, Setting, Workflow};
+use super::text::{fits_a_line, list, literal, python, shell};
+use crate::workflow::{Names, Needs, Rule, Runs, Setting, Workflow};
+
+/// Section of config.yaml: node → the executable that is its kind.
+const KINDS: &str = "kinds";
 
 /// What a rule consists of, as it is put together.
 #[derive(Clone, Default)]
@@ -41,6 +44,7 @@ pub(super) fn write(
     let batch = if shards > 1 { Batch::default() } else { Batch::of(workflow, rule) };
     let mut lines = Lines { batch, ..Lines::default() };
     let name = job(workflow, rule, &mut lines);
+    program(rule, &mut lines);
     lines.options.push(format!("--job {name}"));
     input::write(workflow, rule, &mut lines);
     lineage(workflow, rule, &mut lines);
@@ -88,12 +92,16 @@ fn text(
     text.push_str(group);
     text.push_str(&format!("    threads: {threads}\n"));
     section(&mut text, "resources", &lines.resources);
-    let again = rule.retries.transient.max(rule.retries.out_of_memory.as_ref().map_or(0, |oom| oom.times));
+    let again = rule.attempts() - 1;
     if again > 0 {
         text.push_str(&format!("    retries: {again}\n"));
     }
     let options: Vec<&str> = lines.options.iter().chain(&lines.made).map(String::as_str).collect();
-    let kind = literal(&shell(rule.kind.spec.name));
+    let kind = match rule.runs {
+        // An argument of a command, which config.yaml tells.
+        Runs::Executable(_) => format!("{{config[{KINDS}][{}]:q}}", rule.node),
+        Runs::Kind(_) | Runs::Program { .. } => literal(&shell(rule.runs.word())),
+    };
     let step = format!("{{STEP}} {kind} {}", options.join(" \\\n            "));
     let steps = lines.batch.repeat(workflow, &step);
     text.push_str(&format!("    shell:\n        r\"\"\"\n        {steps}\n        \"\"\"\n"));
@@ -137,6 +145,20 @@ fn job(workflow: &Workflow, rule: &Rule, lines: &mut Lines) -> String {
     "{params.job_id:q}".to_owned()
 }
 
+/// What the step runs, where that is no kind of celldag.
+fn program(rule: &Rule, lines: &mut Lines) {
+    match &rule.runs {
+        Runs::Kind(_) => {}
+        Runs::Executable(path) => {
+            lines.tables.entry(KINDS).or_default().insert(rule.node.clone(), json!(path));
+        }
+        Runs::Program { file, .. } => {
+            lines.inputs.push(("program_file".to_owned(), python(file)));
+            lines.options.push("--spec {input.program_file:q}".to_owned());
+        }
+    }
+}
+
 /// For kinds that tell what came before them.
 fn lineage(workflow: &Workflow, rule: &Rule, lines: &mut Lines) {
     if !rule.kind.spec.wants_lineage {
@@ -160,13 +182,13 @@ fn lineage(workflow: &Workflow, rule: &Rule, lines: &mut Lines) {
 }
 
 fn params(workflow: &Workflow, rule: &Rule, lines: &mut Lines) {
-    let smaller = smaller(rule);
-    for (name, _) in &smaller {
-        lines.options.push(format!("--with {name}={{resources.{name}}}"));
-    }
-    lines.resources.extend(smaller.iter().cloned());
+    // Two names may differ in signs that no identifier has, and an input may be called like a parameter.
+    let mut names = Names::default();
+    workflow.axes.iter().for_each(|axis| names.occupy(&axis.ident));
+    rule.feeds.iter().for_each(|feed| names.occupy(&feed.ident));
+    retried(workflow, rule, &mut names, lines);
     for (name, setting) in &rule.params {
-        if smaller.iter().any(|(own, _)| own == name) {
+        if rule.retried.iter().any(|(own, _)| own == name) {
             continue;
         }
         match setting {
@@ -190,7 +212,7 @@ fn params(workflow: &Workflow, rule: &Rule, lines: &mut Lines) {
             lines.tables.entry("with").or_default().entry(rule.node.clone()).or_insert_with(|| json!({}));
         table[name] = config(workflow, setting, |text| json!(text));
         lines.helpers.insert("given");
-        let ident = format!("with_{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+        let ident = names.take(&format!("with_{name}"));
         lines.params.push((ident.clone(), format!("given({}, {})", python(&rule.node), python(name))));
         lines.options.push(format!("{{params.{ident}}}"));
     }
@@ -205,31 +227,26 @@ fn itself<'a>(workflow: &'a Workflow, setting: &'a Setting<Option<String>>) -> O
     Some(&axis.name)
 }
 
-/// Parameters that become smaller with each attempt, as resources: Snakemake does not say why a job failed, and parameters that
-/// change no result may be smaller whatever the cause was.
-fn smaller(rule: &Rule) -> Vec<(String, String)> {
-    use celldag_engine::PerfChange;
-    let Some(oom) = &rule.retries.out_of_memory else { return Vec::new() };
-    let start = |name: &str| {
-        let given = rule.params.iter().find(|(own, _)| own == name);
-        let default = rule.kind.spec.params.iter().find(|param| param.name == name)?.default.clone();
-        match given {
-            Some((_, setting)) => setting.same()?.as_ref()?.parse::<u64>().ok(),
-            None => default?.as_u64(),
-        }
-    };
-    let change = |(name, change): (&String, &PerfChange)| {
-        let first = start(name)?;
-        let value = match change {
-            PerfChange::Half => format!("lambda wildcards, attempt: max(1, {first} >> (attempt - 1))"),
-            PerfChange::Value(value) => {
-                let later = value.as_u64()?;
-                format!("lambda wildcards, attempt: {first} if attempt == 1 else {later}")
+/// Parameters that change with each attempt, as resources: these know the number of the attempt. Snakemake does not say why a job
+/// failed, and parameters that change no result may be smaller whatever the cause was.
+fn retried(workflow: &Workflow, rule: &Rule, names: &mut Names, lines: &mut Lines) {
+    for (name, setting) in &rule.retried {
+        let ident = names.take(&format!("with_{name}"));
+        let by_attempt = match setting {
+            Setting::Same(texts) => {
+                format!("lambda wildcards, attempt: {}[min(attempt, {}) - 1]", list(texts), texts.len())
+            }
+            Setting::Table(_) => {
+                let tables = lines.tables.entry("retried").or_default();
+                let table = tables.entry(rule.node.clone()).or_insert_with(|| json!({}));
+                table[name] = config(workflow, setting, |texts| json!(texts));
+                lines.helpers.insert("retried");
+                format!("retried({}, {})", python(&rule.node), python(name))
             }
         };
-        Some((name.clone(), value))
-    };
-    oom.set.iter().filter_map(change).collect()
+        lines.options.push(format!("--with {name}={{resources.{ident}:q}}"));
+        lines.resources.push((ident, by_attempt));
+    }
 }
 
 fn outputs(workflow: &Workflow, rule: &Rule, lines: &mut Lines) {

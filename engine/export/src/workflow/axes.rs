@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use celldag_engine::{Job, Pipeline};
+use celldag_engine::Pipeline;
 
 use super::name::{Names, encode};
 
@@ -41,16 +41,4 @@ pub(super) fn all(pipeline: &Pipeline) -> Vec<Axis> {
         values: values.into_iter().map(str::to_owned).collect(),
     };
     values.into_iter().map(axis).collect()
-}
-
-/// The axes of a node, the slowest first: its jobs are listed so that the first axis of the file changes least often.
-pub(super) fn of_rule(jobs: &[&Job]) -> Vec<String> {
-    let Some(first) = jobs.first() else { return Vec::new() };
-    let mut axes: Vec<(usize, &String)> = Vec::new();
-    for axis in first.coordinates.keys() {
-        let value = |job: &Job| job.coordinates.get(axis).cloned();
-        axes.push((jobs.windows(2).filter(|pair| value(pair[0]) != value(pair[1])).count(), axis));
-    }
-    axes.sort();
-    axes.into_iter().map(|(_, axis)| axis.clone()).collect()
 }

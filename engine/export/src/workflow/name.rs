@@ -10,6 +10,7 @@ const RESERVED: &[&str] = &[
     "parts",
     "job_id",
     "lineage_file",
+    "program_file",
     "summaries_above",
     "summary_file",
     "and",

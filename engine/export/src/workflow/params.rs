@@ -54,7 +54,10 @@ fn is_default(param: &Param, value: &Value) -> bool {
 }
 
 /// The text that `--with` reads as this value.
-fn text(job: &Job, param: &Param, value: &Value) -> Result<String, ExportError> {
+///
+/// # Errors
+/// [`ExportError::Param`] when there is none.
+pub(super) fn text(job: &Job, param: &Param, value: &Value) -> Result<String, ExportError> {
     let text = match (&param.ty, value) {
         (_, Value::String(text)) => text.clone(),
         (ParamType::Float { .. }, Value::Number(number)) => short(number),

@@ -119,9 +119,49 @@ fn what_cannot_be_a_step_is_refused() {
     let pipeline = folder.load("celldag: 1\nnodes:\n  a: {uses: make, with: {text: a, note: 'null'}}\n");
     let told = Workflow::of(&pipeline).err().unwrap().to_string();
     assert!(told.starts_with("a: the value \"null\" of parameter `note`"), "{told}");
-    let text = "celldag: 1\nnodes:\n  own: {uses: exec, in: {f: a.txt}, run: [cp, '{in:f}', '{out:g}'], out: {g: g.txt}}\n";
-    let told = Workflow::of(&folder.load(text)).err().unwrap().to_string();
-    assert!(told.contains("`own`") && told.contains("uses: exec"), "{told}");
+}
+
+#[test]
+fn a_program_is_a_file_and_what_differs_between_jobs() {
+    let folder = Folder::new();
+    let workflow = agrees(&folder.load(
+        "celldag: 1
+axes: {fold: {range: 2}, tool: [head, tail]}
+nodes:
+  a: {uses: make, foreach: [fold], with: {text: a}}
+  cut:
+    uses: exec
+    foreach: [fold, tool]
+    in: {one: a.text, all: {gather: a}}
+    out: {g: g.txt}
+    with: {fold: \"${fold}\", words: [x, \"${tool}\"], same: \"7\"}
+    env: {A: \"1\"}
+    version: [\"${tool}\", --version]
+    run: [\"${tool}\", \"{in:one}\", \"{in:all}\", \"{code:a.txt}\", \"{param:fold}\", \"{param:words}\", \"{param:same}\", '{out:g}']
+  copy: {uses: exec, in: {f: cut.g}, foreach: [fold, tool], run: [cp, '{in:f}', '{out:g}'], out: {g: g.txt}}
+",
+    ));
+    let given = |rule: &Rule| rule.params.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>().join(" ");
+    let cut = &workflow.rules[1];
+    assert_eq!((given(cut).as_str(), cut.runs.file()), ("run version fold words", Some("exec/cut.yaml")));
+    let copy = &workflow.rules[2];
+    assert_eq!((given(copy).as_str(), copy.runs.word()), ("", "exec"));
+    let (_, text) = copy.runs.entry().unwrap();
+    insta::assert_snapshot!(text);
+}
+
+/// The name of a kind says nothing without `CELLDAG_PLUGINS`, and may be that of a built-in one.
+#[test]
+fn an_executable_is_run_by_its_path() {
+    let folder = Folder::new();
+    let said =
+        r#"{"celldag": 1, "name": "make", "epoch": 1, "about": "", "outputs": [{"name": "o", "file": "o"}]}"#;
+    let path = folder.executable("make", &format!("#!/bin/sh\necho '{said}'\n"));
+    let workflow = agrees(&folder.load("celldag: 1\nnodes:\n  a: {uses: ./make}\n"));
+    assert_eq!(
+        std::path::Path::new(workflow.rules[0].runs.word()).canonicalize().unwrap(),
+        path.canonicalize().unwrap()
+    );
 }
 
 #[test]

@@ -10,3 +10,5 @@ mod resources;
 mod resume;
 mod schedule;
 mod shared;
+mod stop;
+mod temporary;

@@ -17,6 +17,7 @@ use crate::evaluate::baseline::{BaselineError, Features, LogCells};
 use crate::evaluate::files::{FlatTable, write_report};
 use crate::evaluate::models::{distinct, names};
 use crate::evaluate::threads::pool;
+use crate::evaluate::verdict;
 use crate::failure::data;
 use crate::learn::mlp::Embedding;
 
@@ -179,19 +180,10 @@ fn not_better(rows: &[Row], warnings: &mut Vec<String>) {
     let value = |row: &Row, measure: &str| row.values.get(measure).and_then(|v| v.clone().ok());
     for row in rows.iter().filter(|r| !r.baseline) {
         for measure in ["avg_bio", "avg_batch"] {
-            let best = rows
-                .iter()
-                .filter(|r| r.baseline)
-                .filter_map(|r| Some((r, value(r, measure)?)))
-                .max_by(|a, b| a.1.total_cmp(&b.1));
-            if let (Some(own), Some((baseline, best))) = (value(row, measure), best)
-                && own <= best
-            {
-                warnings.push(format!(
-                    "{} is not better than the baseline `{}`: {measure} {own:.3} against {best:.3}.",
-                    row.name, baseline.name
-                ));
-            }
+            let baselines = rows.iter().filter(|r| r.baseline);
+            let known = baselines.filter_map(|r| Some((r.name.as_str(), value(r, measure)?)));
+            let own = value(row, measure);
+            warnings.extend(own.and_then(|own| verdict::not_better((&row.name, own), known, measure, "")));
         }
     }
 }

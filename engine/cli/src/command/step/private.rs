@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use celldag_cache::{Durability, Options, Store};
 use celldag_engine::JobOutput;
+use clap::ValueEnum;
 use tempfile::TempDir;
 
 use crate::args::StepArgs;
@@ -33,6 +34,11 @@ impl PrivateStore {
     }
 }
 
+/// Whether a value was typed: neither the default nor what the variable says.
+fn chosen<T: ValueEnum + Default + PartialEq>(value: T, variable: &str) -> bool {
+    value != T::default() && T::from_str(variable, false).ok() != Some(value)
+}
+
 /// The variables are those of the user's other commands; what was typed beside --no-cache is meant.
 fn refuse_named_store(args: &StepArgs) -> Result<(), Failure> {
     let typed = |value: Option<&std::ffi::OsStr>, variable: &str| {
@@ -40,9 +46,15 @@ fn refuse_named_store(args: &StepArgs) -> Result<(), Failure> {
     };
     let cache = args.store.cache.as_deref().map(Path::as_os_str);
     let remote = args.store.remote.as_deref().map(std::ffi::OsStr::new);
-    for (option, named) in
-        [("--cache", typed(cache, "CELLDAG_CACHE")), ("--remote", typed(remote, "CELLDAG_REMOTE"))]
-    {
+    let set = |variable| std::env::var(variable).unwrap_or_default();
+    let role = args.store.remote_role.and_then(|role| role.0);
+    for (option, named) in [
+        ("--cache", typed(cache, "CELLDAG_CACHE")),
+        ("--remote", typed(remote, "CELLDAG_REMOTE")),
+        ("--remote-role", role.is_some() && role != set("CELLDAG_REMOTE_ROLE").parse().ok()),
+        ("--locks", chosen(args.store.locks, &set("CELLDAG_LOCKS"))),
+        ("--durability", chosen(args.store.durability, &set("CELLDAG_DURABILITY"))),
+    ] {
         if named {
             return Err(Failure::Usage {
                 message: format!("--no-cache and {option} contradict each other"),

@@ -10,8 +10,8 @@ process CELLDAG_EMBED_DRUG {
     tuple val(meta), path(drugs, stageAs: 'drugs/*'), path(checkpoint, stageAs: 'checkpoint/*')
 
     output:
-    tuple val(meta), path("${prefix}.drugs.csv"), emit: embedding
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.drugs.csv", glob: false), emit: embedding
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -19,16 +19,16 @@ process CELLDAG_EMBED_DRUG {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     celldag step embed-drug \\
         --in drugs=${drugs} \\
         --in checkpoint=${checkpoint} \\
-        --out 'embedding=${prefix}.drugs.csv' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out embedding=${quote("${prefix}.drugs.csv")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -40,12 +40,17 @@ process CELLDAG_EMBED_DRUG {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    touch '${prefix}.drugs.csv'
-    touch '${prefix}.summary.json'
+    touch ${quote("${prefix}.drugs.csv")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }

@@ -9,9 +9,9 @@ process CELLDAG_EVALUATE_EMBEDDING {
     tuple val(meta), path(embedding, stageAs: 'embedding?/*', arity: '1..*'), val(embedding_labels), path(cells, stageAs: 'cells/*')
 
     output:
-    tuple val(meta), path("${prefix}.report.json"), emit: report
-    tuple val(meta), path("${prefix}.metrics.csv"), emit: metrics
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.report.json", glob: false), emit: report
+    tuple val(meta), path("${prefix}.metrics.csv", glob: false), emit: metrics
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -19,22 +19,22 @@ process CELLDAG_EVALUATE_EMBEDDING {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     if (embedding_labels.size() != embedding.size()) {
         error("CELLDAG_EVALUATE_EMBEDDING: ${meta.id}: ${embedding.size()} files on `embedding`, and ${embedding_labels.size()} labels")
     }
-    def embedding_arg = [embedding_labels, embedding].transpose().collect { label, artifact -> "--in 'embedding:${label}='${artifact}" }.join(' ')
+    def embedding_arg = [embedding_labels, embedding].transpose().collect { label, artifact -> "--in embedding:${quote(label)}=${artifact}" }.join(' ')
     def cells_arg = cells ? "--in cells=${cells}" : ''
     """
     celldag step evaluate-embedding \\
         ${embedding_arg} \\
         ${cells_arg} \\
-        --out 'report=${prefix}.report.json' \\
-        --out 'metrics=${prefix}.metrics.csv' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out report=${quote("${prefix}.report.json")} \\
+        --out metrics=${quote("${prefix}.metrics.csv")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -46,13 +46,18 @@ process CELLDAG_EVALUATE_EMBEDDING {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    touch '${prefix}.report.json'
-    touch '${prefix}.metrics.csv'
-    touch '${prefix}.summary.json'
+    touch ${quote("${prefix}.report.json")}
+    touch ${quote("${prefix}.metrics.csv")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }

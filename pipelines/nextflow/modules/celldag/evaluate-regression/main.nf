@@ -9,9 +9,9 @@ process CELLDAG_EVALUATE_REGRESSION {
     tuple val(meta), path(predictions, stageAs: 'predictions?/*', arity: '1..*'), val(predictions_labels), path(training, stageAs: 'training/*'), path(features, stageAs: 'features/*')
 
     output:
-    tuple val(meta), path("${prefix}.report.json"), emit: report
-    tuple val(meta), path("${prefix}.metrics.csv"), emit: metrics
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.report.json", glob: false), emit: report
+    tuple val(meta), path("${prefix}.metrics.csv", glob: false), emit: metrics
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -19,13 +19,13 @@ process CELLDAG_EVALUATE_REGRESSION {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     if (predictions_labels.size() != predictions.size()) {
         error("CELLDAG_EVALUATE_REGRESSION: ${meta.id}: ${predictions.size()} files on `predictions`, and ${predictions_labels.size()} labels")
     }
-    def predictions_arg = [predictions_labels, predictions].transpose().collect { label, artifact -> "--in 'predictions:${label}='${artifact}" }.join(' ')
+    def predictions_arg = [predictions_labels, predictions].transpose().collect { label, artifact -> "--in predictions:${quote(label)}=${artifact}" }.join(' ')
     def training_arg = training ? "--in training=${training}" : ''
     def features_arg = features ? "--in features=${features}" : ''
     """
@@ -33,10 +33,10 @@ process CELLDAG_EVALUATE_REGRESSION {
         ${predictions_arg} \\
         ${training_arg} \\
         ${features_arg} \\
-        --out 'report=${prefix}.report.json' \\
-        --out 'metrics=${prefix}.metrics.csv' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out report=${quote("${prefix}.report.json")} \\
+        --out metrics=${quote("${prefix}.metrics.csv")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -48,13 +48,18 @@ process CELLDAG_EVALUATE_REGRESSION {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    touch '${prefix}.report.json'
-    touch '${prefix}.metrics.csv'
-    touch '${prefix}.summary.json'
+    touch ${quote("${prefix}.report.json")}
+    touch ${quote("${prefix}.metrics.csv")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }

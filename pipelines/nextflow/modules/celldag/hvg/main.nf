@@ -9,8 +9,8 @@ process CELLDAG_HVG {
     tuple val(meta), path(cells, stageAs: 'cells/*')
 
     output:
-    tuple val(meta), path("${prefix}.cells.h5ad"), emit: cells
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.cells.h5ad", glob: false), emit: cells
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -18,15 +18,15 @@ process CELLDAG_HVG {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     celldag step hvg \\
         --in cells=${cells} \\
-        --out 'cells=${prefix}.cells.h5ad' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out cells=${quote("${prefix}.cells.h5ad")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -38,12 +38,17 @@ process CELLDAG_HVG {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    touch '${prefix}.cells.h5ad'
-    touch '${prefix}.summary.json'
+    touch ${quote("${prefix}.cells.h5ad")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }

@@ -9,8 +9,8 @@ process CELLDAG_PREDICT {
     tuple val(meta), path(embedding, stageAs: 'embedding/*'), path(head, stageAs: 'head?/*', arity: '1..*'), val(head_labels), path(lineage, stageAs: 'lineage/*'), path(above, stageAs: 'above?/*')
 
     output:
-    tuple val(meta), path("${prefix}.predictions.csv"), emit: predictions
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.predictions.csv", glob: false), emit: predictions
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -18,22 +18,22 @@ process CELLDAG_PREDICT {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     if (head_labels.size() != head.size()) {
         error("CELLDAG_PREDICT: ${meta.id}: ${head.size()} files on `head`, and ${head_labels.size()} labels")
     }
-    def head_arg = [head_labels, head].transpose().collect { label, artifact -> "--in 'head:${label}='${artifact}" }.join(' ')
+    def head_arg = [head_labels, head].transpose().collect { label, artifact -> "--in head:${quote(label)}=${artifact}" }.join(' ')
     def lineage_arg = lineage ? "--lineage ${lineage} --above ${above}" : ''
     """
     celldag step predict \\
         --in embedding=${embedding} \\
         ${head_arg} \\
         ${lineage_arg} \\
-        --out 'predictions=${prefix}.predictions.csv' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out predictions=${quote("${prefix}.predictions.csv")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -45,12 +45,17 @@ process CELLDAG_PREDICT {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    touch '${prefix}.predictions.csv'
-    touch '${prefix}.summary.json'
+    touch ${quote("${prefix}.predictions.csv")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }

@@ -10,9 +10,9 @@ process CELLDAG_PRETRAIN {
     tuple val(meta), path(cells, stageAs: 'cells?/*', arity: '1..*'), val(cells_labels), path(dictionaries, stageAs: 'dictionaries/*')
 
     output:
-    tuple val(meta), path("${prefix}.checkpoint"), emit: checkpoint
-    tuple val(meta), path("${prefix}.history.json"), emit: history
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.checkpoint", glob: false), emit: checkpoint
+    tuple val(meta), path("${prefix}.history.json", glob: false), emit: history
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -20,21 +20,21 @@ process CELLDAG_PRETRAIN {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     if (cells_labels.size() != cells.size()) {
         error("CELLDAG_PRETRAIN: ${meta.id}: ${cells.size()} files on `cells`, and ${cells_labels.size()} labels")
     }
-    def cells_arg = [cells_labels, cells].transpose().collect { label, artifact -> "--in 'cells:${label}='${artifact}" }.join(' ')
+    def cells_arg = [cells_labels, cells].transpose().collect { label, artifact -> "--in cells:${quote(label)}=${artifact}" }.join(' ')
     """
     celldag step pretrain \\
         ${cells_arg} \\
         --in dictionaries=${dictionaries} \\
-        --out 'checkpoint=${prefix}.checkpoint' \\
-        --out 'history=${prefix}.history.json' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out checkpoint=${quote("${prefix}.checkpoint")} \\
+        --out history=${quote("${prefix}.history.json")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -46,13 +46,18 @@ process CELLDAG_PRETRAIN {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    mkdir -p '${prefix}.checkpoint'
-    touch '${prefix}.history.json'
-    touch '${prefix}.summary.json'
+    mkdir -p ${quote("${prefix}.checkpoint")}
+    touch ${quote("${prefix}.history.json")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }

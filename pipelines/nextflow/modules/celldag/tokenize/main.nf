@@ -9,8 +9,8 @@ process CELLDAG_TOKENIZE {
     tuple val(meta), path(cells, stageAs: 'cells/*'), path(checkpoint, stageAs: 'checkpoint/*')
 
     output:
-    tuple val(meta), path("${prefix}.tokens.safetensors"), emit: tokens
-    tuple val(meta), path("${prefix}.summary.json"), emit: summary
+    tuple val(meta), path("${prefix}.tokens.safetensors", glob: false), emit: tokens
+    tuple val(meta), path("${prefix}.summary.json", glob: false), emit: summary
     path 'versions.yml', emit: versions
 
     when:
@@ -18,16 +18,16 @@ process CELLDAG_TOKENIZE {
 
     script:
     def args = task.ext.args ?: ''
-    def store = task.ext.store ? "--cache '${task.ext.store}'" : '--no-cache'
+    def store = task.ext.store ? "--cache ${quote(task.ext.store)}" : '--no-cache'
     def memory = task.memory ? "--memory ${task.memory.toMega()}MiB" : ''
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     celldag step tokenize \\
         --in cells=${cells} \\
         --in checkpoint=${checkpoint} \\
-        --out 'tokens=${prefix}.tokens.safetensors' \\
-        --summary '${prefix}.summary.json' \\
-        --job '${meta.id}' \\
+        --out tokens=${quote("${prefix}.tokens.safetensors")} \\
+        --summary ${quote("${prefix}.summary.json")} \\
+        --job ${quote(meta.id)} \\
         --threads ${task.cpus} ${memory} ${store} ${args}
 
     cat <<-END_VERSIONS > versions.yml
@@ -39,12 +39,17 @@ process CELLDAG_TOKENIZE {
     stub:
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    touch '${prefix}.tokens.safetensors'
-    touch '${prefix}.summary.json'
+    touch ${quote("${prefix}.tokens.safetensors")}
+    touch ${quote("${prefix}.summary.json")}
 
     cat <<-END_VERSIONS > versions.yml
     "${task.process}":
         celldag: \$(celldag --version | sed 's/^celldag //')
     END_VERSIONS
     """
+}
+
+// A text as one word of Bash. It has no line end: Nextflow takes the indent off every line of a script.
+def quote(text) {
+    "'" + text.toString().replace("'", "'\\''").replace('\n', "'\$'\\n''").replace('\r', "'\$'\\r''") + "'"
 }
