@@ -76,7 +76,7 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Err(e) = files::remove_tree(&self.dir) {
+        if let Err(e) = remove(&self.dir) {
             tracing::debug!(error = %e, "left-over temporary files will be swept later");
         }
     }
@@ -126,12 +126,24 @@ pub(crate) fn sweep(tmp: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
         // Held while deleting, so that two sweepers do not meet.
         let Some(_held) = dead(&dir) else { continue };
         let bytes = size_below(&dir);
-        match if dry_run { Ok(()) } else { files::remove_tree(&dir) } {
+        match if dry_run { Ok(()) } else { remove(&dir) } {
             Ok(()) => swept.push((dir, bytes)),
             Err(e) => tracing::debug!(error = %e, "could not sweep"),
         }
     }
     swept
+}
+
+/// Deletes a workspace, its lock file last: who is killed on the way leaves one that is dead, and none that seems to be born.
+fn remove(dir: &Path) -> Result<()> {
+    for path in files::list(dir)? {
+        if fs_err::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+            files::remove_tree(&path)?;
+        } else if files::name_of(&path) != ALIVE {
+            files::remove_file(&path)?;
+        }
+    }
+    files::remove_tree(dir)
 }
 
 /// `Some` when no living process owns the workspace; holds its lock, if it has one.
