@@ -1,7 +1,7 @@
 //! Notes of dead runs: what may go, and what stays because somebody has it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{FOLDER, Note, text};
 use crate::digest::Digest;
@@ -37,9 +37,10 @@ impl Store {
     pub(super) fn orphans(&self) -> Result<BTreeSet<Digest>> {
         let mut orphans = BTreeSet::new();
         for path in files::list(&self.dir(FOLDER))? {
-            let free = self.may_take(&path) && !is_held(&self.note_lock(files::name_of(&path)))?;
             // Another run may just have taken it over.
-            if free && let Ok(note) = Note::read(&path) {
+            if self.is_dead(&path)?
+                && let Ok(note) = Note::read(&path)
+            {
                 orphans.extend(note.made.into_keys());
             }
         }
@@ -59,9 +60,12 @@ impl Store {
     pub(crate) fn take_notes(&self) -> Result<Notes> {
         let mut notes = Notes { dead: Vec::new(), live: BTreeSet::new(), kept: BTreeSet::new() };
         for path in files::list(&self.dir(FOLDER))? {
-            let lock = self.note_lock(files::name_of(&path));
             // Asked for before: it knows leases too, which those who use locks do not take. A dead note does not come to life.
-            let lock = if self.may_take(&path) && !is_held(&lock)? { self.try_hold(&lock)? } else { None };
+            let lock = if self.is_dead(&path)? {
+                self.try_hold(&self.note_lock(files::name_of(&path)))?
+            } else {
+                None
+            };
             // Read once it is held, and perhaps gone by now.
             let Ok(note) = Note::read(&path) else { continue };
             notes.kept.extend(&note.kept);
@@ -76,11 +80,14 @@ impl Store {
         Ok(notes)
     }
 
-    /// Kernel locks of other hosts may not reach us on some shared file systems: without leases, their notes have to be old too.
-    fn may_take(&self, path: &std::path::Path) -> bool {
-        self.leases()
-            || host_of(files::name_of(path)) == Some(host())
-            || fs_err::metadata(path).is_ok_and(|meta| age(&meta) > FOREIGN)
+    /// Nobody holds the note. Kernel locks of other hosts may not reach us on some shared file systems: without leases, their
+    /// notes have to be old too.
+    fn is_dead(&self, path: &Path) -> Result<bool> {
+        let name = files::name_of(path);
+        let told = self.leases()
+            || host_of(name) == Some(host())
+            || fs_err::metadata(path).is_ok_and(|meta| age(&meta) > FOREIGN);
+        Ok(told && !is_held(&self.note_lock(name))?)
     }
 }
 
