@@ -1,10 +1,12 @@
 //! Modules and exported workflows for Nextflow. Its runtime cannot be had on the machines of this project: its own language
 //! server reads what is written, and scripts and channels are executed here as its documentation says that Nextflow does.
 
+mod batch;
 mod channel;
 mod eval;
 mod export;
 mod flow;
+mod groovy;
 mod lex;
 mod lint;
 mod parse;

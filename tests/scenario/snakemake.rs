@@ -52,7 +52,7 @@ fn folder_with_a_space(sandbox: &Sandbox) -> PathBuf {
 }
 
 /// `--set` arguments: 70 cells of the quickstart, so that models take no time, and its checkpoint.
-fn few_cells(sandbox: &Sandbox) -> [String; 2] {
+pub(crate) fn few_cells(sandbox: &Sandbox) -> [String; 2] {
     let [cells, checkpoint] = quickstart_data();
     let few = sandbox.join("cells.h5ad");
     cut(Path::new(cells.trim_start_matches("cells=")), &few, |_, row| row % 10 == 0);

@@ -51,14 +51,6 @@ pub enum ExportError {
         /// The file.
         path: PathBuf,
     },
-    /// Nodes whose jobs take from each other, in a way that is no circle of jobs.
-    #[error(
-        "node `{node}` takes from a node that takes from it, at other values of axes; a process of Nextflow is called once: make it two nodes"
-    )]
-    Circle {
-        /// The node.
-        node: String,
-    },
     /// A path that Snakemake would take for a pattern.
     #[error(
         "{node}.{port}: {path} has braces in it, which Snakemake takes for wildcards in every path, however they are written; \

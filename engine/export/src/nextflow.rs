@@ -7,6 +7,7 @@
 //! nextflow.config  files of the user, the shared store, where results go; conf/ holds what machines need
 //! ```
 
+mod batch;
 mod channels;
 mod choice;
 mod config;
@@ -16,6 +17,7 @@ mod results;
 mod retry;
 mod shards;
 mod sheet;
+mod take;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -60,14 +62,15 @@ pub struct Options {
 /// # Errors
 /// What cannot be said in Nextflow.
 pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportError> {
-    let workflow = &Workflow::of(pipeline)?;
+    let workflow = &Workflow::without_circles(pipeline)?;
     let mut files = Files::new();
     let mut body = channels::Body::new(&["store", "outdir", "device"]);
     let mut names = Names::default();
     workflow.rules.iter().for_each(|rule| names.occupy(&rule.ident));
     let mut processes = String::new();
     let mut calls = String::new();
-    for index in choice::order(workflow)? {
+    let mut functions = JOBS.to_owned();
+    for index in choice::order(workflow) {
         let rule = &workflow.rules[index];
         let mut sheet = sheet::Sheet::of(workflow, rule, pipeline);
         let call = channels::call(workflow, pipeline, index, &mut sheet, &mut body)?;
@@ -75,12 +78,17 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
         let process = process::process(workflow, index, &call.ports, &mut sheet, small)?;
         calls.push_str(&call.statements);
         if let Some(count) = shards::count(rule) {
+            let takes = process.takes.clone();
             let cut = shards::cut(rule, process, &sheet, count, small, &mut names);
             cut.iter().for_each(|process| processes.push_str(&format!("{}\n", process.text())));
-            calls.push_str(&shards::calls(&cut, &call, &sheet, count, !rule.above.is_empty()));
+            calls.push_str(&shards::calls(&cut, &call.channel, &takes, &sheet, count));
         } else {
             processes.push_str(&format!("{}\n", process.text()));
-            calls.push_str(&format!("    {}({})\n", process.name, call.channel));
+            let batches = process.batch.as_ref().map(|batch| batch.channel(&call.channel, &process.takes));
+            if batches.is_some() {
+                functions = JOBS.to_owned() + &batch::functions(&sheet.name);
+            }
+            calls.push_str(&format!("    {}({})\n", process.name, batches.unwrap_or(call.channel)));
         }
         files.insert(format!("jobs/{}.json", rule.ident).into(), sheet.text(rule)?);
         files.extend(rule.runs.entry());
@@ -91,7 +99,7 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
         }
     }
     let main = format!(
-        "#!/usr/bin/env nextflow\n// {}: written by `celldag export nextflow`; README.md says how to run it.\n\n{processes}{JOBS}\n{QUOTE}\nworkflow {{\n{calls}}}\n",
+        "#!/usr/bin/env nextflow\n// {}: written by `celldag export nextflow`; README.md says how to run it.\n\n{processes}{functions}\n{QUOTE}\nworkflow {{\n{calls}}}\n",
         in_comment(&workflow.name),
     );
     files.insert("main.nf".into(), main);

@@ -155,16 +155,26 @@ impl Workflow {
     /// # Errors
     /// When no step can run a node, or a value cannot be written on a command line.
     pub fn of(pipeline: &Pipeline) -> Result<Self, ExportError> {
+        Self::from(pipeline, &groups(pipeline, &vec![0; pipeline.jobs.len()]))
+    }
+
+    /// The same, and no rule takes from itself, be it through others: jobs may do so at other values of axes, and a node of
+    /// such jobs is several rules.
+    ///
+    /// # Errors
+    /// As [`Workflow::of`].
+    pub fn without_circles(pipeline: &Pipeline) -> Result<Self, ExportError> {
+        let nodes = groups(pipeline, &vec![0; pipeline.jobs.len()]);
+        Self::from(pipeline, &groups(pipeline, &layers(pipeline, &nodes)))
+    }
+
+    fn from(pipeline: &Pipeline, groups: &[Vec<usize>]) -> Result<Self, ExportError> {
         let axes = axes::all(pipeline);
         let mut names = Names::default();
         axes.iter().for_each(|axis| names.occupy(&axis.ident));
         // Begins a rule in Snakemake, so that none can be called so; a port can.
         names.occupy("checkpoint");
-        let groups = groups(pipeline);
-        let mut rule_of = vec![0; pipeline.jobs.len()];
-        for (rule, jobs) in groups.iter().enumerate() {
-            jobs.iter().for_each(|job| rule_of[*job] = rule);
-        }
+        let rule_of = rule_of(pipeline, groups);
         let above = above(pipeline, &rule_of, groups.len());
         let mut rules = Vec::new();
         for (number, jobs) in groups.iter().enumerate() {
@@ -198,18 +208,45 @@ impl Workflow {
     }
 }
 
-/// Jobs by node; nodes in the order of their first jobs.
-fn groups(pipeline: &Pipeline) -> Vec<Vec<usize>> {
-    let mut place: BTreeMap<&str, usize> = BTreeMap::new();
+/// Jobs by node and layer, in the order of their first jobs.
+fn groups(pipeline: &Pipeline, layers: &[usize]) -> Vec<Vec<usize>> {
+    let mut place: BTreeMap<(&str, usize), usize> = BTreeMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, job) in pipeline.jobs.iter().enumerate() {
-        let at = *place.entry(&job.node).or_insert(groups.len());
+        let at = *place.entry((&job.node, layers[index])).or_insert(groups.len());
         if at == groups.len() {
             groups.push(Vec::new());
         }
         groups[at].push(index);
     }
     groups
+}
+
+/// Job → how many jobs of nodes in a circle with its own are above it, on the longest way.
+fn layers(pipeline: &Pipeline, nodes: &[Vec<usize>]) -> Vec<usize> {
+    let node_of = rule_of(pipeline, nodes);
+    let above = above(pipeline, &node_of, nodes.len());
+    let mut layers = vec![0; pipeline.jobs.len()];
+    // Jobs stand behind those that they take from.
+    for (index, job) in pipeline.jobs.iter().enumerate() {
+        for input in &job.inputs {
+            if let Source::Job { job: other, .. } = input.source
+                && above[node_of[other]].contains(&node_of[index])
+            {
+                layers[index] = layers[index].max(layers[other] + 1);
+            }
+        }
+    }
+    layers
+}
+
+/// Job → its rule.
+fn rule_of(pipeline: &Pipeline, groups: &[Vec<usize>]) -> Vec<usize> {
+    let mut rule_of = vec![0; pipeline.jobs.len()];
+    for (rule, jobs) in groups.iter().enumerate() {
+        jobs.iter().for_each(|job| rule_of[*job] = rule);
+    }
+    rule_of
 }
 
 /// Rule → rules above it, directly or not.

@@ -58,6 +58,12 @@ pub(super) fn operator(
                 // Nextflow would wait for the others, and let the group go without a word at the end.
                 assert!(groups.iter().all(complete), "groups of {size}: {groups:?}");
             }
+            for group in &groups {
+                if let Value::GroupKey(key) = &group.list()[0] {
+                    let there = i64::try_from(group.list()[1].list().len()).expect("small");
+                    assert_eq!(there, key.1, "the size of a group: {group:?}");
+                }
+            }
             groups
         }
         "collect" => vec![Value::List(items.iter().rev().cloned().collect())],

@@ -22,6 +22,8 @@ pub(super) enum Value {
     Map(Rc<BTreeMap<String, Value>>),
     Closure(Rc<(Lambda, Scope)>),
     Channel(Rc<Vec<Value>>),
+    /// A key of groups, and how many items the group has.
+    GroupKey(Rc<(Value, i64)>),
     /// A function of Nextflow that is only known by its name: `channel`, or a process.
     Host(String),
 }
@@ -80,6 +82,7 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
         (Value::Map(a), Value::Map(b)) => {
             a.len() == b.len() && a.iter().zip(b.iter()).all(|((n, a), (m, b))| n == m && same(a, b))
         }
+        (Value::GroupKey(a), Value::GroupKey(b)) => same(&a.0, &b.0),
         (Value::Null, Value::Null) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
         (Value::Int(a), Value::Int(b)) => a == b,
@@ -107,6 +110,15 @@ pub(super) fn shown(value: &Value) -> String {
         }
         other => panic!("this belongs into no script: {other:?}"),
     }
+}
+
+/// As `flatten` of Groovy.
+fn flat(items: &[Value]) -> Vec<Value> {
+    let one = |item: &Value| match item {
+        Value::List(items) => flat(items),
+        other => vec![other.clone()],
+    };
+    items.iter().flat_map(one).collect()
 }
 
 /// Calls of names that the language does not define: processes, `file`, `error`.
@@ -249,6 +261,35 @@ impl Evaluator<'_> {
                 let Value::Int(count) = args[0] else { panic!("take {args:?}") };
                 Value::List(items.iter().take(usize::try_from(count).expect("a count")).cloned().collect())
             }
+            (Value::List(items), "collectMany") => {
+                let all = items.iter().flat_map(|item| self.apply(&args[0], item).list().to_vec());
+                Value::List(all.collect())
+            }
+            (Value::List(items), "findResult") => {
+                let mut found = items.iter().map(|item| self.apply(&args[0], item));
+                found.find(|found| !matches!(found, Value::Null)).unwrap_or(Value::Null)
+            }
+            (Value::List(items), "flatten") => Value::List(flat(items)),
+            (Value::List(items), "unique") => {
+                let mut kept: Vec<Value> = Vec::new();
+                for item in items {
+                    if !kept.iter().any(|other| same(other, item)) {
+                        kept.push(item.clone());
+                    }
+                }
+                Value::List(kept)
+            }
+            (Value::List(items), "indexOf") => {
+                let place = items.iter().position(|item| same(item, &args[0]));
+                Value::Int(place.map_or(-1, |place| i64::try_from(place).expect("small")))
+            }
+            (Value::List(items), "withIndex") => {
+                let pairs =
+                    items.iter().zip(0..).map(|(item, at)| Value::List(vec![item.clone(), Value::Int(at)]));
+                Value::List(pairs.collect())
+            }
+            (Value::Text(text), "endsWith") => Value::Bool(text.ends_with(&shown(&args[0]))),
+            (Value::Path(path), "toString") => Value::text(path),
             (Value::List(items), "last") => items.last().expect("a last one").clone(),
             (Value::Text(text), "toString") => Value::text(text),
             (Value::Text(text), "replace") => Value::Text(text.replace(&shown(&args[0]), &shown(&args[1]))),

@@ -12,7 +12,7 @@ use super::{lint, params, parse, settings};
 use crate::sandbox::{Sandbox, quickstart_data};
 
 /// Exports `p.yaml` of the sandbox into `flow`, and runs it.
-fn exported(sandbox: &Sandbox, work: &str, settings: Settings) -> Flow {
+pub(super) fn exported(sandbox: &Sandbox, work: &str, settings: Settings) -> Flow {
     sandbox.ok(&["export", "nextflow", "p.yaml", "-o", "flow"]);
     let flow = sandbox.join("flow");
     let config = fs_err::read_to_string(flow.join("nextflow.config")).expect("the configuration");
@@ -20,7 +20,7 @@ fn exported(sandbox: &Sandbox, work: &str, settings: Settings) -> Flow {
 }
 
 /// Nothing is left for a run, and its outputs are what the tasks have published.
-fn is_the_run(sandbox: &Sandbox, store: &str, done: &Flow) {
+pub(super) fn is_the_run(sandbox: &Sandbox, store: &str, done: &Flow) {
     assert_eq!(sandbox.computed(&["p.yaml", "--cache", store, "--out", "run"]), [""; 0]);
     assert!(!done.published.is_empty());
     for (name, file) in &done.published {
@@ -89,8 +89,11 @@ nodes:
   qc: {{uses: qc, foreach: [data], in: {{cells: {cells}}}, with: {{min_genes: 100}}}}
   normalize: {{uses: normalize, foreach: [data], in: {{cells: qc.cells}}}}
   chosen: {{uses: qc, foreach: [data, way], in: {{cells: {{by: way, raw: qc.cells, "log 1": normalize.cells}}}}}}
-  all: {{uses: concat, in: {{cells: {{gather: chosen.cells}}}}}}
+  there: {{uses: qc, foreach: [data, way], batch: [data], in: {{cells: {{by: way, raw: back.cells, "log 1": {cells}}}}}, with: {{min_genes: 120}}}}
+  back: {{uses: qc, foreach: [data, way], in: {{cells: {{by: way, raw: {cells}, "log 1": there.cells}}}}, with: {{min_genes: 110}}}}
+  all: {{uses: concat, in: {{cells: [{{gather: chosen.cells}}, {{gather: there.cells}}]}}}}
 outputs:
+  "there/${{data}} ${{way}}.h5ad": there.cells
   "first/${{data}}/${{way}}.h5ad": chosen.cells
   "{}/${{data}} ${{way}}.h5ad": chosen.cells
   all.h5ad: all.cells
@@ -100,7 +103,7 @@ outputs:
     );
     let store = sandbox.join("a st'ore $x");
     let done = exported(&sandbox, "work", settings("", &store));
-    assert_eq!(done.published.len(), 4 + 4 + 1, "{:?}", done.published);
+    assert_eq!(done.published.len(), 4 + 4 + 4 + 1, "{:?}", done.published);
     is_the_run(&sandbox, "a st'ore $x", &done);
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::Value as Json;
 
@@ -63,9 +64,12 @@ impl Flow {
         let mut ids: Vec<String> = self
             .tasks
             .iter()
-            .map(|(_, task)| {
+            .flat_map(|(_, task)| {
                 let item = task.outputs.values().next().expect("an output");
-                shown(&item.list()[0].member("id"))
+                match &item.list()[0] {
+                    Value::List(batch) => batch.iter().map(|meta| shown(&meta.member("id"))).collect(),
+                    meta => vec![shown(&meta.member("id"))],
+                }
             })
             .collect();
         ids.sort();
@@ -76,8 +80,7 @@ impl Flow {
     fn process(&mut self, process: &Process, input: &Value) -> Value {
         for item in input.channel() {
             // One declared value is no tuple.
-            let item =
-                if matches!(item, Value::List(_)) { item.clone() } else { Value::List(vec![item.clone()]) };
+            let item = if process.takes_a_tuple() { item.clone() } else { Value::List(vec![item.clone()]) };
             let mut settings = self.settings.clone();
             let task = loop {
                 let folder = format!("{}-{}-{}", process.name, self.tasks.len(), settings.attempt);
@@ -110,6 +113,7 @@ impl Flow {
 fn value(json: &Json) -> Value {
     match json {
         Json::String(text) => Value::text(text),
+        Json::Number(number) => Value::Int(number.as_i64().expect("a whole number")),
         Json::Array(items) => Value::List(items.iter().map(value).collect()),
         Json::Object(entries) => Value::map(entries.iter().map(|(name, entry)| (name.clone(), value(entry)))),
         other => panic!("no sheet has {other}"),
@@ -136,6 +140,10 @@ impl Host for Flow {
                 let path = self.folder.join(text(&args[0]));
                 assert!(path.exists(), "{} does not exist", path.display());
                 Value::Path(path.to_str().expect("text").to_owned())
+            }
+            "groupKey" => {
+                let [key, Value::Int(size)] = args.as_slice() else { panic!("groupKey{args:?}") };
+                Value::GroupKey(Rc::new((key.clone(), *size)))
             }
             "channel.of" => match args.as_slice() {
                 [Value::Range(first, last)] => channel::of((*first..=*last).map(Value::Int).collect()),

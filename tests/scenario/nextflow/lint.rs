@@ -19,6 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// What the language server says about the `.nf` and configuration files below `folder`; `None`, and a message, where there is no
 /// server: a failure on the machines of CI, which have one. One line a finding: `main.nf:3:5: error: ...`.
 pub(super) fn lint(folder: &Path) -> Option<Vec<String>> {
+    let jar = server()?;
+    let mut files = Vec::new();
+    collect(&folder.canonicalize().expect("a folder"), &mut files);
+    assert!(!files.is_empty(), "nothing to look at in {}", folder.display());
+    let mut server = Server::start(&jar, folder);
+    let said = server.look_at(&files);
+    let lines = said.iter().flat_map(|(file, findings)| {
+        let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
+        findings.iter().map(move |finding| line(name.as_deref().unwrap_or(file), finding))
+    });
+    Some(lines.collect())
+}
+
+/// The language server; `None`, and a message, where it is not: a failure on the machines of CI, which have it.
+pub(super) fn server() -> Option<PathBuf> {
     let jar = repository().join("target/nextflow/language-server-all.jar");
     let java = Command::new("java").arg("-version").output().is_ok_and(|output| output.status.success());
     for (there, what) in [
@@ -31,16 +46,7 @@ pub(super) fn lint(folder: &Path) -> Option<Vec<String>> {
             return None;
         }
     }
-    let mut files = Vec::new();
-    collect(&folder.canonicalize().expect("a folder"), &mut files);
-    assert!(!files.is_empty(), "nothing to look at in {}", folder.display());
-    let mut server = Server::start(&jar, folder);
-    let said = server.look_at(&files);
-    let lines = said.iter().flat_map(|(file, findings)| {
-        let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
-        findings.iter().map(move |finding| line(name.as_deref().unwrap_or(file), finding))
-    });
-    Some(lines.collect())
+    Some(jar)
 }
 
 /// Errors and warnings. `when` in a process is what nf-core's modules have; that it will go one day is only said.

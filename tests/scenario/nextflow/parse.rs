@@ -68,6 +68,11 @@ pub(super) struct Process {
 }
 
 impl Process {
+    /// It declares several inputs, which come as one item.
+    pub(super) fn takes_a_tuple(&self) -> bool {
+        self.inputs.iter().any(|line| line.word == "tuple")
+    }
+
     /// `maxRetries` of a process with the label `retried`.
     pub(super) fn retries(&self) -> i64 {
         let directive = |word: &'static str| self.directives.iter().filter(move |line| line.word == word);

@@ -189,7 +189,9 @@ fn collected(
                 continue;
             }
             let pattern = shown(&value);
-            let found = matching(folder, &pattern);
+            let literal = option(args, "glob").as_deref() == Some("false");
+            let found = if literal { vec![text(&folder.join(&pattern))] } else { matching(folder, &pattern) };
+            let found: Vec<String> = found.into_iter().filter(|path| Path::new(path).exists()).collect();
             assert!(
                 !found.is_empty(),
                 "{}: output {pattern} is missing in {}",
@@ -219,8 +221,12 @@ fn published(
     for line in process.directives.iter().filter(|line| line.word == "publishDir") {
         let (_, save_as) = line.args.named.iter().find(|(name, _)| name == "saveAs").expect("saveAs");
         let save_as = evaluator.expr(save_as, scope);
-        for value in outputs.values().flat_map(Value::list) {
-            let Value::Path(file) = value else { continue };
+        let files = |value: &Value| match value {
+            Value::List(files) => files.clone(),
+            file => vec![file.clone()],
+        };
+        for value in outputs.values().flat_map(Value::list).flat_map(files) {
+            let Value::Path(file) = &value else { continue };
             let name = file.strip_prefix(folder.to_str().expect("text")).expect("below the folder");
             let saved = evaluator.apply(&save_as, &Value::text(name.trim_start_matches('/')));
             if saved.truth() {
@@ -231,27 +237,37 @@ fn published(
     out
 }
 
-/// Files at `pattern`, in which a folder may be called `*`; in an order that promises nothing.
+/// Files at `pattern`, in an order that promises nothing. Of the signs of a glob celldag writes `*` within a name only: any
+/// other would be a file name that Nextflow takes for a pattern.
 fn matching(folder: &Path, pattern: &str) -> Vec<String> {
+    assert!(
+        !pattern.contains(['[', '{', '?', '\\']) && !pattern.contains("**"),
+        "outside of the subset: {pattern}"
+    );
     let mut found = vec![folder.to_owned()];
     for part in pattern.split('/') {
         let mut next = Vec::new();
         for folder in found {
-            if part == "*" {
-                let mut entries: Vec<PathBuf> = fs_err::read_dir(&folder)
-                    .into_iter()
-                    .flatten()
-                    .map(|entry| entry.expect("entry").path())
-                    .collect();
-                entries.sort();
-                next.extend(entries.into_iter().rev());
-            } else if folder.join(part).exists() {
+            let Some((first, last)) = part.split_once('*') else {
                 next.push(folder.join(part));
-            }
+                continue;
+            };
+            let entries = fs_err::read_dir(&folder).into_iter().flatten();
+            let names = entries.map(|entry| entry.expect("entry").file_name().into_string().expect("text"));
+            let fits = |name: &String| {
+                name.len() >= first.len() + last.len() && name.starts_with(first) && name.ends_with(last)
+            };
+            let mut names: Vec<String> = names.filter(fits).collect();
+            names.sort();
+            next.extend(names.into_iter().rev().map(|name| folder.join(name)));
         }
         found = next;
     }
-    found.into_iter().map(|path| path.to_str().expect("text").to_owned()).collect()
+    found.iter().map(|path| text(path)).collect()
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("text").to_owned()
 }
 
 /// As `String.stripIndent` of Groovy: what all lines that are not blank begin with.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use celldag_engine::Pipeline;
 
 use super::Port;
-use super::process::{key, name, summary};
+use super::process::{key, out, summaries};
 use super::sheet::Sheet;
 use super::text::inside;
 use crate::error::ExportError;
@@ -26,7 +26,7 @@ impl Body {
     pub(super) fn new(params: &[&str]) -> Self {
         let (mut taken, mut variables) = (Names::default(), Names::default());
         params.iter().for_each(|name| taken.occupy(name));
-        ["jobs", "quote"].iter().for_each(|name| variables.occupy(name));
+        ["jobs", "quote", "files_of", "places_of", "of_jobs"].iter().for_each(|name| variables.occupy(name));
         Self { params: taken, files: BTreeMap::new(), variables }
     }
 
@@ -184,12 +184,6 @@ fn named(path: &Path) -> Result<(), ExportError> {
     }
 }
 
-/// The channel of an output port.
-fn out(rule: &Rule, port: &str) -> String {
-    let ident = rule.outputs.iter().find(|output| output.port == port).map_or(port, |output| &output.ident);
-    format!("{}.out.{ident}", name(rule))
-}
-
 /// Statements that make the channel of a rule's tasks.
 pub(super) fn call(
     workflow: &Workflow,
@@ -237,8 +231,13 @@ pub(super) fn call(
         } else {
             Vec::new()
         };
-        let channel = format!("{}.out.{}", name(other), summary(other));
-        above.push(chain.attach(&channel, &axes, "artifact", true, &format!("{}_above", other.ident)));
+        above.push(chain.attach(
+            &summaries(other),
+            &axes,
+            "artifact",
+            true,
+            &format!("{}_above", other.ident),
+        ));
     }
     if !above.is_empty() {
         last.push(format!(
@@ -249,10 +248,9 @@ pub(super) fn call(
         let all = if above.len() > 1 { format!("({all})") } else { all };
         last.push(format!("{all}.toSorted {{ artifact -> artifact.name }}"));
     }
-    let tuple = chain.tuple();
-    // Nothing is fed but the row itself: no tuple has a single element.
-    if last.len() > 1 {
-        chain.text.push_str(&format!("\n        .map {{ {tuple} -> tuple({}) }}", last.join(", ")));
+    let (tuple, last) = (chain.tuple(), last.join(", "));
+    if last != tuple {
+        chain.text.push_str(&format!("\n        .map {{ {tuple} -> tuple({last}) }}"));
     }
     let statements = format!("{}    {channel} = {}\n", chain.statements, chain.text);
     Ok(Call { statements, channel, ports })

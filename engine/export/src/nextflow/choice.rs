@@ -28,8 +28,8 @@ impl Chain<'_> {
         let mut parts = Vec::new();
         for (items, case) in &cases {
             let part = self.body.variables.take(&format!("{whole}_{case}"));
-            let tuple = self.tuple();
-            self.text = format!("{whole}\n        .filter {{ {tuple} -> meta.{column} == '{case}' }}");
+            let unused: String = self.have.iter().map(|name| format!(", _{name}")).collect();
+            self.text = format!("{whole}\n        .filter {{ meta{unused} -> meta.{column} == '{case}' }}");
             let given = self.items(feed, items)?;
             let grown = self.tuple();
             self.have.clone_from(&before);
@@ -58,26 +58,17 @@ fn called(rules: &[&Rule], items: &[Item]) -> String {
     }
 }
 
-/// The rules, each behind all from which it takes something.
-///
-/// # Errors
-/// When two rules take from each other, which single jobs may do: a process of Nextflow is called once.
-pub(super) fn order(workflow: &Workflow) -> Result<Vec<usize>, ExportError> {
-    let mut order: Vec<usize> = Vec::new();
-    while order.len() < workflow.rules.len() {
-        let ready = |index: &usize| {
-            !order.contains(index) && takes(&workflow.rules[*index]).all(|from| order.contains(&from))
-        };
-        let mut waiting = (0..workflow.rules.len()).filter(|index| !order.contains(index));
-        match (0..workflow.rules.len()).find(ready) {
-            Some(next) => order.push(next),
-            None => {
-                let node = waiting.next().map(|index| workflow.rules[index].node.clone()).unwrap_or_default();
-                return Err(ExportError::Circle { node });
-            }
+/// The rules of a workflow without circles, each behind all from which it takes something.
+pub(super) fn order(workflow: &Workflow) -> Vec<usize> {
+    fn add(workflow: &Workflow, rule: usize, order: &mut Vec<usize>) {
+        if !order.contains(&rule) {
+            takes(&workflow.rules[rule]).for_each(|from| add(workflow, from, order));
+            order.push(rule);
         }
     }
-    Ok(order)
+    let mut order = Vec::new();
+    (0..workflow.rules.len()).for_each(|rule| add(workflow, rule, &mut order));
+    order
 }
 
 /// Rules from which a rule takes something.

@@ -108,8 +108,7 @@ nextflow run . -resume --outdir results --store /shared/celldag
 
 `celldag` must be on the PATH of the tasks. main.nf has one process for each node, and one more for the parts of a node with `shards:`; `jobs/` has a line for each job. Results
 and keys are those of `celldag run`: with the same store, `celldag plan` calls cached what tasks have computed, and a task
-whose result is there ends at once. `batch:` of the pipeline is not used here: each job is a task of its own. This
-records them as a run, where STORE is `params.store`:
+whose result is there ends at once. This records them as a run, where STORE is `params.store`:
 
 ```sh
 celldag runs import {pipeline} --cache STORE --by nextflow

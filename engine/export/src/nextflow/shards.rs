@@ -1,9 +1,8 @@
 //! `shards:` of a node: a process that computes a part a task, and the process of the node, which puts parts together.
 
-use super::Port;
-use super::channels::Call;
 use super::process::{Process, directives};
 use super::sheet::Sheet;
+use super::take::{Shape, Take, variables};
 use crate::workflow::{Names, Rule};
 
 /// Into how many parts the jobs of a rule are cut, if they are.
@@ -22,8 +21,8 @@ pub(super) fn cut(
 ) -> [Process; 2] {
     let mut part = whole.clone();
     part.name = processes.take(&format!("{}_part", rule.ident)).to_ascii_uppercase();
-    part.directives = directives(rule, sheet, small, false);
-    part.takes.push("val(shard)".to_owned());
+    part.directives = directives(rule, sheet, None, small, false);
+    part.takes.push(Take::new("shard", Shape::Value));
     part.gives = "    tuple val(meta), path(\"${shard}.part\"), emit: part\n".to_owned();
     part.made = vec![format!("--shard ${{shard}}/{count}"), "--out part=${shard}.part".to_owned()];
 
@@ -31,29 +30,21 @@ pub(super) fn cut(
     let publish = whole.directives.lines().filter(|line| line.starts_with("    publishDir "));
     // Parts are put together on one core, and without a device.
     let publish: String = publish.map(|line| format!("{line}\n")).collect();
-    whole.directives = directives(rule, sheet, small, true) + &publish;
-    whole.takes.push("path(parts, stageAs: 'parts/*', arity: '1..*')".to_owned());
+    whole.directives = directives(rule, sheet, None, small, true) + &publish;
+    whole.takes.push(Take::new("parts", Shape::Folder));
     whole.arguments.push("--part ${parts}".to_owned());
     [part, whole]
 }
 
-/// The calls of both.
+/// The calls of both. `channel`: a tuple of `takes` for each job.
 pub(super) fn calls(
     [part, whole]: &[Process; 2],
-    call: &Call,
+    channel: &str,
+    takes: &[Take],
     sheet: &Sheet,
     count: u32,
-    lineage: bool,
 ) -> String {
-    let mut have = vec!["meta"];
-    for Port { variable, labels, many, .. } in &call.ports {
-        have.push(variable);
-        have.extend(many.then_some(labels.as_str()));
-    }
-    if lineage {
-        have.extend(["lineage", "above"]);
-    }
-    let (channel, have, id) = (&call.channel, have.join(", "), &sheet.id);
+    let (have, id) = (variables(takes), &sheet.id);
     let (part, whole, last) = (&part.name, &whole.name, count - 1);
     format!(
         "    {part}({channel}.combine(channel.of(0..{last})))

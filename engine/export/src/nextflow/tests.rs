@@ -18,17 +18,35 @@ fn main_and_sheet(files: &Files, node: &str) -> (String, Value) {
 }
 
 #[test]
-fn what_no_program_and_no_process_can_be_given_is_refused() {
+fn what_no_program_can_be_given_is_refused() {
     let nul = export("celldag: 1\nnodes: {x: {uses: make, with: {text: \"a\\0b\"}}}\n").unwrap_err();
     assert!(nul.contains("node `x`") && nul.contains("`text`") && nul.contains("NUL"), "{nul}");
-    let circle = "celldag: 1
-axes: {way: [up, down]}
+}
+
+#[test]
+fn nodes_that_take_from_each_other_are_several_processes() {
+    let files = export(
+        "celldag: 1
+axes: {way: [up, down, side]}
 nodes:
-  a: {uses: make, foreach: [way], in: {file: {by: way, up: b.text, down: ./a.txt}}, with: {text: a}}
-  b: {uses: make, foreach: [way], in: {file: {by: way, up: ./a.txt, down: a.text}}, with: {text: b}}
-";
-    let circle = export(circle).unwrap_err();
-    assert!(circle.contains("takes from a node that takes from it"), "{circle}");
+  a: {uses: make, foreach: [way], in: {file: {by: way, up: b.text, down: ./a.txt, side: ./b.txt}}, with: {text: a}}
+  b: {uses: make, foreach: [way], in: {file: {by: way, up: ./a.txt, default: a.text}}, with: {text: b}}
+  both: {uses: join, in: {parts: [{gather: a.text}]}}
+outputs: {\"${way}.txt\": a.text}
+",
+    )
+    .unwrap();
+    let (main, first) = main_and_sheet(&files, "a");
+    let (_, second) = main_and_sheet(&files, "a_2");
+    let ids = |sheet: &Value| -> Vec<String> {
+        sheet.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        (ids(&first), ids(&second)),
+        (vec!["a[way=down]".to_owned(), "a[way=side]".to_owned()], vec!["a[way=up]".to_owned()])
+    );
+    let call = |name: &str| main.find(&format!("    {name}(")).unwrap_or_else(|| panic!("{name}: {main}"));
+    assert!(call("B") < call("A_2") && call("A") < call("B_2") && call("A_2") < call("BOTH"), "{main}");
 }
 
 #[test]
