@@ -27,7 +27,7 @@ pub enum StoreError {
     },
     /// The file system is mounted read-only.
     #[error(
-        "cannot {action} {}: the file system is read-only; choose a writable folder with `--cache DIR`",
+        "cannot {action} {}: the file system is read-only; choose a place that can be written to (for the store: `--cache DIR`)",
         path.display()
     )]
     ReadOnly {
@@ -40,8 +40,8 @@ pub enum StoreError {
     },
     /// The user may not do this.
     #[error(
-        "cannot {action} {}: permission denied; ask its owner for access, or choose a folder of your own with \
-         `--cache DIR`", path.display()
+        "cannot {action} {}: permission denied; ask its owner for access, or choose a place of your own (for the store: \
+         `--cache DIR`)", path.display()
     )]
     Permission {
         /// What was tried.
@@ -134,7 +134,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The caller did not want to wait for the end.
+    /// The caller did not want to wait for the end ([`crate::Store::until`]).
     #[error("stopped while {} was being read", path.display())]
     Cancelled {
         /// The file.
@@ -215,6 +215,12 @@ impl StoreError {
     #[must_use]
     pub fn is_out_of_space(&self) -> bool {
         matches!(self, Self::OutOfSpace { .. })
+    }
+
+    /// Whether the caller did not want to wait for the end.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled { .. })
     }
 
     /// Whether the store cannot be written to: a read-only file system or no permission.

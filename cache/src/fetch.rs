@@ -55,8 +55,10 @@ impl Store {
             Err(e) if e.needs_recompute() => {
                 let pulled = match self.pull_blob(blob, size) {
                     Ok(pulled) => pulled,
-                    // Computing again would need the same space.
-                    Err(trouble) if trouble.is_out_of_space() => return Err(trouble),
+                    // Computing again would need the same space, or nobody waits for it.
+                    Err(trouble) if trouble.is_out_of_space() || trouble.is_cancelled() => {
+                        return Err(trouble);
+                    }
                     Err(trouble) => {
                         tracing::warn!(error = %trouble, "bytes of the shared store could not be stored");
                         false
@@ -120,7 +122,7 @@ impl Store {
     fn hash_once(&self, blob: Blob) -> Result<(Digest, Stamp)> {
         let path = self.blob_path(blob);
         if !blob.tree {
-            return digest_stamped(&path);
+            return digest_stamped(&path, self.stop());
         }
         let stamp = Stamp::of(&path)?;
         let bytes = fs_err::read(&path).at("read", &path)?;

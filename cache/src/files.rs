@@ -12,6 +12,19 @@ pub(crate) fn create_dir(path: &Path) -> Result<()> {
     fs_err::create_dir_all(path).at("create the folder", path)
 }
 
+/// Creates a folder into which nobody but its owner may look, where the system can say so. Born so rather than changed: nobody
+/// gets in before, and what the folder above hands down (a group, a list of rights) stays.
+pub(crate) fn create_private_dir(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    let made = {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().mode(0o700).create(path)
+    };
+    #[cfg(not(unix))]
+    let made = std::fs::create_dir(path);
+    made.at("create the folder", path)
+}
+
 /// Makes a rename or a deletion inside `folder` survive a power failure. Only Unix can open folders for that.
 pub(crate) fn sync_dir(folder: &Path) -> Result<()> {
     if cfg!(unix) {

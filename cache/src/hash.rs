@@ -8,10 +8,7 @@ use fs_err::File;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result, StoreError};
 use crate::stamp::Stamp;
-
-/// Read size. Large reads feed all cores; a memory map would be as fast, but a file that shrinks under a map kills the
-/// process (SIGBUS), and the files hashed here belong to users.
-const CHUNK: usize = 8 << 20;
+use crate::stop::{CHUNK, Stop};
 
 /// Below this, starting threads costs more than it saves.
 const PARALLEL: usize = 256 << 10;
@@ -21,29 +18,19 @@ const PARALLEL: usize = 256 << 10;
 /// # Errors
 /// When it cannot be read, is not a regular file, or changes while it is read ([`StoreError::Changed`]).
 pub fn digest_file(path: &Path) -> Result<(Digest, u64)> {
-    digest_stamped(path).map(|(digest, stamp)| (digest, stamp.size))
+    digest_stamped(path, &Stop::default()).map(|(digest, stamp)| (digest, stamp.size))
 }
 
 /// The digest of a file together with the stamp that it had before and after.
-pub(crate) fn digest_stamped(path: &Path) -> Result<(Digest, Stamp)> {
-    digest_unless(path, &|| false)
-}
-
-/// As [`digest_stamped`], unless `cancelled` says so, before or meanwhile.
-pub(crate) fn digest_unless(path: &Path, cancelled: &dyn Fn() -> bool) -> Result<(Digest, Stamp)> {
-    let stopped = || StoreError::Cancelled { path: path.to_path_buf() };
-    // A small file is read at once: in a folder of very many of them there is no other moment.
-    if cancelled() {
-        return Err(stopped());
-    }
+pub(crate) fn digest_stamped(path: &Path, stop: &Stop) -> Result<(Digest, Stamp)> {
+    stop.check(path)?;
     // Asked before it is opened: opening a pipe waits for somebody to write into it.
     if !fs_err::metadata(path).at("read", path)?.is_file() {
         return Err(StoreError::Unsupported { path: path.to_path_buf(), why: "not a regular file".into() });
     }
     let mut file = File::open(path).at("read", path)?;
     let before = Stamp::from_metadata(&file.metadata().at("read", path)?);
-    let digest = digest_reader(&mut file, before.size, cancelled).at("read", path)?;
-    let digest = digest.ok_or_else(stopped)?;
+    let digest = digest_reader(&mut file, before.size, path, stop)?;
     let after = Stamp::from_metadata(&file.metadata().at("read", path)?);
     if before != after {
         return Err(StoreError::Changed { path: path.to_path_buf() });
@@ -51,12 +38,9 @@ pub(crate) fn digest_unless(path: &Path, cancelled: &dyn Fn() -> bool) -> Result
     Ok((digest, after))
 }
 
-/// `None` when it was cancelled.
-fn digest_reader(
-    reader: &mut impl Read,
-    size: u64,
-    cancelled: &dyn Fn() -> bool,
-) -> std::io::Result<Option<Digest>> {
+/// Reads in large pieces, which feed all cores; a memory map would be as fast, but a file that shrinks under a map kills the
+/// process (SIGBUS), and the files hashed here belong to users. `path` is for messages.
+fn digest_reader(reader: &mut impl Read, size: u64, path: &Path, stop: &Stop) -> Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     // One byte more than the file has, so that the end is seen in one call.
     let room = usize::try_from(size).unwrap_or(CHUNK).saturating_add(1).clamp(1 << 10, CHUNK);
@@ -68,7 +52,7 @@ fn digest_reader(
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+                Err(e) => return Err(e).at("read", path),
             }
         }
         if filled >= PARALLEL {
@@ -77,11 +61,9 @@ fn digest_reader(
             hasher.update(&buffer[..filled]);
         }
         if filled < buffer.len() {
-            return Ok(Some(Digest(*hasher.finalize().as_bytes())));
+            return Ok(Digest(*hasher.finalize().as_bytes()));
         }
-        if cancelled() {
-            return Ok(None);
-        }
+        stop.check(path)?;
     }
 }
 
@@ -93,8 +75,9 @@ mod tests {
     fn any_size_agrees_with_hashing_in_memory() {
         for size in [0, 1, 1023, 1024, PARALLEL, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 17] {
             let bytes: Vec<u8> = (0..size).map(|i| (i * 31 % 251) as u8).collect();
-            let hashed = digest_reader(&mut bytes.as_slice(), size as u64, &|| false).unwrap();
-            assert_eq!(hashed, Some(Digest::of_bytes(&bytes)), "{size} bytes");
+            let hashed =
+                digest_reader(&mut bytes.as_slice(), size as u64, Path::new("x"), &Stop::default()).unwrap();
+            assert_eq!(hashed, Digest::of_bytes(&bytes), "{size} bytes");
         }
     }
 
@@ -104,8 +87,8 @@ mod tests {
         // A hole: it takes no space, and minutes to hash.
         file.as_file().set_len(100 << 30).unwrap();
         let begin = std::time::Instant::now();
-        let cancelled = || begin.elapsed() > std::time::Duration::from_millis(50);
-        let stopped = digest_unless(file.path(), &cancelled);
+        let stop = Stop::when(move || begin.elapsed() > std::time::Duration::from_millis(50));
+        let stopped = digest_stamped(file.path(), &stop);
         assert!(matches!(stopped, Err(StoreError::Cancelled { .. })), "{stopped:?}");
         assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
     }

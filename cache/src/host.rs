@@ -28,9 +28,14 @@ pub(crate) fn process_name() -> &'static str {
     })
 }
 
-/// The host part of a `<host>-<pid>-<start>-<n>` name.
+/// The host part of a `<host>-<pid>-<start>-<n>` name; `None` for a name that nobody here has given.
 pub(crate) fn host_of(name: &str) -> Option<&str> {
-    name.rsplitn(4, '-').nth(3)
+    let mut parts = name.rsplitn(4, '-');
+    let mut is_number = |base| {
+        parts.next().is_some_and(|part| !part.is_empty() && part.chars().all(|c: char| c.is_digit(base)))
+    };
+    let numbers = is_number(10) && is_number(16) && is_number(10);
+    parts.next().filter(|host| numbers && !host.is_empty())
 }
 
 #[cfg(test)]
@@ -40,6 +45,11 @@ mod tests {
         let name = format!("{}-0", super::process_name());
         assert_eq!(super::host_of(&name), Some(super::host()));
         assert_eq!(super::host_of("a-b-1-2-3"), Some("a-b"));
-        assert_eq!(super::host_of("nonsense"), None);
+        assert_eq!(super::host_of("a-1-1f-3"), Some("a"));
+        for other in
+            ["nonsense", "a-1-1g-3", "a-x-1-3", "a-1-1-", "-1-1-3", "1-1-3", "a-1-1-3.txt", "a-1-1-b"]
+        {
+            assert_eq!(super::host_of(other), None, "{other}");
+        }
     }
 }

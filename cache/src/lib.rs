@@ -23,9 +23,14 @@
 //! | `upload/<key>` | results that wait to be sent to the shared store |
 //! | `temporary/<host>-<pid>-<start>-<n>` | which bytes a run has to drop, held by the lock `locks/temporary-...` |
 //!
+//! Beside a user's file, what is on its way to its place lies in a hidden folder `.celldag~<host>-<pid>-<start>-<n>/`, held
+//! by a kernel lock like those in `tmp`. A store of one process, in such a folder, has `tmp/<n>/`.
+//!
 //! Order of publishing: hash what is on disk, make it read-only, fsync, rename into `cas`, fsync the folder, and only
 //! then the record, in the same way. Whatever a crash leaves behind is garbage that nobody refers to.
 
+mod beside;
+mod copy;
 mod digest;
 mod error;
 mod failure;
@@ -53,6 +58,7 @@ mod remote;
 mod sandbox;
 mod stamp;
 mod stats;
+mod stop;
 mod store;
 mod temporary;
 mod tree;
@@ -60,6 +66,7 @@ mod unpack;
 mod usage;
 mod verify;
 
+pub use beside::Beside;
 pub use digest::{Digest, Key, ParseDigestError};
 pub use error::{Result, StoreError};
 pub use failure::Failure;

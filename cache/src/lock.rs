@@ -150,10 +150,11 @@ fn try_lease(path: &Path) -> Result<Option<KeyLock>> {
     Ok(lease.map(|lease| KeyLock { path: path.to_path_buf(), held: Held::Lease { _lease: lease } }))
 }
 
+/// Whether an open file is the one of that name, and did not lie behind a link of that name.
 #[cfg(unix)]
-fn is_still_named(file: &File, path: &Path) -> bool {
+pub(crate) fn is_still_named(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs_err::metadata(path)) {
+    match (file.metadata(), fs_err::symlink_metadata(path)) {
         (Ok(ours), Ok(named)) => ours.ino() == named.ino() && ours.dev() == named.dev(),
         _ => false,
     }
@@ -161,7 +162,7 @@ fn is_still_named(file: &File, path: &Path) -> bool {
 
 /// Without inodes lock files are never unlinked by their holders, see [`KeyLock::drop`].
 #[cfg(not(unix))]
-fn is_still_named(_file: &File, path: &Path) -> bool {
+pub(crate) fn is_still_named(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::{IoContext, Result, StoreError};
+use crate::beside::Beside;
+use crate::copy::copy;
+use crate::error::{Result, StoreError};
 use crate::files;
 use crate::record::Artifact;
-use crate::sandbox::dead;
-use crate::store::{Store, discard};
+use crate::store::Store;
 use crate::tree::{Hidden, TreeFile};
 
 /// What [`Store::materialize`] did.
@@ -31,12 +32,13 @@ impl Store {
     pub fn materialize(&self, artifact: &Artifact, dest: &Path) -> Result<Materialized> {
         let parent = files::parent(dest);
         files::create_dir(parent)?;
+        // Even if nothing is to be written: the dead were about to write here.
         self.sweep_beside(parent);
         if artifact.tree {
             return self.materialize_tree(artifact, dest);
         }
         let file = TreeFile { digest: artifact.digest, size: artifact.size };
-        let written = self.place_file(&file, dest)?;
+        let written = self.place_file(&file, dest, &mut None)?;
         Ok(Materialized { written })
     }
 
@@ -49,6 +51,7 @@ impl Store {
             Ok(_) => {}
             Err(_) => return self.materialize_new_tree(artifact, dest),
         }
+        self.sweep_below(dest)?;
         // Hashes are cheap here: the memo knows what it has seen.
         let present = self.manifest(dest, None, Hidden::Include)?;
         let wanted = self.fetch_manifest(artifact)?;
@@ -56,11 +59,12 @@ impl Store {
         for stale in self.stale_files(dest, &wanted.files, &present.files)? {
             written |= files::remove_file(&dest.join(stale))?;
         }
+        let mut beside = None;
         for (name, file) in &wanted.files {
             if present.files.get(name) != Some(file) {
                 let to = dest.join(name);
                 files::create_dir(files::parent(&to))?;
-                written |= self.place_file(file, &to)?;
+                written |= self.place_file(file, &to, &mut beside)?;
             }
         }
         self.note_placed(dest, &wanted.files)?;
@@ -69,44 +73,43 @@ impl Store {
 
     fn materialize_new_tree(&self, artifact: &Artifact, dest: &Path) -> Result<Materialized> {
         let manifest = self.fetch_manifest(artifact)?;
-        let tmp = self.path_beside(dest)?;
-        let build = || {
-            files::create_dir(&tmp)?;
-            for (name, file) in &manifest.files {
-                let to = tmp.join(name);
-                files::create_dir(files::parent(&to))?;
-                self.copy_out(file, &to)?;
-            }
-            // Noted first: a note about files that are not there does no harm.
-            self.note_placed(dest, &manifest.files)?;
-            files::rename(&tmp, dest, self.sync())
-        };
-        build().inspect_err(|_| {
-            let _ = files::remove_tree(&tmp);
-        })?;
+        let beside = self.beside(dest)?;
+        let whole = beside.fresh_path();
+        files::create_dir(&whole)?;
+        for (name, file) in &manifest.files {
+            let to = whole.join(name);
+            files::create_dir(files::parent(&to))?;
+            self.copy_out(file, &to)?;
+        }
+        // Noted first: a note about files that are not there does no harm.
+        self.note_placed(dest, &manifest.files)?;
+        files::rename(&whole, dest, self.sync())?;
         Ok(Materialized { written: true })
     }
 
-    fn place_file(&self, file: &TreeFile, dest: &Path) -> Result<bool> {
+    /// Leaves the hidden folder that it used to the next file of the same folder: in the order of names these come together.
+    fn place_file(&self, file: &TreeFile, dest: &Path, last: &mut Option<(PathBuf, Beside)>) -> Result<bool> {
         match fs_err::symlink_metadata(dest) {
             Ok(meta) if meta.is_dir() => {
                 let why = "a folder is in the place of the file; move it away".into();
                 return Err(StoreError::Occupied { path: dest.to_path_buf(), why });
             }
-            // A file that cannot be read is replaced.
-            Ok(meta)
-                if meta.is_file()
-                    && meta.len() == file.size
-                    && self.memo().digest(dest).is_ok_and(|(digest, _)| digest == file.digest) =>
-            {
-                return Ok(false);
-            }
+            Ok(meta) if meta.is_file() && meta.len() == file.size => match self.remembered(dest) {
+                Ok((digest, _)) if digest == file.digest => return Ok(false),
+                Err(e) if e.is_cancelled() => return Err(e),
+                // A file that cannot be read is replaced.
+                _ => {}
+            },
             _ => {}
         }
-        let tmp = self.path_beside(dest)?;
-        self.copy_out(file, &tmp)
-            .and_then(|()| files::rename(&tmp, dest, self.sync()))
-            .inspect_err(|_| discard(&tmp))?;
+        let folder = files::parent(dest);
+        let beside = match last {
+            Some((of, beside)) if of == folder => beside,
+            _ => &mut last.insert((folder.to_path_buf(), self.beside(dest)?)).1,
+        };
+        let whole = beside.fresh_path();
+        self.copy_out(file, &whole)?;
+        files::rename(&whole, dest, self.sync())?;
         Ok(true)
     }
 
@@ -114,47 +117,9 @@ impl Store {
     fn copy_out(&self, file: &TreeFile, to: &Path) -> Result<()> {
         let artifact = Artifact { digest: file.digest, size: file.size, tree: false };
         let from = self.fetch(&artifact)?;
-        reflink_copy::reflink_or_copy(&from, to).at("write", to)?;
+        copy(&from, to, self.stop())?;
         files::set_mode(to, false)?;
         if self.sync() { files::sync_file(to) } else { Ok(()) }
-    }
-
-    /// A hidden name beside a destination that says whose it is.
-    fn path_beside(&self, dest: &Path) -> Result<PathBuf> {
-        let workspace = self.workspace()?;
-        let name = format!("{}{}~{}", self.prefix_beside(), workspace.name(), workspace.fresh_number());
-        Ok(files::parent(dest).join(name))
-    }
-
-    fn prefix_beside(&self) -> String {
-        format!(".celldag~{}~", self.id().get(..8).unwrap_or_default())
-    }
-
-    /// Deletes what killed processes left beside their destinations, once per folder.
-    fn sweep_beside(&self, folder: &Path) {
-        if !self.swept().insert(folder.to_path_buf()) {
-            return;
-        }
-        let prefix = self.prefix_beside();
-        for path in files::list(folder).unwrap_or_default() {
-            let Some((owner, _)) =
-                files::name_of(&path).strip_prefix(&prefix).and_then(|s| s.rsplit_once('~'))
-            else {
-                continue;
-            };
-            let owner = self.dir("tmp").join(owner);
-            // Kept until the left-over is gone, so that the owner stays dead.
-            let _held = match (owner.exists(), dead(&owner)) {
-                (false, _) => None,
-                (true, Some(held)) => held,
-                (true, None) => continue,
-            };
-            let gone =
-                if path.is_dir() { files::remove_tree(&path) } else { files::remove_file(&path).map(|_| ()) };
-            if let Err(e) = gone {
-                tracing::debug!(error = %e, "a left-over could not be deleted");
-            }
-        }
     }
 
     /// Files below `dest` that an earlier result put there, that this one does not have, and that nobody changed.

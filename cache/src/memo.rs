@@ -15,8 +15,9 @@ use fs_err::{File, OpenOptions};
 use crate::digest::Digest;
 use crate::error::{IoContext, Result};
 use crate::files;
-use crate::hash::digest_unless;
+use crate::hash::digest_stamped;
 use crate::stamp::Stamp;
+use crate::stop::Stop;
 use crate::store::{Store, lock};
 use crate::tree::{Hidden, TreeManifest, manifest_of};
 
@@ -40,11 +41,16 @@ struct State {
 }
 
 impl Memo {
-    /// The memo whose log is at `log`; nothing is read or written yet, and with `look_only` nothing is ever written.
+    /// The memo whose log is at `log`; nothing is read or written yet.
     #[must_use]
-    pub fn at(log: PathBuf, look_only: bool) -> Self {
-        let state = State { memory_only: look_only, ..State::default() };
-        Self { log, state: Mutex::new(state) }
+    pub fn at(log: PathBuf) -> Self {
+        Self { log, state: Mutex::default() }
+    }
+
+    /// As [`Self::at`], of a log that is read and never written.
+    #[must_use]
+    pub fn look(log: PathBuf) -> Self {
+        Self { log, state: Mutex::new(State { memory_only: true, ..State::default() }) }
     }
 
     /// The digest and size of a file, hashed only if it may have changed since it was last hashed.
@@ -52,10 +58,10 @@ impl Memo {
     /// # Errors
     /// When the file cannot be read or changes while it is read.
     pub fn digest(&self, path: &Path) -> Result<(Digest, u64)> {
-        self.digest_unless(path, &|| false)
+        self.digest_until(path, &Stop::default())
     }
 
-    fn digest_unless(&self, path: &Path, cancelled: &dyn Fn() -> bool) -> Result<(Digest, u64)> {
+    fn digest_until(&self, path: &Path, stop: &Stop) -> Result<(Digest, u64)> {
         let real = fs_err::canonicalize(path).at("read", path)?;
         let stamp = Stamp::of(&real)?;
         {
@@ -69,7 +75,7 @@ impl Memo {
         }
         // Asked before reading: a write within the same tick as the last one must not come after our first read.
         let settled = stamp.is_older_than(SETTLED);
-        let (digest, now) = digest_unless(&real, cancelled)?;
+        let (digest, now) = digest_stamped(&real, stop)?;
         if settled && now == stamp {
             self.remember(real, stamp, digest);
         }
@@ -175,36 +181,21 @@ fn read_line(line: &str) -> Option<(PathBuf, (Stamp, Digest))> {
 
 impl Store {
     /// The digest and size of a user's file or folder, through the memo. Of a folder, `files` relative to it or
-    /// everything below it except hidden files; of a file, `files` relative to its folder, or the file alone. Equal to [`crate::digest_file`] and
-    /// [`crate::digest_tree`].
+    /// everything below it except hidden files; of a file, `files` relative to its folder, or the file alone. Equal to
+    /// [`crate::digest_file`] and [`crate::digest_tree`].
     ///
     /// # Errors
     /// When something cannot be read or changes while it is read.
     pub fn digest_path(&self, path: &Path, files: Option<&[PathBuf]>) -> Result<(Digest, u64)> {
-        self.digest_path_unless(path, files, &|| false)
-    }
-
-    /// As [`Self::digest_path`], unless `cancelled` says so meanwhile; it is asked before each file that is
-    /// hashed and every few MiB.
-    ///
-    /// # Errors
-    /// As [`Self::digest_path`], and [`crate::StoreError::Cancelled`].
-    pub fn digest_path_unless(
-        &self,
-        path: &Path,
-        files: Option<&[PathBuf]>,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<(Digest, u64)> {
         let mut root = path;
         if !fs_err::metadata(path).at("read", path)?.is_dir() {
             if files.is_none() {
-                return self.memo().digest_unless(path, cancelled);
+                return self.remembered(path);
             }
             // What is read with a file lies beside it.
             root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         }
-        let hash = &mut |file: &Path| self.memo().digest_unless(file, cancelled);
-        let manifest = manifest_of(root, files, Hidden::Skip, hash)?;
+        let manifest = self.manifest(root, files, Hidden::Skip)?;
         Ok((manifest.digest(), manifest.size()))
     }
 
@@ -214,7 +205,12 @@ impl Store {
         files: Option<&[PathBuf]>,
         hidden: Hidden,
     ) -> Result<TreeManifest> {
-        manifest_of(root, files, hidden, &mut |file| self.memo().digest(file))
+        manifest_of(root, files, hidden, &mut |file| self.remembered(file))
+    }
+
+    /// [`Memo::digest`] as this handle does it.
+    pub(crate) fn remembered(&self, path: &Path) -> Result<(Digest, u64)> {
+        self.memo().digest_until(path, self.stop())
     }
 }
 

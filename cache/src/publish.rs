@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
+use crate::copy::copy;
 use crate::digest::{Digest, Key};
 use crate::error::{IoContext, Result, StoreError};
 use crate::files;
@@ -100,6 +101,7 @@ impl Store {
             }
             if self.may_move(path)? { plain.push((port, path)) } else { linked.push((port, path)) }
         }
+        let patient = self.patient(outputs.values().cloned().collect());
         // A link may point to another output: read everything behind links before anything moves.
         let mut stored = BTreeMap::new();
         let mut inline = BTreeMap::new();
@@ -113,7 +115,7 @@ impl Store {
                     artifact
                 }
                 None => {
-                    let (artifact, new) = self.store_output(path, moving, before)?;
+                    let (artifact, new) = patient.store_output(path, moving, before)?;
                     if new {
                         created.insert(artifact.digest);
                     }
@@ -166,18 +168,18 @@ impl Store {
         if moving && has_one_name(path)? {
             return self.seal(path, before);
         }
-        let copy = self.workspace()?.fresh_path();
+        let ours = self.workspace()?.fresh_path();
         let stamp = Stamp::of(path)?;
-        reflink_copy::reflink_or_copy(path, &copy).at("write", &copy).inspect_err(|_| discard(&copy))?;
+        copy(path, &ours, self.stop()).inspect_err(|_| discard(&ours))?;
         if Stamp::of(path)? != stamp {
-            discard(&copy);
+            discard(&ours);
             return Err(StoreError::Changed { path: path.to_path_buf() });
         }
-        self.seal(&copy, before).inspect_err(|_| discard(&copy))
+        self.seal(&ours, before).inspect_err(|_| discard(&ours))
     }
 
     fn seal(&self, path: &Path, before: Before<'_>) -> Result<(Digest, u64, bool)> {
-        let (digest, hashed) = digest_stamped(path)?;
+        let (digest, hashed) = digest_stamped(path, self.stop())?;
         files::set_mode(path, true)?;
         if self.sync() {
             files::sync_file(path)?;

@@ -101,6 +101,9 @@ pub(crate) enum RemoteError {
     /// It does not answer, or says that it cannot now: worth another attempt.
     #[error("{0}")]
     Unavailable(String),
+    /// It cannot prove who it is: another attempt would end the same, and so would any other request.
+    #[error("{0}")]
+    Untrusted(String),
     /// It does not understand or accept the request; another attempt would end the same.
     #[error("{0}")]
     Rejected(String),

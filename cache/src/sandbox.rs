@@ -13,16 +13,21 @@ use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
 
+use crate::beside::is_private;
 use crate::error::{IoContext, Result};
 use crate::files;
 use crate::host::{host, host_of, process_name};
 use crate::stamp::age;
 use crate::store::Store;
 
-const ALIVE: &str = ".alive";
+/// Held by the process that a folder belongs to.
+pub(crate) const ALIVE: &str = ".alive";
+
+/// As it is called until it is locked.
+pub(crate) const ALIVE_NEW: &str = ".alive-new";
 
 /// A workspace without its lock file may just be being made.
-const BIRTH: Duration = Duration::from_secs(3600);
+pub(crate) const BIRTH: Duration = Duration::from_secs(3600);
 
 /// Locks of other hosts may not reach us on some shared file systems; their workspaces also have to be this old.
 pub(crate) const FOREIGN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -36,24 +41,14 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
+    /// In the folder `tmp` of a store, which exists.
     pub(crate) fn create(tmp: &Path) -> Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        files::create_dir(tmp)?;
-        let dir = tmp.join(format!("{}-{}", process_name(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        // Nobody else works in a store that goes with this process; the paths of sockets in it have to be short.
+        let name = if is_private(tmp) { unused_number().to_string() } else { unused_name() };
+        let dir = tmp.join(name);
         fs_err::create_dir(&dir).at("create the folder", &dir)?;
-        // Locked before it gets its name: nobody can see an unlocked `.alive` of a live process.
-        let (new, alive) = (dir.join(".alive-new"), dir.join(ALIVE));
-        let file = OpenOptions::new().write(true).create_new(true).open(&new).at("create", &new)?;
-        match file.file().try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => tracing::warn!(path = %new.display(), "a new file is locked"),
-            // Without locks a workspace is swept by age.
-            Err(TryLockError::Error(e)) => {
-                tracing::debug!(path = %new.display(), error = %e, "no file locks");
-            }
-        }
-        fs_err::rename(&new, &alive).at("create", &alive)?;
-        Ok(Self { dir, _alive: file, next: AtomicU64::new(0) })
+        let alive = hold(&dir)?;
+        Ok(Self { dir, _alive: alive, next: AtomicU64::new(0) })
     }
 
     /// A path below the workspace that nobody has used.
@@ -72,6 +67,34 @@ impl Workspace {
     pub(crate) fn name(&self) -> &str {
         files::name_of(&self.dir)
     }
+}
+
+/// `<host>-<pid>-<start>-<n>`, each one once.
+pub(crate) fn unused_name() -> String {
+    format!("{}-{}", process_name(), unused_number())
+}
+
+/// Each once in a process.
+pub(crate) fn unused_number() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Says in a new folder that this process lives, as long as the file is open.
+pub(crate) fn hold(dir: &Path) -> Result<File> {
+    // Locked before it gets its name: nobody can see an unlocked `.alive` of a live process.
+    let (new, alive) = (dir.join(ALIVE_NEW), dir.join(ALIVE));
+    let file = OpenOptions::new().write(true).create_new(true).open(&new).at("create", &new)?;
+    match file.file().try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => tracing::warn!(path = %new.display(), "a new file is locked"),
+        // Without locks a workspace is swept by age.
+        Err(TryLockError::Error(e)) => {
+            tracing::debug!(path = %new.display(), error = %e, "no file locks");
+        }
+    }
+    fs_err::rename(&new, &alive).at("create", &alive)?;
+    Ok(file)
 }
 
 impl Drop for Workspace {
@@ -118,8 +141,8 @@ impl Store {
     }
 }
 
-/// Deletes workspaces of dead processes below `tmp`; returns them with their sizes in bytes. Never fails: what cannot
-/// be deleted now is garbage that hurts nobody.
+/// Deletes workspaces of dead processes in the folder `tmp` of a store; returns them with their sizes in bytes. Never fails:
+/// what cannot be deleted now is garbage that hurts nobody.
 pub(crate) fn sweep(tmp: &Path, dry_run: bool) -> Vec<(PathBuf, u64)> {
     let mut swept = Vec::new();
     for dir in files::list(tmp).unwrap_or_default() {
@@ -146,8 +169,8 @@ fn remove(dir: &Path) -> Result<()> {
     files::remove_tree(dir)
 }
 
-/// `Some` when no living process owns the workspace; holds its lock, if it has one.
-pub(crate) fn dead(dir: &Path) -> Option<Option<File>> {
+/// `Some` when the workspace belongs to no living process; holds its lock, if it has one.
+fn dead(dir: &Path) -> Option<Option<File>> {
     let meta = fs_err::symlink_metadata(dir).ok().filter(std::fs::Metadata::is_dir)?;
     let own_host = host_of(files::name_of(dir)) == Some(host());
     let alive = dir.join(ALIVE);

@@ -18,6 +18,7 @@ use crate::memo::Memo;
 use crate::remote::{Link, RemoteOptions, process_env};
 use crate::sandbox::{self, Workspace};
 use crate::stamp::Stamp;
+use crate::stop::Stop;
 
 /// Version of the layout.
 const FORMAT: u32 = 1;
@@ -59,7 +60,11 @@ pub struct Options {
 
 /// A content-addressed store on disk. Clones are cheap and share everything; all methods may be called from any thread.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+    /// Of this handle; clones of it share it.
+    stop: Stop,
+}
 
 struct Inner {
     root: PathBuf,
@@ -84,12 +89,12 @@ struct Inner {
     inline: Mutex<Inline>,
 }
 
-/// A store that may be gone.
+/// A store that may be gone. Who gets it back works for nobody who could ask to stop.
 pub(crate) struct WeakStore(Weak<Inner>);
 
 impl WeakStore {
     pub(crate) fn upgrade(&self) -> Option<Store> {
-        self.0.upgrade().map(Store)
+        self.0.upgrade().map(|inner| Store { inner, stop: Stop::default() })
     }
 }
 
@@ -152,8 +157,9 @@ impl Store {
         if !look_only {
             sandbox::sweep(&root.join("tmp"), false);
         }
-        let memo = Memo::at(root.join("memo").join(format!("{}.log", host())), look_only);
-        Ok(Self(Arc::new(Inner {
+        let log = root.join("memo").join(format!("{}.log", host()));
+        let memo = if look_only { Memo::look(log) } else { Memo::at(log) };
+        let inner = Arc::new(Inner {
             root,
             id: format.id,
             sync: options.durability == Durability::Full,
@@ -167,7 +173,8 @@ impl Store {
             leases: AtomicBool::default(),
             inline_limit: AtomicU64::default(),
             inline: Mutex::default(),
-        })))
+        });
+        Ok(Self { inner, stop: Stop::default() })
     }
 
     /// Puts a shared store behind this one, before anything is looked up: from now on lookups take from it what is not
@@ -177,20 +184,20 @@ impl Store {
     /// When the address or the credentials cannot be used.
     pub fn connect(&self, options: &RemoteOptions) -> Result<()> {
         let link = Link::new(options, &process_env)?;
-        let _ = self.0.link.set(Arc::new(link));
+        let _ = self.inner.link.set(Arc::new(link));
         Ok(())
     }
 
     /// The folder of the store, absolute.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.0.root
+        &self.inner.root
     }
 
     /// Random id that tells stores apart.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.inner.id
     }
 
     /// Where the engine keeps one folder a run. It is created when a run is recorded.
@@ -202,31 +209,31 @@ impl Store {
     /// The digests of files outside the store, remembered between processes.
     #[must_use]
     pub fn memo(&self) -> &Memo {
-        &self.0.memo
+        &self.inner.memo
     }
 
     /// From now on, files that are touched as long as work goes on take the place of kernel locks on keys. Without this
     /// they do where the file system says that it has no locks; some say that they have, and lock on one machine only.
     pub fn use_leases(&self) {
-        self.0.leases.store(true, Ordering::Relaxed);
+        self.inner.leases.store(true, Ordering::Relaxed);
     }
 
     /// From now on, outputs of fewer bytes than this are kept in their record, if they are text. Without this,
     /// none is. What is read does not depend on it.
     pub fn inline_below(&self, bytes: u64) {
-        self.0.inline_limit.store(bytes, Ordering::Relaxed);
+        self.inner.inline_limit.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn inline_limit(&self) -> u64 {
-        self.0.inline_limit.load(Ordering::Relaxed)
+        self.inner.inline_limit.load(Ordering::Relaxed)
     }
 
     pub(crate) fn inline(&self) -> &Mutex<Inline> {
-        &self.0.inline
+        &self.inner.inline
     }
 
     pub(crate) fn leases(&self) -> bool {
-        self.0.leases.load(Ordering::Relaxed)
+        self.inner.leases.load(Ordering::Relaxed)
     }
 
     /// Whether there is a shared store behind this one.
@@ -236,25 +243,33 @@ impl Store {
     }
 
     pub(crate) fn shared(&self) -> Option<&Arc<Link>> {
-        self.0.link.get()
+        self.inner.link.get()
     }
 
     pub(crate) fn downgrade(&self) -> WeakStore {
-        WeakStore(Arc::downgrade(&self.0))
+        WeakStore(Arc::downgrade(&self.inner))
+    }
+
+    pub(crate) fn with_stop(&self, stop: Stop) -> Self {
+        Self { inner: Arc::clone(&self.inner), stop }
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Whether nothing may be changed here: it was opened by [`Store::look`].
     pub(crate) fn looks_only(&self) -> bool {
-        self.0.look_only
+        self.inner.look_only
     }
 
     pub(crate) fn sync(&self) -> bool {
-        self.0.sync
+        self.inner.sync
     }
 
     pub(crate) fn dir(&self, name: &str) -> PathBuf {
         debug_assert!(FOLDERS.contains(&name));
-        self.0.root.join(name)
+        self.inner.root.join(name)
     }
 
     pub(crate) fn blob_path(&self, blob: Blob) -> PathBuf {
@@ -271,29 +286,31 @@ impl Store {
 
     /// The folder of temporary files of this process in this store, created at first use.
     pub(crate) fn workspace(&self) -> Result<Arc<Workspace>> {
-        if self.0.look_only {
-            let (path, source) = (self.0.root.clone(), ErrorKind::PermissionDenied.into());
+        if self.inner.look_only {
+            let (path, source) = (self.inner.root.clone(), ErrorKind::PermissionDenied.into());
             return Err(StoreError::Io { action: "write to a store that is only looked at,", path, source });
         }
-        let mut slot = lock(&self.0.workspace);
+        let mut slot = lock(&self.inner.workspace);
         if let Some(workspace) = &*slot {
             return Ok(Arc::clone(workspace));
         }
-        let workspace = Arc::new(Workspace::create(&self.dir("tmp"))?);
+        let tmp = self.dir("tmp");
+        files::create_dir(&tmp)?;
+        let workspace = Arc::new(Workspace::create(&tmp)?);
         *slot = Some(Arc::clone(&workspace));
         Ok(workspace)
     }
 
     pub(crate) fn verified(&self) -> MutexGuard<'_, BTreeMap<Blob, Stamp>> {
-        lock(&self.0.verified)
+        lock(&self.inner.verified)
     }
 
     pub(crate) fn checked_trees(&self) -> MutexGuard<'_, BTreeSet<Digest>> {
-        lock(&self.0.trees)
+        lock(&self.inner.trees)
     }
 
     pub(crate) fn swept(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
-        lock(&self.0.swept)
+        lock(&self.inner.swept)
     }
 
     /// Writes a small file such that readers see all of it or none, replacing what was there.
@@ -307,7 +324,7 @@ impl Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("root", &self.0.root).finish_non_exhaustive()
+        f.debug_struct("Store").field("root", &self.inner.root).finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::beside::is_beside;
 use crate::digest::Digest;
 use crate::error::{IoContext, Result, StoreError};
 use crate::hash::digest_file;
@@ -84,7 +85,7 @@ fn is_plain_relative(path: &str) -> bool {
 pub(crate) enum Hidden {
     /// Names that begin with a dot are left out, as editors and synchronisers put such files anywhere.
     Skip,
-    /// Everything (some formats, like Zarr, keep data in dot files).
+    /// Everything (some formats, like Zarr, keep data in dot files) but what lies there on its way to its place.
     Include,
 }
 
@@ -139,7 +140,9 @@ fn walk(
     above.push(real);
     for entry in fs_err::read_dir(folder).at("list", folder)? {
         let entry = entry.at("list", folder)?;
-        if hidden == Hidden::Skip && entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let name = entry.file_name();
+        // What some process is about to put there is no content yet.
+        if is_beside(&name) || hidden == Hidden::Skip && name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let path = entry.path();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::copy::copy;
 use crate::error::{IoContext, Result, StoreError};
 use crate::files;
 use crate::hash::digest_stamped;
@@ -59,7 +60,7 @@ impl Store {
             if self.verified().get(&blob) == Some(&stamp) {
                 continue;
             }
-            match digest_stamped(&path) {
+            match digest_stamped(&path, self.stop()) {
                 Ok((digest, stamp)) if digest == file.digest => {
                     self.verified().entry(blob).or_insert(stamp);
                 }
@@ -76,12 +77,17 @@ impl Store {
     fn build(&self, dir: &Path, manifest: &TreeManifest) -> Result<()> {
         let workspace = self.workspace()?;
         let new = workspace.fresh_path();
-        files::create_dir(&new)?;
-        for (name, file) in &manifest.files {
-            let to = new.join(name);
-            files::create_dir(files::parent(&to))?;
-            self.link(Blob::file(file.digest), file.size, &to)?;
-        }
+        let fill = || {
+            files::create_dir(&new)?;
+            manifest.files.iter().try_for_each(|(name, file)| {
+                let to = new.join(name);
+                files::create_dir(files::parent(&to))?;
+                self.link(Blob::file(file.digest), file.size, &to)
+            })
+        };
+        fill().inspect_err(|_| {
+            let _ = files::remove_tree(&new);
+        })?;
         // What is there is damaged. Readers that have its files open keep them.
         let old = workspace.fresh_path();
         if dir.exists() {
@@ -113,7 +119,7 @@ impl Store {
             }
             return Ok(());
         }
-        reflink_copy::reflink_or_copy(&from, to).at("create", to)?;
+        copy(&from, to, self.stop())?;
         files::set_mode(to, true)
     }
 }

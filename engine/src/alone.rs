@@ -79,30 +79,9 @@ pub fn run_alone_resumable(
     store: &Path,
     stop_after: Option<u64>,
 ) -> Result<(Summary, BTreeMap<String, PathBuf>), NodeError> {
-    let store =
-        Store::open(store, Options { durability: Durability::Relaxed }).map_err(|e| store_failure(&e))?;
-    let key = Key::of_action(kind.spec().name.as_bytes());
-    let lock = store.lock(&key, &mut || {}, &|| false).map_err(|e| store_failure(&e))?;
-    let lock = lock.ok_or_else(|| NodeError::failed("the lock of the saved states was not given"))?;
-    let partial = store.partial(&lock);
-    let failed = Mutex::new(None);
-    let tell = |message| *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(message);
-    let resume = partial.as_ref().map(|partial| Resume::new(partial, Duration::ZERO, &|| true, &tell));
-    let cancel = Cancel::new();
-    let units = stop_after.unwrap_or(u64::MAX);
-    let progress = StopAfter { units, done: AtomicU64::new(0), cancel: cancel.clone() };
-    let ended = run_step(kind, with, inputs, (folder, device), (&progress, &cancel), resume.as_ref());
-    let for_good = |e: &NodeError| matches!(e.cause, FailureCause::Data | FailureCause::Parameter);
-    match &ended {
-        Ok(_) => forget(partial.as_ref()),
-        Err(e) if for_good(e) => resume.iter().for_each(Resume::give_up),
-        Err(_) => {}
-    }
-    let failed = failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-    match failed {
-        Some(message) => Err(NodeError::failed(message)),
-        None => ended,
-    }
+    resumable(kind.spec().name, (store, stop_after), |progress, cancel, resume| {
+        run_step(kind, with, inputs, (folder, device), (progress, cancel), Some(resume))
+    })
 }
 
 /// As [`run_alone`], of a shard, or from parts; `with` as on the command line. Digests of inputs being left empty, parts of other contents are not told apart.
@@ -116,6 +95,36 @@ pub fn run_alone_portion(
     (folder, device): (&Path, &str),
     portion: &Portion,
 ) -> Result<(Summary, BTreeMap<String, PathBuf>), NodeError> {
+    let (with, work, _) = cut(kind, with, inputs, portion)?;
+    run_work(&*kind.kind, with, inputs, (folder, device), (&Silent, &Cancel::new()), (None, &work))
+}
+
+/// As [`run_alone_portion`], of a step that can be stopped and goes on as one of [`run_alone_resumable`] does. States lie under the key
+/// of what is asked for: those of the shards of one step may share the folder `store`.
+///
+/// # Errors
+/// As both.
+pub fn run_alone_portion_resumable(
+    kind: &Registered,
+    with: &[(&str, &str)],
+    inputs: &[(&str, &str, &Path)],
+    (folder, device): (&Path, &str),
+    portion: &Portion,
+    (store, stop_after): (&Path, Option<u64>),
+) -> Result<(Summary, BTreeMap<String, PathBuf>), NodeError> {
+    let (with, work, action) = cut(kind, with, inputs, portion)?;
+    resumable(&action.canonical(), (store, stop_after), |progress, cancel, resume| {
+        run_work(&*kind.kind, with, inputs, (folder, device), (progress, cancel), (Some(resume), &work))
+    })
+}
+
+/// Parameters and work of a portion, and the action that its key is of.
+fn cut(
+    kind: &Registered,
+    with: &[(&str, &str)],
+    inputs: Inputs<'_>,
+    portion: &Portion,
+) -> Result<(Map<String, Value>, Work, Action), NodeError> {
     let given: Vec<(String, String)> =
         with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let owned = |(port, label, path): &(&str, &str, &Path)| {
@@ -126,13 +135,48 @@ pub fn run_alone_portion(
         .map_err(|findings| NodeError::parameter(findings.one_line_each()))?;
     let job = pipeline.jobs.first().ok_or_else(|| NodeError::failed("a step of no job"))?;
     let action = Action::new(job, BTreeMap::new(), Numerics::Tolerant, "", Value::Null);
-    let work = match portion {
-        Portion::Whole => Work::Whole,
-        Portion::Shard(shard) => Work::Shard { shard: *shard, action: action.to_value() },
-        Portion::Parts(paths) => Work::Parts(part::open_all(paths, &action)?),
-    };
-    let with = job.params.0.clone();
-    run_work(&*kind.kind, with, inputs, (folder, device), (&Silent, &Cancel::new()), (None, &work))
+    let params = job.params.0.clone();
+    Ok(match portion {
+        Portion::Whole => (params, Work::Whole, action),
+        Portion::Shard(shard) => {
+            let work = Work::Shard { shard: *shard, action: action.to_value() };
+            (params, work, action.of_shard(*shard))
+        }
+        Portion::Parts(paths) => (params, Work::Parts(part::open_all(paths, &action)?), action),
+    })
+}
+
+/// Calls `run` with a place for states in the folder `store`, under the key of `action`, and asks it to stop after so much.
+fn resumable(
+    action: &str,
+    (store, stop_after): (&Path, Option<u64>),
+    run: impl FnOnce(&dyn Progress, &Cancel, &Resume<'_>) -> Ended,
+) -> Ended {
+    let store =
+        Store::open(store, Options { durability: Durability::Relaxed }).map_err(|e| store_failure(&e))?;
+    let key = Key::of_action(action.as_bytes());
+    let lock = store.lock(&key, &mut || {}, &|| false).map_err(|e| store_failure(&e))?;
+    let lock = lock.ok_or_else(|| NodeError::failed("the lock of the saved states was not given"))?;
+    let partial =
+        store.partial(&lock).ok_or_else(|| NodeError::failed("there is no place for saved states"))?;
+    let failed = Mutex::new(None);
+    let tell = |message| *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(message);
+    let resume = Resume::new(&partial, Duration::ZERO, &|| true, &tell);
+    let cancel = Cancel::new();
+    let units = stop_after.unwrap_or(u64::MAX);
+    let progress = StopAfter { units, done: AtomicU64::new(0), cancel: cancel.clone() };
+    let ended = run(&progress, &cancel, &resume);
+    let for_good = |e: &NodeError| matches!(e.cause, FailureCause::Data | FailureCause::Parameter);
+    match &ended {
+        Ok(_) => forget(Some(&partial)),
+        Err(e) if for_good(e) => resume.give_up(),
+        Err(_) => {}
+    }
+    let failed = failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    match failed {
+        Some(message) => Err(NodeError::failed(message)),
+        None => ended,
+    }
 }
 
 fn run_step(

@@ -247,9 +247,13 @@ impl EngineError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::UnknownNode { nearest, .. } | Self::NoJob { nearest, .. } => {
+            Self::UnknownNode { nearest, .. } => {
                 nearest.as_ref().map(|name| format!("did you mean `{name}`?"))
             }
+            Self::NoJob { nearest, run, .. } => Some(match nearest {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("`celldag runs show {run}` lists its jobs"),
+            }),
             Self::NoRun { .. } => {
                 Some("`celldag runs` lists the recorded runs; `last` is the newest".to_owned())
             }
@@ -273,6 +277,7 @@ impl EngineError {
 pub(crate) fn store_failure(error: &StoreError) -> NodeError {
     let cause = match error {
         StoreError::Changed { .. } => FailureCause::Data,
+        StoreError::Cancelled { .. } => FailureCause::Cancelled,
         _ => FailureCause::Failed,
     };
     NodeError::new(cause, error.to_string()).outlook(Outlook::Unknown)

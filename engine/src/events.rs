@@ -11,8 +11,8 @@ use crate::plan::JobState;
 /// Version of the event lines, `v` of every line.
 pub const EVENT_VERSION: u32 = 1;
 
-/// Receives events, from several threads, in the order in which they are written to `events.jsonl`. It must return
-/// soon: the run waits for it.
+/// Receives events, from several threads but one at a time, in the order in which they are written to `events.jsonl`. It should
+/// return soon: the thread that calls it has work to do.
 pub trait Observer: Sync {
     /// Something happened.
     fn event(&self, event: &RunEvent);

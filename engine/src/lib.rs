@@ -56,6 +56,7 @@ pub use above::{AboveError, StepSummary, lineage_skeleton, read_lineage};
 pub use action::{Action, DeviceIdentity};
 pub use artifact::ArtifactType;
 pub use change::Change;
+pub use check::suggest::nearest;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::{EngineError, ExitClass};
 pub use events::{Counts, Observer, Quiet, RunEvent};

@@ -148,6 +148,7 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<RunRecord, EngineError> {
     let start = Instant::now();
+    let store = &cancel.heard_by(store);
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
     guard(pipeline, &selection, options.out.as_deref())?;

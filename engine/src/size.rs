@@ -28,6 +28,26 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     Ok((number * factor) as u64)
 }
 
+/// Amounts of memory that can be meant: no machine has more than the most, and less is a unit that was forgotten.
+const MEMORY: (u64, u64) = (1 << 20, 1 << 50);
+
+/// What an amount of memory has to be, in words.
+pub const MEMORY_WANTED: &str = "a size with its unit, from 1 MiB to 1024 TiB: 500 MiB, 8 GiB";
+
+/// Bytes of an amount of memory to work with.
+///
+/// # Errors
+/// What is wrong with the text, for a message; [`MEMORY_WANTED`] says what is wanted instead.
+pub fn parse_memory(text: &str) -> Result<u64, String> {
+    let bytes = parse_size(text).map_err(|message| format!("`{text}` is no size: {message}"))?;
+    if (MEMORY.0..=MEMORY.1).contains(&bytes) {
+        return Ok(bytes);
+    }
+    let unit =
+        if text.trim().parse::<f64>().is_ok() { " (a number without a unit counts bytes)" } else { "" };
+    Err(format!("expected a size from 1 MiB to 1024 TiB, not `{text}`{unit}"))
+}
+
 /// A number of bytes: `512 B`, `1.5 KiB`, `80.0 GiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
@@ -46,7 +66,7 @@ pub fn bytes(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_size;
+    use super::{parse_memory, parse_size};
 
     #[test]
     fn sizes() {
@@ -56,5 +76,17 @@ mod tests {
         assert_eq!(parse_size("7"), Ok(7));
         assert!(parse_size("-1").is_err() && parse_size("many").is_err() && parse_size("3 parsecs").is_err());
         assert!(parse_size("inf").is_err() && parse_size("").is_err() && parse_size("GiB").is_err());
+    }
+
+    #[test]
+    fn memory_that_can_be_meant() {
+        assert_eq!((parse_memory("1 MiB"), parse_memory("1024T")), (Ok(1 << 20), Ok(1 << 50)));
+        let refused = |text: &str| parse_memory(text).expect_err("no such amount");
+        assert_eq!(
+            refused("8"),
+            "expected a size from 1 MiB to 1024 TiB, not `8` (a number without a unit counts bytes)"
+        );
+        assert_eq!(refused("1025T"), "expected a size from 1 MiB to 1024 TiB, not `1025T`");
+        assert_eq!(refused("4XB"), "`4XB` is no size: unknown unit `xb`: use K, M, G or T");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use celldag_cache::Store;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -151,6 +152,12 @@ impl Cancel {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// A handle of the store that gives up when somebody asks ([`Store::until`]).
+    pub(crate) fn heard_by(&self, store: &Store) -> Store {
+        let cancel = self.clone();
+        store.until(move || cancel.is_cancelled())
     }
 }
 

@@ -40,21 +40,23 @@ fn one_axis_embeds_the_same_cells_with_every_model() {
     let Some(fixtures) = fixtures() else { return };
     let sandbox = Sandbox::new();
     let folder = checkpoints(&sandbox, &fixtures);
-    // Weights of a text encoder are not among the fixtures.
-    let pipeline =
-        fs_err::read_to_string(repository().join("pipelines/compare_models.yaml")).expect("pipeline");
-    assert!(pipeline.contains("[bert-text, "), "the list of models");
-    fs_err::write(sandbox.join("compare.yaml"), pipeline.replace("[bert-text, ", "[")).expect("copy");
-    let (cells, checkpoints) = (
+    // A copy of the file, so that its store and results stay in the sandbox.
+    fs_err::copy(repository().join("pipelines/compare_models.yaml"), sandbox.join("compare.yaml"))
+        .expect("copy");
+    let names: Vec<&str> = MODELS.iter().map(|(model, _)| *model).collect();
+    let sets = [
         format!("cells={}", fixtures.join("golden/scgpt/input.h5ad").display()),
         format!("checkpoints={}", folder.display()),
-    );
-    let args = ["run", "compare.yaml", "--set", &cells, "--set", &checkpoints, "--device", "cpu"];
+        // Weights of a text encoder are not among the fixtures.
+        format!("models=[{}]", names.join(", ")),
+    ];
+    let mut args = vec!["run", "compare.yaml", "--device", "cpu"];
+    args.extend(sets.iter().flat_map(|set| ["--set", set]));
     sandbox.ok(&args);
     let rows = json(&sandbox.ok(&["runs", "table", "--kind", "embed", "--json"]).stdout);
     let rows = rows.as_array().expect("rows");
     let models: Vec<&str> = rows.iter().filter_map(|row| row["model"].as_str()).collect();
-    assert_eq!(models, MODELS.iter().map(|(model, _)| *model).collect::<Vec<_>>());
+    assert_eq!(models, names);
     for row in rows {
         for column in ["parameters", "dimensions", "cells_per_second", "peak_memory", "cells", "seconds"] {
             assert!(row[column].as_f64().is_some_and(|value| value > 0.0), "{column} of {row}");

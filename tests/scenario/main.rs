@@ -24,6 +24,8 @@ mod protocols;
 mod quickstart;
 #[cfg(unix)]
 mod remote;
+#[cfg(unix)]
+mod remote_tls;
 mod sandbox;
 #[expect(dead_code, reason = "its own tests use all of it")]
 #[path = "../../nodes/tests/suite/prompt/server.rs"]

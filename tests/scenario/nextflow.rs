@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use self::eval::Value;
 use self::flow::Flow;
 use self::task::{Settings, run};
-use crate::plugins::has_python;
+use crate::plugins::has;
 use crate::programs::programs;
 use crate::sandbox::{Sandbox, digests, quickstart_data, repository};
 
@@ -187,7 +187,7 @@ fn the_exported_drug_response_pipeline_gives_the_bytes_of_a_run() {
 
 #[test]
 fn programs_have_the_keys_of_a_run() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let sandbox = Sandbox::new();

@@ -7,29 +7,35 @@ use crate::sandbox::Sandbox;
 
 /// Copies the example pipelines, so that their store and results are the sandbox's.
 pub(crate) fn examples(sandbox: &Sandbox) {
+    let files =
+        ["plugins.yaml", "data/scores.csv", "scripts/ranks.py", "scripts/tables.py", "kinds/top-cells.py"];
+    copy(sandbox, &files);
+}
+
+fn copy(sandbox: &Sandbox, files: &[&str]) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/plugins");
-    for file in
-        ["plugins.yaml", "data/scores.csv", "scripts/ranks.py", "scripts/tables.py", "kinds/top-cells.py"]
-    {
+    for file in files {
         let to = sandbox.join(file);
         fs_err::create_dir_all(to.parent().expect("a folder")).expect("folder");
         fs_err::copy(from.join(file), to).expect("the example");
     }
 }
 
-pub(crate) fn has_python() -> bool {
+/// Whether a program that an example needs is there; a message where it is not, and a failure on the machines of CI, which
+/// have it.
+pub(crate) fn has(program: &str) -> bool {
     let there =
-        Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+        Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
     if !there {
-        assert!(std::env::var("CI").is_err(), "CI needs python3");
-        println!("SKIPPED: there is no python3");
+        assert!(std::env::var("CI").is_err(), "CI needs {program}");
+        println!("SKIPPED: there is no {program}");
     }
     there
 }
 
 #[test]
 fn the_examples_run_and_are_cached_until_something_changes() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let sandbox = Sandbox::new();
@@ -56,8 +62,21 @@ fn the_examples_run_and_are_cached_until_something_changes() {
 }
 
 #[test]
+fn the_example_in_r_runs_and_is_cached() {
+    if !has("Rscript") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    copy(&sandbox, &["with_r.yaml", "data/scores.csv", "scripts/summary.R"]);
+    assert!(sandbox.ok(&["run", "with_r.yaml"]).stderr.contains("1 computed"));
+    let made = fs_err::read_to_string(sandbox.join("results/summary.csv")).expect("the result");
+    assert_eq!(made, "sample,cells,median\ns1,3,0.55\ns2,5,0.66\n");
+    assert!(sandbox.ok(&["run", "with_r.yaml"]).stderr.contains("0 computed, 1 cached"));
+}
+
+#[test]
 fn kinds_in_a_folder_are_listed_checked_and_run_like_others() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let sandbox = Sandbox::new();

@@ -151,11 +151,6 @@ fn another_checkpoint_or_head_is_refused() {
             &[&["predict", &cells, "--run", "last", "--device", "cpu", "-o", "out.csv"][..], more].concat(),
         )
     };
-    // The pipeline was given another checkpoint by --set: where it is, the run does not say.
-    let unknown = predict(&[]);
-    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
-    assert!(unknown.stderr.contains("--checkpoint"), "{}", unknown.stderr);
-
     let none = predict(&["--checkpoint", &checkpoint, "--head", "embedding"]);
     assert_eq!(none.code, 2, "{}", none.stderr);
     assert!(none.stderr.contains("trained by: head"), "{}", none.stderr);
@@ -169,6 +164,67 @@ fn another_checkpoint_or_head_is_refused() {
     assert!(changed.stderr.contains("another checkpoint"), "{}", changed.stderr);
     assert_eq!(runs(), before, "refused before anything is embedded");
     assert!(!sandbox.join("out.csv").exists());
+}
+
+#[test]
+fn the_checkpoint_that_the_run_read_is_found_from_any_folder() {
+    // It was given by --set: the pipeline file names another, which is not there.
+    let (sandbox, _) = trained();
+    let [cells, _] = quickstart_data();
+    let store = sandbox.join(".celldag").display().to_string();
+    let cells = cells.trim_start_matches("cells=");
+    let elsewhere = Sandbox::new();
+    elsewhere.ok(&["predict", cells, "--run", "last", "--cache", &store, "--device", "cpu", "-o", "out.csv"]);
+    assert!(elsewhere.join("out.csv").exists());
+}
+
+#[test]
+fn a_project_that_was_moved_still_has_its_checkpoint() {
+    let sandbox = Sandbox::new();
+    let [cells, checkpoint] = quickstart_data();
+    let cells = cells.trim_start_matches("cells=");
+    copied(checkpoint.trim_start_matches("checkpoint=").as_ref(), &sandbox.join("old/models/own"));
+    sandbox.write(
+        "old/study.yaml",
+        &format!(
+            r#"celldag: 1
+name: study
+nodes:
+  split: {{uses: split, in: {{cells: "{cells}"}}, with: {{kind: stratified-k-fold, folds: 2, label: myeloid}}}}
+  tokens: {{uses: tokenize, in: {{cells: "{cells}", checkpoint: models/own}}, with: {{model: geneformer}}}}
+  embedding: {{uses: embed, in: {{tokens: tokens.tokens, checkpoint: models/own}}}}
+  head: {{uses: linear-head, in: {{embedding: embedding.embedding, split: split.split}}, with: {{fold: 0}}}}
+"#
+        ),
+    );
+    sandbox.computed(&["old/study.yaml"]);
+    fs_err::rename(sandbox.join("old"), sandbox.join("new")).expect("renamed");
+    // What stands in the old place now is another project.
+    retrained(&sandbox.join("new/models/own"), &sandbox.join("old/models/own"));
+    let runs = sandbox.ok(&["runs", "--json", "--cache", "new/.celldag"]).stdout;
+    let runs: serde_json::Value = serde_json::from_str(&runs).expect("JSON");
+    let run = runs[0]["id"].as_str().expect("id");
+    let predict =
+        ["predict", cells, "--run", run, "--cache", "new/.celldag", "--device", "cpu", "-o", "out.csv"];
+    sandbox.ok(&predict);
+    assert!(sandbox.join("out.csv").exists());
+
+    fs_err::remove_dir_all(sandbox.join("new/models")).expect("deleted");
+    let gone = sandbox.run(&predict);
+    assert_eq!(gone.code, 2, "{}", gone.stderr);
+    assert!(
+        gone.stderr.contains("old/models/own") && gone.stderr.contains("--checkpoint DIR"),
+        "{}",
+        gone.stderr
+    );
+}
+
+fn copied(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).expect("folder");
+    for entry in fs_err::read_dir(from).expect("checkpoint") {
+        let entry = entry.expect("entry");
+        fs_err::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+    }
 }
 
 /// A checkpoint with one other bit in its last weight.
@@ -192,11 +248,7 @@ fn of_several_trainings_one_is_chosen_with_its_own_checkpoint() {
     let (cells, checkpoint) =
         (cells.trim_start_matches("cells="), checkpoint.trim_start_matches("checkpoint="));
     let (one, two) = (sandbox.join("models/one"), sandbox.join("models/two"));
-    fs_err::create_dir_all(&one).expect("folder");
-    for entry in fs_err::read_dir(checkpoint).expect("checkpoint") {
-        let entry = entry.expect("entry");
-        fs_err::copy(entry.path(), one.join(entry.file_name())).expect("copy");
-    }
+    copied(checkpoint.as_ref(), &one);
     retrained(&one, &two);
     sandbox.write(
         "study.yaml",

@@ -1,6 +1,6 @@
 //! Exported nodes that run programs of the user (`uses: exec`, kinds in executables): steps with the keys of a run.
 
-use crate::plugins::{examples, has_python};
+use crate::plugins::{examples, has};
 use crate::sandbox::{Sandbox, digests};
 use crate::snakemake::{command, not_cached, snakemake, succeed};
 
@@ -65,7 +65,7 @@ fn snakemake_runs_programs_with_the_keys_of_a_run() {
 
 #[test]
 fn a_step_needs_the_file_of_its_program() {
-    if !has_python() {
+    if !has("python3") {
         return;
     }
     let sandbox = Sandbox::new();

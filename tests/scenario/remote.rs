@@ -1,6 +1,7 @@
 //! Two runners, each with a store of its own, and a server between them: what one computes the other need not compute, and no
 //! trouble with the server fails a run.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::http_store::{Behaviour, Server};
@@ -17,28 +18,31 @@ nodes:
 outputs: {results/sum.txt: all.sum, copies: all.folder}
 "#;
 
-const NODES: [&str; 4] = ["all", "part", "part", "part"];
+pub(crate) const NODES: [&str; 4] = ["all", "part", "part", "part"];
 
 /// A machine with its own folder and store.
-struct Runner {
-    sandbox: Sandbox,
+pub(crate) struct Runner {
+    pub(crate) sandbox: Sandbox,
     remote: String,
     token: Option<&'static str>,
+    /// More variables of its environment.
+    pub(crate) env: Vec<(&'static str, PathBuf)>,
 }
 
 impl Runner {
-    fn new(remote: &str) -> Self {
+    pub(crate) fn new(remote: &str) -> Self {
         let sandbox = Sandbox::new();
         sandbox.write("shared.yaml", PIPELINE);
         sandbox.write("words.txt", &"so much depends upon a red wheel barrow\n".repeat(100));
-        Self { sandbox, remote: remote.to_owned(), token: None }
+        Self { sandbox, remote: remote.to_owned(), token: None, env: Vec::new() }
     }
 
-    fn celldag(&self, args: &[&str]) -> Finished {
+    pub(crate) fn celldag(&self, args: &[&str]) -> Finished {
         let mut command = self.sandbox.command(args);
         command
             .args(["--remote", &self.remote])
-            .envs(self.token.map(|token| ("CELLDAG_REMOTE_TOKEN", token)));
+            .envs(self.token.map(|token| ("CELLDAG_REMOTE_TOKEN", token)))
+            .envs(self.env.iter().cloned());
         let output = command.output().expect("the binary starts");
         let clean = |text: &[u8]| String::from_utf8_lossy(text).replace(&self.remote, "SERVER");
         let code = output.status.code().unwrap_or(-1);
@@ -47,7 +51,7 @@ impl Runner {
 
     /// Runs the pipeline, which has to succeed whatever the server does. Says which nodes were computed, sorted, and what
     /// stood on stderr.
-    fn run(&self) -> (Vec<String>, String) {
+    pub(crate) fn run(&self) -> (Vec<String>, String) {
         let finished = self.celldag(&["run", "shared.yaml", "--json", "--device", "cpu"]);
         assert_eq!(finished.code, 0, "{}\n{}", finished.stdout, finished.stderr);
         let mut nodes: Vec<String> =
@@ -60,7 +64,7 @@ impl Runner {
         self.celldag(&["cache", "push", "--cache", ".celldag"])
     }
 
-    fn results(&self) -> Vec<celldag_cache::Digest> {
+    pub(crate) fn results(&self) -> Vec<celldag_cache::Digest> {
         ["results", "copies"]
             .iter()
             .flat_map(|name| digests(&self.sandbox.join(name)).into_values())
@@ -69,7 +73,7 @@ impl Runner {
 }
 
 /// Lines that warn.
-fn warnings(stderr: &str) -> Vec<&str> {
+pub(crate) fn warnings(stderr: &str) -> Vec<&str> {
     stderr.lines().map(str::trim).filter(|line| line.to_lowercase().contains("warn")).collect()
 }
 

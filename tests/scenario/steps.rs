@@ -136,21 +136,53 @@ fn without_a_cache_nothing_is_left_but_the_outputs() {
     let failed = sandbox.command(&wrong).env_remove("TMPDIR").output().expect("it starts");
     assert_eq!(failed.status.code(), Some(3), "{}", String::from_utf8_lossy(&failed.stderr));
     assert_eq!(files(sandbox.path()), ["qc.h5ad", "qc.json"], "a failure leaves nothing");
+
+    // A folder that cannot be made is told by the variable that names its place, not by a name nobody has heard of.
+    let nowhere = sandbox.command(&args).env("TMPDIR", sandbox.join("qc.json")).output().expect("it starts");
+    let told = String::from_utf8_lossy(&nowhere.stderr);
+    assert_eq!(nowhere.status.code(), Some(1), "{told}");
+    assert!(told.contains("--no-cache works in") && told.contains("in TMPDIR"), "{told}");
+    assert!(!told.contains(".celldag~"), "{told}");
 }
 
-/// A scheduler that ends a step sends SIGTERM.
+/// What a scheduler writes into a step is for others: the rest of its script, most often.
 #[cfg(unix)]
 #[test]
-fn an_interrupted_step_takes_its_store_away() {
-    use std::os::unix::fs::PermissionsExt as _;
+fn a_step_takes_nothing_from_its_standard_input() {
+    use std::io::Seek as _;
     let sandbox = Sandbox::new();
+    let [cells, _] = quickstart_data();
+    let program =
+        "celldag_program: 1\nout: {text: text.txt}\nrun: [sh, -c, 'cat > \"$1\"', sh, \"{out:text}\"]\n";
+    sandbox.write("greedy.yaml", program);
+    let script = sandbox.write("script.sh", "echo the rest\n");
+    let steps: [&[&str]; 2] = [
+        &["step", "qc", "--in", &cells, "--out", "cells=qc.h5ad", "--no-cache"],
+        &["step", "exec", "--spec", "greedy.yaml", "--out", "text=text.txt", "--no-cache"],
+    ];
+    for step in steps {
+        let mut input = fs_err::File::open(&script).expect("a file").into_parts().0;
+        let mut command = sandbox.command(step);
+        let ended = command.stdin(input.try_clone().expect("a handle")).output().expect("it starts");
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(input.stream_position().expect("a place"), 0, "{step:?}");
+    }
+    assert_eq!(fs_err::read(sandbox.join("text.txt")).expect("an output"), b"");
+}
+
+/// A step without a cache that has begun and goes on for minutes, and the lines that it prints.
+#[cfg(unix)]
+fn slow_step(
+    sandbox: &Sandbox,
+) -> (std::process::Child, impl Iterator<Item = std::io::Result<String>> + use<>) {
+    use std::os::unix::fs::PermissionsExt as _;
     let kind = r#"#!/bin/sh
 if [ "$1" = describe ]; then
   echo '{"celldag": 1, "name": "slow", "epoch": 1, "about": "waits", "outputs": [{"name": "text", "file": "text.txt"}]}'
   exit 0
 fi
 echo it begins
-sleep 60
+sleep 600
 "#;
     let path = sandbox.write("kinds/slow.sh", kind);
     fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
@@ -162,12 +194,49 @@ sleep 60
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("stdout")));
     let started = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(r#""event":"started""#)));
     assert!(started.is_some(), "the kind is at work");
+    (child, lines)
+}
+
+/// A scheduler that ends a step sends SIGTERM.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_step_takes_its_store_away() {
+    let sandbox = Sandbox::new();
+    let (mut child, lines) = slow_step(&sandbox);
     assert!(files(sandbox.path()).len() > 1, "with a store beside its output");
     let asked = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(asked.expect("kill").success());
     lines.for_each(drop);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
     assert_eq!(files(sandbox.path()), ["kinds/slow.sh"], "nothing is left");
+}
+
+/// What runs out of memory, or is ended for good, gets SIGKILL.
+#[cfg(unix)]
+#[test]
+fn what_a_killed_step_leaves_is_deleted_by_the_next_that_writes_there() {
+    let sandbox = Sandbox::new();
+    fs_err::create_dir(sandbox.join("out")).expect("a folder");
+    let (mut child, lines) = slow_step(&sandbox);
+    child.kill().expect("kill");
+    lines.for_each(drop);
+    child.wait().expect("it ends");
+    assert!(files(&sandbox.join("out")).len() > 1, "its store stays");
+    let (mut alive, rest) = slow_step(&sandbox);
+    let [cells, _] = quickstart_data();
+    let args = ["step", "qc", "--in", &cells, "--out", "cells=out/qc.h5ad", "--no-cache"];
+    let next = sandbox.command(&args).env_remove("TMPDIR").output().expect("it starts");
+    assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
+    let hidden = || {
+        let entries = fs_err::read_dir(sandbox.join("out")).expect("a folder").flatten();
+        entries.filter(|entry| entry.file_name() != "qc.h5ad").count()
+    };
+    assert_eq!(hidden(), 1, "that of the living one");
+    alive.kill().expect("kill");
+    rest.for_each(drop);
+    alive.wait().expect("it ends");
+    let again = sandbox.command(&args).env_remove("TMPDIR").status().expect("it starts");
+    assert!(again.success() && hidden() == 0);
 }
 
 /// The quickstart as steps, in a store of their own: the keys of a run, a report that is told the same, and a run made of it.

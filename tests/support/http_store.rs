@@ -45,8 +45,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::speaking("http", |stream| stream)
+    }
+
+    /// `dress`: what becomes of a connection before a word is spoken.
+    pub(crate) fn speaking<S: Read + Write>(
+        scheme: &str,
+        dress: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}/team", listener.local_addr().unwrap());
+        let address = format!("{scheme}://{}/team", listener.local_addr().unwrap());
+        let dress = Arc::new(dress);
         let state = Arc::new(State {
             objects: Mutex::default(),
             log: Mutex::default(),
@@ -55,8 +64,8 @@ impl Server {
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &state));
+                let (state, dress) = (Arc::clone(&shared), Arc::clone(&dress));
+                std::thread::spawn(move || serve(dress(stream), &state));
             }
         });
         Self { address, state }
@@ -97,8 +106,8 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, state: &State) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn serve(mut stream: impl Read + Write, state: &State) {
+    let mut reader = BufReader::new(&mut stream);
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();

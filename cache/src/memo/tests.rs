@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -18,7 +20,7 @@ fn young_files_are_not_remembered_even_when_backdated() {
     let (log, file) = (dir.path().join("log"), dir.path().join("a"));
     fs_err::write(&file, "one").unwrap();
     settle(&file);
-    let memo = Memo::at(log.clone(), false);
+    let memo = Memo::at(log.clone());
     assert_eq!(memo.digest(&file).unwrap(), (Digest::of_bytes(b"one"), 3));
     assert_eq!(entries(&log), 0);
 
@@ -36,7 +38,7 @@ fn settled_files_are_remembered_across_processes_and_changes_are_seen() {
     fs_err::write(&file, "one").unwrap();
     settle(&file);
     std::thread::sleep(SETTLED + Duration::from_millis(100));
-    Memo::at(log.clone(), false).digest(&file).unwrap();
+    Memo::at(log.clone()).digest(&file).unwrap();
     assert_eq!(entries(&log), 1);
 
     // Proof that the second memo takes the entry: a forged digest comes back.
@@ -44,13 +46,13 @@ fn settled_files_are_remembered_across_processes_and_changes_are_seen() {
     let forged = Digest::of_bytes(b"forged");
     let line = write_line(&real, &Stamp::of(&real).unwrap(), &forged).unwrap();
     OpenOptions::new().append(true).open(&log).unwrap().write_all(line.as_bytes()).unwrap();
-    assert_eq!(Memo::at(log.clone(), false).digest(&file).unwrap().0, forged);
+    assert_eq!(Memo::at(log.clone()).digest(&file).unwrap().0, forged);
 
     // Same size and modification time, other content: the change time tells.
     let times = fs_err::metadata(&file).unwrap().modified().unwrap();
     fs_err::write(&file, "two").unwrap();
     OpenOptions::new().write(true).open(&file).unwrap().file().set_modified(times).unwrap();
-    assert_eq!(Memo::at(log, false).digest(&file).unwrap().0, Digest::of_bytes(b"two"));
+    assert_eq!(Memo::at(log).digest(&file).unwrap().0, Digest::of_bytes(b"two"));
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn threads_agree() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a");
     fs_err::write(&file, vec![7_u8; 1 << 20]).unwrap();
-    let memo = Memo::at(dir.path().join("log"), false);
+    let memo = Memo::at(dir.path().join("log"));
     let expected = Digest::of_bytes(&vec![7_u8; 1 << 20]);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -90,7 +92,7 @@ fn writers_that_share_a_log_do_not_tear_each_others_lines() {
     std::thread::scope(|scope| {
         for writer in 0..4 {
             // A memo of its own has a file handle of its own, as in another process.
-            let memo = Memo::at(log.clone(), false);
+            let memo = Memo::at(log.clone());
             scope.spawn(move || {
                 for i in 0..200 {
                     let path = PathBuf::from(format!("/{writer}/{i}/{}", "x".repeat(i)));
@@ -111,12 +113,10 @@ fn hashing_a_folder_of_many_small_files_can_be_stopped() {
         fs_err::write(folder.join(i.to_string()), "x").unwrap();
     }
     let store = Store::open(&dir.path().join("store"), crate::store::Options::default()).unwrap();
-    let asked = std::cell::Cell::new(0);
-    let cancelled = || {
-        asked.set(asked.get() + 1);
-        asked.get() > 3
-    };
-    let stopped = store.digest_path_unless(&folder, None, &cancelled);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let store = store.until(move || counted.fetch_add(1, Ordering::Relaxed) >= 3);
+    let stopped = store.digest_path(&folder, None);
     assert!(matches!(stopped, Err(crate::StoreError::Cancelled { .. })), "{stopped:?}");
-    assert_eq!(asked.get(), 4, "it went on after the answer");
+    assert_eq!(asked.load(Ordering::Relaxed), 4, "it went on after the answer");
 }

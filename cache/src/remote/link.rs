@@ -150,7 +150,7 @@ impl Link {
 
     fn note(&self, error: &RemoteError, what: &'static str) {
         match error {
-            RemoteError::Unavailable(_) => {
+            RemoteError::Unavailable(_) | RemoteError::Untrusted(_) => {
                 *lock(&self.down) = Some(Instant::now());
                 self.warn("down", &format!("{error}; going on with the local store"));
             }
@@ -231,4 +231,27 @@ fn attempts<T>(mut request: impl FnMut() -> Result<T, RemoteError>) -> Result<T,
         }
     }
     request()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(error: &RemoteError) -> u32 {
+        let mut count = 0;
+        let answer: Result<(), _> = attempts(|| {
+            count += 1;
+            Err(error.clone())
+        });
+        assert_eq!(answer.as_ref(), Err(error));
+        count
+    }
+
+    #[test]
+    fn only_a_busy_server_is_asked_again() {
+        assert_eq!(asked(&RemoteError::Unavailable("busy".into())), ATTEMPTS);
+        for error in [RemoteError::Untrusted, RemoteError::Rejected, RemoteError::Denied] {
+            assert_eq!(asked(&error("no".into())), 1);
+        }
+    }
 }

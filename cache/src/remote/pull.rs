@@ -4,11 +4,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use crate::digest::{Digest, Key};
-use crate::error::{IoContext, Result};
+use crate::error::{IoContext, Result, StoreError};
 use crate::files;
+use crate::hash::digest_stamped;
 use crate::record::Record;
 use crate::remote::standing::{Standing, ask_record, sign_for};
 use crate::remote::{Content, Existing, Link, Object, Put, RemoteError};
+use crate::stop::Stop;
 use crate::store::{Blob, Store, discard};
 use crate::tree::TreeManifest;
 
@@ -123,10 +125,10 @@ impl Store {
         let mut local = None;
         let answer = link.ask(|remote| {
             let Some(mut answer) = remote.get(object)? else { return Ok(None) };
-            match receive(&mut *answer.reader, size, tmp) {
+            match receive(&mut *answer.reader, size, tmp, self.stop()) {
                 Ok(length) => Ok(Some(length)),
                 Err(Interrupted::Remote(e)) => Err(e),
-                // Not the server's fault: no further attempt.
+                // Not the server's fault, or nobody waits for it: no further attempt.
                 Err(Interrupted::Local(e)) => {
                     local = Some(e);
                     Ok(None)
@@ -134,7 +136,7 @@ impl Store {
             }
         });
         if let Some(e) = local {
-            return Err(e).at("write", tmp);
+            return Err(e);
         }
         // Not there, or no answer: either way whoever looks it up next has to compute it again.
         let Some(length) = answer.flatten() else {
@@ -150,7 +152,7 @@ impl Store {
         let digest = if blob.tree {
             TreeManifest::digest_of(&fs_err::read(tmp).at("read", tmp)?)
         } else {
-            crate::hash::digest_file(tmp)?.0
+            digest_stamped(tmp, self.stop())?.0
         };
         if digest != blob.digest {
             link.set_damaged(object, &format!("its content has digest {digest}"));
@@ -162,22 +164,28 @@ impl Store {
 
 enum Interrupted {
     Remote(RemoteError),
-    Local(std::io::Error),
+    Local(StoreError),
 }
 
 /// Writes what comes into a file, anew at each attempt; at most one byte more than there should be. Returns the length.
-fn receive(reader: &mut dyn Read, size: Option<u64>, tmp: &Path) -> std::result::Result<u64, Interrupted> {
-    let mut file = fs_err::File::create(tmp).map_err(Interrupted::Local)?;
+fn receive(
+    reader: &mut dyn Read,
+    size: Option<u64>,
+    tmp: &Path,
+    stop: &Stop,
+) -> std::result::Result<u64, Interrupted> {
+    let mut file = fs_err::File::create(tmp).at("write", tmp).map_err(Interrupted::Local)?;
     let mut buffer = vec![0_u8; CHUNK];
     let mut length = 0_u64;
     loop {
+        stop.check(tmp).map_err(Interrupted::Local)?;
         let n = match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => n,
             Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             Err(e) => return Err(Interrupted::Remote(broke_off(&e))),
         };
-        file.write_all(&buffer[..n]).map_err(Interrupted::Local)?;
+        file.write_all(&buffer[..n]).at("write", tmp).map_err(Interrupted::Local)?;
         length += n as u64;
         if size.is_some_and(|size| length > size) {
             break;

@@ -122,17 +122,44 @@ pub(crate) fn unexpected(mut response: http::Response<Body>) -> RemoteError {
 /// What happened to the connection. Built from the parts that cannot hold an address: a signed one is a credential.
 fn in_words(error: &ureq::Error) -> RemoteError {
     let text = match error {
+        ureq::Error::Io(e) if let Some(why) = tls(e) => return insecure(why),
         ureq::Error::Io(e) => format!("the connection failed: {}", e.kind()),
         ureq::Error::Timeout(_) => "the server did not answer in time".to_owned(),
         ureq::Error::HostNotFound => "the server's name is not known".to_owned(),
         ureq::Error::ConnectionFailed => "no connection to the server".to_owned(),
         ureq::Error::Tls(why) => return RemoteError::Rejected(format!("no secure connection: {why}")),
-        ureq::Error::Rustls(why) => return RemoteError::Rejected(format!("no secure connection: {why}")),
+        ureq::Error::Rustls(why) => return insecure(why),
         ureq::Error::BadUri(_) => return RemoteError::Rejected("the address cannot be used".into()),
         ureq::Error::Protocol(_) => "the server does not speak HTTP as expected".to_owned(),
         _ => "the request failed".to_owned(),
     };
     RemoteError::Unavailable(text)
+}
+
+/// What TLS said, where a connection failed for it.
+fn tls(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+fn insecure(error: &rustls::Error) -> RemoteError {
+    use rustls::{CertificateError, Error};
+    RemoteError::Untrusted(match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "nobody whom this system trusts has signed the server's certificate (an authority of your own belongs to those of \
+             the system, or into the file that SSL_CERT_FILE names; the file replaces those of the system: put them in too)"
+                .to_owned()
+        }
+        // The library that says so is not ours to name; its error is known by its text alone.
+        Error::InvalidCertificate(CertificateError::Other(why))
+            if why.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "the server shows the authority's own certificate; have it sign one for the server".to_owned()
+        }
+        // `General`: there are no authorities on this system.
+        Error::InvalidCertificate(_) | Error::General(_) => format!("no secure connection: {error}"),
+        // Such as a handshake that broke off.
+        other => return RemoteError::Unavailable(format!("no secure connection: {other}")),
+    })
 }
 
 /// The size that a response states.

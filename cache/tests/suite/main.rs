@@ -6,6 +6,7 @@
     reason = "a test says what it skips and stops at what fails"
 )]
 
+mod beside;
 mod common;
 mod crash;
 mod damage;
@@ -18,4 +19,5 @@ mod partial;
 mod publish;
 mod remote;
 mod results;
+mod stop;
 mod temporary;

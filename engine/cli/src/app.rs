@@ -63,8 +63,13 @@ fn set_up_logs(global: &Global, output: &Output) {
         (false, 1) => "info",
         (false, _) => "debug",
     };
-    // Drivers and the GPU library talk a lot; their notes matter to those who ask for everything.
-    let calm = if global.verbose >= 2 { "" } else { ",wgpu_core=error,wgpu_hal=error,naga=error" };
+    // Drivers and the GPU library talk a lot; their notes matter to those who ask for everything. What the check of a
+    // certificate calls an error is told as one warning by the shared store.
+    let calm = if global.verbose >= 2 {
+        ""
+    } else {
+        ",wgpu_core=error,wgpu_hal=error,naga=error,rustls_platform_verifier=off"
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{level}{calm}")));
     let lines = tracing_subscriber::fmt::layer()

@@ -12,9 +12,7 @@ mod values;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
-use celldag_engine::size::parse_size as size;
 use celldag_shaders::Precision;
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use export::{ExportCommand, ModuleEngine, ModulesArgs, WorkflowArgs};
@@ -25,7 +23,7 @@ pub(crate) use serve::ServeArgs;
 pub(crate) use step::StepArgs;
 pub(crate) use store::{CacheCommand, DurabilityArg, LocksArg, StoreArgs};
 pub(crate) use values::LabelledInput;
-use values::name_value;
+use values::{memory, name_value, threads};
 
 /// Drug response of single cells with foundation models, as declarative cached pipelines.
 #[derive(Debug, Parser)]
@@ -190,14 +188,14 @@ pub(crate) struct ComputeArgs {
     #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
     pub(crate) device: String,
     /// Threads in all; independent nodes share them [default: all cores]
-    #[arg(long, short = 'j', value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    #[arg(long, short = 'j', value_name = "N", value_parser = threads)]
     pub(crate) jobs: Option<usize>,
     /// Main memory that running nodes may ask for together, for nodes that say what they need (`resources: {ram: ...}`)
     /// [default: what the machine, the container or Slurm allows]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub(crate) ram: Option<u64>,
     /// Most memory that the tensors of a node may take on the device (for example 4GiB); changes no result
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub(crate) memory_limit: Option<u64>,
     /// Reach no other machine: a node that would, such as `prompt-classify`, fails unless its result is cached, and a
     /// shared store is neither asked nor sent anything

@@ -30,6 +30,13 @@ pub(crate) enum Failure {
     Device(String),
     /// Input data are missing or bad.
     Data(String),
+    /// A file of the command line cannot be read.
+    Unread {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
     /// Reading or writing a file.
     Io(std::io::Error),
     /// Everything else.
@@ -51,7 +58,11 @@ impl Failure {
             Self::Engine(error) => error.exit_class(),
             Self::Run(class) => *class,
             Self::Device(_) => ExitClass::Device,
-            Self::Data(_) | Self::Above(_) => ExitClass::Data,
+            Self::Data(_) | Self::Unread { .. } | Self::Above(_) => ExitClass::Data,
+            // What was typed after --cache, or as a key or the name of a pin.
+            Self::Store(
+                StoreError::NotAStore { .. } | StoreError::NoSuchKey { .. } | StoreError::BadName { .. },
+            ) => ExitClass::Usage,
             Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound => ExitClass::Data,
             Self::Store(_) | Self::Io(_) | Self::Other(_) => ExitClass::Failed,
         }
@@ -88,14 +99,33 @@ impl Failure {
         match self {
             Self::Run(_) => (String::new(), None),
             Self::Pipeline(diagnostics) => (diagnostics.to_string(), None),
+            Self::Engine(EngineError::Io(error)) | Self::Io(error) => {
+                (error.to_string(), io_help(error.kind()))
+            }
             Self::Engine(error) => (error.to_string(), error.help()),
             Self::Store(error) => (error.to_string(), None),
             Self::Above(error) => (error.to_string(), Some(error.help().to_owned())),
-            Self::Usage { message, help } => (message.clone(), help.clone()),
+            Self::Usage { message, help } | Self::Unread { message, help } => (message.clone(), help.clone()),
             Self::Device(message) | Self::Data(message) | Self::Other(message) => (message.clone(), None),
-            Self::Io(error) => (error.to_string(), None),
         }
     }
+}
+
+/// What to do where the system says no more than that a path cannot be used.
+pub(crate) fn io_help(kind: std::io::ErrorKind) -> Option<String> {
+    use std::io::ErrorKind;
+    let help = match kind {
+        ErrorKind::NotFound => "check the path",
+        ErrorKind::NotADirectory => "a part of the path is a file: name another one",
+        ErrorKind::AlreadyExists => "something else has this name: name another path, or move it away",
+        ErrorKind::IsADirectory => "this is a folder: name a file",
+        ErrorKind::PermissionDenied => "ask its owner for access, or name another path",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space, or name a path on another disk"
+        }
+        _ => return None,
+    };
+    Some(help.to_owned())
 }
 
 /// Every finding with its excerpt.

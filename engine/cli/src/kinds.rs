@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use celldag_engine::Registry;
 use celldag_engine::registry::Registered;
+use celldag_engine::{Registry, nearest};
 
 use crate::failure::Failure;
 
@@ -42,7 +42,10 @@ pub(crate) fn find(registry: &Registry, name: &str) -> Result<Registered, Failur
         None => {
             return Err(Failure::Usage {
                 message: format!("there is no kind `{name}`"),
-                help: Some(format!("kinds are: {}", registry.names().collect::<Vec<_>>().join(", "))),
+                help: Some(nearest(name, registry.names()).map_or_else(
+                    || format!("kinds are: {}", registry.names().collect::<Vec<_>>().join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                )),
             });
         }
     };

@@ -1,8 +1,8 @@
 //! A checked pipeline as a workflow for Snakemake or Nextflow, and each node kind as a module for either.
 //!
 //! ```text
-//! Pipeline ─workflow─▶ Workflow (one rule a node, its axes, its edges) ─┬─ snakemake ─▶ Snakefile, config
-//!                                                                       └─ nextflow  ─▶ main.nf, nextflow.config
+//! Pipeline ─workflow─▶ Workflow (rules for nodes, their axes and edges) ─┬─ snakemake ─▶ Snakefile, config
+//!                                                                        └─ nextflow  ─▶ main.nf, nextflow.config
 //! Registry ─modules──▶ a rule or process a kind
 //! ```
 //!

@@ -1,4 +1,5 @@
-//! A workflow for Nextflow: one process a node, one sheet of jobs each, the sheets put together by shared axes.
+//! A workflow for Nextflow: one process a node (several where nodes take from each other), one sheet of jobs each, the sheets put
+//! together by shared axes.
 //!
 //! ```text
 //! main.nf          processes, and how their channels hang together
@@ -69,7 +70,7 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
     workflow.rules.iter().for_each(|rule| names.occupy(&rule.ident));
     let mut processes = String::new();
     let mut calls = String::new();
-    let mut functions = JOBS.to_owned();
+    let mut batched = None;
     for index in choice::order(workflow) {
         let rule = &workflow.rules[index];
         let mut sheet = sheet::Sheet::of(workflow, rule, pipeline);
@@ -85,9 +86,7 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
         } else {
             processes.push_str(&format!("{}\n", process.text()));
             let batches = process.batch.as_ref().map(|batch| batch.channel(&call.channel, &process.takes));
-            if batches.is_some() {
-                functions = JOBS.to_owned() + &batch::functions(&sheet.name);
-            }
+            batched = batched.or(batches.is_some().then(|| sheet.name.clone()));
             calls.push_str(&format!("    {}({})\n", process.name, batches.unwrap_or(call.channel)));
         }
         files.insert(format!("jobs/{}.json", rule.ident).into(), sheet.text(rule)?);
@@ -98,6 +97,7 @@ pub fn nextflow(pipeline: &Pipeline, options: &Options) -> Result<Files, ExportE
             }
         }
     }
+    let functions = JOBS.to_owned() + &batched.as_deref().map_or_else(String::new, batch::functions);
     let main = format!(
         "#!/usr/bin/env nextflow\n// {}: written by `celldag export nextflow`; README.md says how to run it.\n\n{processes}{functions}\n{QUOTE}\nworkflow {{\n{calls}}}\n",
         in_comment(&workflow.name),

@@ -1,4 +1,4 @@
-//! What a workflow manager has to know of a pipeline: one rule a node, its axes, and what its ports take.
+//! What a workflow manager has to know of a pipeline: rules for its nodes, their axes, and what their ports take.
 //!
 //! It is read off the expanded jobs, so that everything that a pipeline file can say (exclusions, conditions, choices, included
 //! files, profiles) has been said already. What differs between the jobs of a rule is a [`Setting`]: a table over the axes that
@@ -6,6 +6,7 @@
 
 mod axes;
 mod feed;
+mod groups;
 mod name;
 mod params;
 mod program;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use celldag_engine::registry::Registered;
-use celldag_engine::{Job, Multiplicity, Pipeline, Retries, Source};
+use celldag_engine::{Job, Multiplicity, Pipeline, Retries};
 use serde_json::{Map, Value};
 
 pub use axes::Axis;
@@ -31,6 +32,7 @@ pub use program::Runs;
 pub use retried::Attempts;
 pub use setting::{Coordinates, Setting, Table};
 
+use self::groups::{above, groups, layers, rule_of};
 use crate::error::ExportError;
 
 /// Parameter → text for `--with`; `None` where the default is meant.
@@ -49,13 +51,13 @@ pub struct Workflow {
     pub strict_numerics: bool,
     /// Every axis of some job, sorted by name.
     pub axes: Vec<Axis>,
-    /// One rule a node, in the order of their first jobs.
+    /// One rule a node ([`Workflow::of`]) or a layer of it ([`Workflow::without_circles`]), in the order of their first jobs.
     pub rules: Vec<Rule>,
     /// `outputs:` of the pipeline.
     pub outputs: Vec<Wanted>,
 }
 
-/// A node of the pipeline.
+/// A node of the pipeline, or a layer of it.
 #[derive(Clone)]
 pub struct Rule {
     /// Name of the node.
@@ -122,6 +124,14 @@ pub struct Output {
     pub file: String,
     /// It is a folder.
     pub folder: bool,
+}
+
+impl Output {
+    /// Its name means the same in a pattern of Snakemake, in one of Nextflow, and inside quotes of a shell.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.file.chars().all(|c| c.is_ascii_alphanumeric() || "._-/+".contains(c))
+    }
 }
 
 /// `resources:` of a job.
@@ -205,69 +215,6 @@ impl Workflow {
     #[must_use]
     pub fn axis(&self, name: &str) -> Option<&Axis> {
         self.axes.iter().find(|axis| axis.name == name)
-    }
-}
-
-/// Jobs by node and layer, in the order of their first jobs.
-fn groups(pipeline: &Pipeline, layers: &[usize]) -> Vec<Vec<usize>> {
-    let mut place: BTreeMap<(&str, usize), usize> = BTreeMap::new();
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (index, job) in pipeline.jobs.iter().enumerate() {
-        let at = *place.entry((&job.node, layers[index])).or_insert(groups.len());
-        if at == groups.len() {
-            groups.push(Vec::new());
-        }
-        groups[at].push(index);
-    }
-    groups
-}
-
-/// Job → how many jobs of nodes in a circle with its own are above it, on the longest way.
-fn layers(pipeline: &Pipeline, nodes: &[Vec<usize>]) -> Vec<usize> {
-    let node_of = rule_of(pipeline, nodes);
-    let above = above(pipeline, &node_of, nodes.len());
-    let mut layers = vec![0; pipeline.jobs.len()];
-    // Jobs stand behind those that they take from.
-    for (index, job) in pipeline.jobs.iter().enumerate() {
-        for input in &job.inputs {
-            if let Source::Job { job: other, .. } = input.source
-                && above[node_of[other]].contains(&node_of[index])
-            {
-                layers[index] = layers[index].max(layers[other] + 1);
-            }
-        }
-    }
-    layers
-}
-
-/// Job → its rule.
-fn rule_of(pipeline: &Pipeline, groups: &[Vec<usize>]) -> Vec<usize> {
-    let mut rule_of = vec![0; pipeline.jobs.len()];
-    for (rule, jobs) in groups.iter().enumerate() {
-        jobs.iter().for_each(|job| rule_of[*job] = rule);
-    }
-    rule_of
-}
-
-/// Rule → rules above it, directly or not.
-fn above(pipeline: &Pipeline, rule_of: &[usize], rules: usize) -> Vec<BTreeSet<usize>> {
-    let mut above = vec![BTreeSet::new(); rules];
-    for (index, job) in pipeline.jobs.iter().enumerate() {
-        for input in &job.inputs {
-            if let Source::Job { job: other, .. } = input.source {
-                above[rule_of[index]].insert(rule_of[other]);
-            }
-        }
-    }
-    loop {
-        let before = above.clone();
-        for own in &mut above {
-            let more: Vec<usize> = own.iter().flat_map(|rule| before[*rule].iter().copied()).collect();
-            own.extend(more);
-        }
-        if above == before {
-            return above;
-        }
     }
 }
 
@@ -363,10 +310,12 @@ fn wanted(pipeline: &Pipeline, rules: &[Rule], rule_of: &[usize]) -> Vec<Wanted>
     for output in &pipeline.outputs {
         let rule = rule_of[output.job];
         let Some(place) = rules[rule].jobs.iter().position(|job| *job == output.job) else { continue };
-        let fits = |(entry, last): &&mut (Wanted, usize)| {
-            entry.rule == rule && entry.port == output.port && *last < place
+        // Layers of a node take turns.
+        let together = |(entry, _): &&mut (Wanted, usize)| {
+            rules[entry.rule].node == rules[rule].node && entry.port == output.port
         };
-        match out.last_mut().filter(|entry| fits(entry)) {
+        let own = out.iter_mut().rev().take_while(together).find(|(entry, _)| entry.rule == rule);
+        match own.filter(|(_, last)| *last < place) {
             Some((entry, last)) => {
                 entry.paths[place] = Some(output.path.clone());
                 *last = place;

@@ -8,15 +8,12 @@ use super::params::for_job;
 use super::{Context, Sketch};
 use crate::diagnostic::Diagnostic;
 use crate::resources::Resources;
-use crate::size::parse_size;
+use crate::size::{MEMORY_WANTED, parse_memory};
 use crate::spec::{Key, Tree};
 
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
 /// Bounds that no machine exceeds and that catch a forgotten unit.
 const THREADS: (u64, u64) = (1, 4096);
 const GPUS: (u64, u64) = (0, 64);
-const MEMORY: (u64, u64) = (MIB, 1024 * 1024 * GIB);
 
 /// `resources:` whose names are known.
 #[derive(Default)]
@@ -134,18 +131,12 @@ impl<'a> Amounts<'a> {
     }
 
     fn size(&self, value: &Tree, at: Combination<'_>) -> Result<u64, (String, String)> {
-        let help = || "write a size with its unit, from 1 MiB to 1024 TiB: 500 MiB, 8 GiB".to_owned();
+        let help = || format!("write {MEMORY_WANTED}");
         let text = self.text(value, at).map_err(|message| (message, help()))?;
         let Some(text) = text else {
             return Err((format!("expected a size, not {}", value.describe()), help()));
         };
-        let bytes =
-            parse_size(&text).map_err(|message| (format!("`{text}` is no size: {message}"), help()))?;
-        if (MEMORY.0..=MEMORY.1).contains(&bytes) {
-            return Ok(bytes);
-        }
-        let unit = if text.parse::<f64>().is_ok() { " (a number without a unit counts bytes)" } else { "" };
-        Err((format!("expected a size from 1 MiB to 1024 TiB, not `{text}`{unit}"), help()))
+        parse_memory(&text).map_err(|message| (message, help()))
     }
 
     fn misfit(&self, key: &Key, value: &Tree, at: Combination<'_>, message: &str) -> Diagnostic {

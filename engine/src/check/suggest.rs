@@ -1,7 +1,8 @@
 //! Names that the user may have meant.
 
 /// The candidate nearest to `name`, if any is near enough to be a slip of the pen.
-pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+#[must_use]
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let folded = name.to_lowercase().replace('_', "-");
     let mut best: Option<(usize, &str)> = None;
     let mut begins = None;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::environment::{Folders, base};
 use super::failure;
-use crate::process::{Captured, Log, Program, run};
+use crate::process::{Captured, Log, Program, Stopped, run};
 use crate::step::{NodeError, Outlook};
 
 /// Longest time that a program may take to say its version.
@@ -50,7 +50,12 @@ fn ask(argv: &[String], env: &BTreeMap<String, String>) -> Result<String, NodeEr
         let message = format!("`{name}` did not say its version within {} s", LIMIT.as_secs());
         return Err(NodeError::data(message).outlook(Outlook::Unknown));
     }
-    failure::check(&name, ended, &log).map_err(|e| match e.help {
+    // What cannot be started is the program, whatever it should have been asked.
+    let called = match (&ended, argv.first()) {
+        (Err(Stopped::Unstartable { .. }), Some(program)) => program,
+        _ => &name,
+    };
+    failure::check(called, ended, &log).map_err(|e| match e.help {
         Some(_) => e,
         None => e.help("what stands under `version:` has to print a version and end with exit code 0"),
     })?;

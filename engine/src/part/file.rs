@@ -178,6 +178,10 @@ pub(crate) fn open_all(paths: &[PathBuf], action: &Action) -> Result<Vec<PartFil
         return Err(other.wrong(&format!("is shard {}, but {path} is shard {shard}", other.shard)));
     }
     if let Some([one, two]) = parts.array_windows().find(|[one, two]| one.shard == two.shard) {
+        if one.path == two.path {
+            let twice = NodeError::data(format!("{} is given twice", one.path.display()));
+            return Err(passing(twice).help("give each part once with --part FILE"));
+        }
         return Err(two.wrong(&format!("is shard {}, and so is {}", two.shard, one.path.display())));
     }
     let missing: Vec<String> = (0..of)
@@ -189,7 +193,10 @@ pub(crate) fn open_all(paths: &[PathBuf], action: &Action) -> Result<Vec<PartFil
     }
     let shown = missing.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if missing.len() > 10 { ", ..." } else { "" };
-    let message = format!("of {of} parts {} are missing: those of shard {shown}{more}", missing.len());
+    let message = match missing.len() {
+        1 => format!("of {of} parts 1 is missing: that of shard {shown}"),
+        many => format!("of {of} parts {many} are missing: those of shard {shown}{more}"),
+    };
     Err(passing(NodeError::data(message)).help("give each of them with --part FILE"))
 }
 

@@ -83,7 +83,12 @@ fn parts_that_do_not_belong_together_are_refused() {
         error.message.replace(&format!("{}/", folder.path().display()), "")
     };
     assert_eq!(refused(&[of("a", "1/3")]), "of 3 parts 2 are missing: those of shard 0, 2");
-    assert_eq!(refused(&[of("a", "0/2"), of("a", "0/2")]), "a.0.2 is shard 0/2, and so is a.0.2");
+    assert_eq!(refused(&[of("a", "0/2")]), "of 2 parts 1 is missing: that of shard 1");
+    assert_eq!(refused(&[of("a", "0/2"), of("a", "0/2")]), "a.0.2 is given twice");
+    let copy = folder.path().join("copy");
+    fs_err::copy(of("a", "0/2"), &copy).unwrap();
+    let twins = refused(&[of("a", "0/2"), copy]);
+    assert!(twins == "copy is shard 0/2, and so is a.0.2" || twins == "a.0.2 is shard 0/2, and so is copy");
     assert_eq!(refused(&[of("a", "0/2"), of("a", "1/3")]), "a.1.3 is shard 1/3, but a.0.2 is shard 0/2");
     let other = refused(&[of("a", "0/2"), of("b", "1/2")]);
     assert!(

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use celldag_cache::{Artifact, Digest, Store, StoreError};
+use celldag_cache::{Artifact, Digest, Store};
 
+use crate::error::store_failure;
 use crate::pipeline::Job;
-use crate::step::{Cancel, FailureCause, NodeError};
+use crate::step::{Cancel, NodeError};
 
 /// A file or folder of the user with the digest that it had when it was looked at.
 #[derive(Clone, Debug)]
@@ -18,6 +19,15 @@ pub(crate) struct SourceDigest {
     files: Option<Vec<PathBuf>>,
     /// Digest of their content.
     pub(crate) digest: Digest,
+}
+
+impl SourceDigest {
+    /// The files and folders that are read; what is listed with a file lies beside it.
+    fn read(&self) -> Vec<PathBuf> {
+        let Some(files) = &self.files else { return vec![self.path.clone()] };
+        let root = if self.path.is_dir() { Some(&*self.path) } else { self.path.parent() };
+        files.iter().map(|file| root.unwrap_or(Path::new(".")).join(file)).collect()
+    }
 }
 
 /// A path and the files below it that count: what a digest belongs to.
@@ -49,15 +59,17 @@ impl Sources {
         // Others who want the same file wait here instead of hashing it too.
         slot.get_or_init(|| {
             let (path, files) = place;
-            let digest = self.hash(&path, files.as_deref())?;
+            let digest = hash(&self.store, &path, files.as_deref())?;
             Ok(Arc::new(SourceDigest { path, files, digest }))
         })
         .clone()
     }
 
-    /// Fails when the content is not what it was when the source was looked at. Cheap unless the file was touched.
+    /// Fails when the content is not what it was when the source was looked at. Cheap unless the file was touched; what is
+    /// small is read to its end even if somebody asks to stop, since a result that took hours may wait to be published.
     pub(crate) fn unchanged(&self, source: &SourceDigest) -> Result<(), NodeError> {
-        if self.hash(&source.path, source.files.as_deref())? == source.digest {
+        let patient = self.store.patient(source.read());
+        if hash(&patient, &source.path, source.files.as_deref())? == source.digest {
             return Ok(());
         }
         let path = source.path.display();
@@ -85,17 +97,6 @@ impl Sources {
         answer
     }
 
-    fn hash(&self, path: &Path, files: Option<&[PathBuf]>) -> Result<Digest, NodeError> {
-        // Whatever keeps a user's file from being read, it is the data that is not usable.
-        self.store
-            .digest_path_unless(path, files, &|| self.cancel.is_cancelled())
-            .map(|(digest, _)| digest)
-            .map_err(|e| match e {
-                StoreError::Cancelled { .. } => NodeError::new(FailureCause::Cancelled, e.to_string()),
-                e => NodeError::data(e.to_string()),
-            })
-    }
-
     /// Whether look-ups were asked to stop.
     pub(crate) fn cancelled(&self) -> bool {
         self.cancel.is_cancelled()
@@ -106,12 +107,20 @@ impl Sources {
         if !path.exists() {
             return Some(false);
         }
-        match self.store.digest_path_unless(path, None, &|| self.cancelled()) {
+        match self.store.digest_path(path, None) {
             Ok((there, _)) => Some(there == artifact.digest),
-            Err(StoreError::Cancelled { .. }) => None,
+            Err(e) if e.is_cancelled() => None,
             Err(_) => Some(false),
         }
     }
+}
+
+fn hash(store: &Store, path: &Path, files: Option<&[PathBuf]>) -> Result<Digest, NodeError> {
+    // Whatever keeps a user's file from being read, it is the data that is not usable.
+    store
+        .digest_path(path, files)
+        .map(|(digest, _)| digest)
+        .map_err(|e| if e.is_cancelled() { store_failure(&e) } else { NodeError::data(e.to_string()) })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -16,6 +16,7 @@ struct Seen {
 }
 
 pub(super) fn survey(pipeline: &Pipeline, store: &Store, options: &PlanOptions) -> Result<Plan, EngineError> {
+    let store = &options.cancel.heard_by(store);
     let _in_use = store.use_shared()?;
     let selection = Selection::new(pipeline, &options.only, &options.force)?;
     guard(pipeline, &selection, options.out.as_deref())?;

@@ -1,9 +1,10 @@
 //! `events.jsonl`: every event of a run in the order in which it was told, readable while the run goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,8 @@ pub struct LoggedEvent {
     pub event: RunEvent,
 }
 
-/// Hands each event to the observer and appends it to the file, in one order for both.
+/// Appends each event to the file and hands it to the observer, in one order for both. An observer that is slow (a terminal that
+/// nobody reads from) holds up the thread that tells it, and no other: these leave their events to that thread.
 pub(crate) struct EventLog<'a> {
     observer: &'a dyn Observer,
     /// Without one, events only reach the observer.
@@ -43,6 +45,10 @@ struct State {
     file: Option<BufWriter<fs_err::File>>,
     flushed: Instant,
     progress: BTreeMap<String, Instant>,
+    /// Events that the observer has not been told.
+    untold: VecDeque<RunEvent>,
+    /// A thread tells them at this moment.
+    telling: bool,
     /// The first failure to write; the run goes on without a log and reports it at the end.
     broken: Option<std::io::Error>,
 }
@@ -57,6 +63,8 @@ impl<'a> EventLog<'a> {
             file: folder.map(open).transpose()?.map(BufWriter::new),
             flushed: Instant::now(),
             progress: BTreeMap::new(),
+            untold: VecDeque::new(),
+            telling: false,
             broken: None,
         };
         Ok(Self { observer, folder: folder.map(Path::to_owned), state: Mutex::new(state) })
@@ -84,29 +92,37 @@ impl<'a> EventLog<'a> {
         }
     }
 
-    /// Tells an event.
+    /// Tells an event. It is in the file on return; the observer has been told, or another thread is about to tell it. If the
+    /// observer panics, this does too, once the events that others have left are told.
     pub(crate) fn tell(&self, event: RunEvent) {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.observer.event(&event);
-        if let RunEvent::Progress { job, .. } = &event {
-            let last = state.progress.get(job);
-            if last.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) {
-                return;
-            }
-            state.progress.insert(job.clone(), Instant::now());
+        let mut state = self.lock();
+        let event = state.log(event);
+        state.leave(event);
+        if state.telling {
+            return;
         }
-        if state.broken.is_none() {
-            let line = LoggedEvent { v: EVENT_VERSION, time: now(), event };
-            if let Err(e) = state.append(&line) {
-                tracing::warn!("the event log of the run cannot be written: {e}");
-                state.broken = Some(e);
-            }
+        state.telling = true;
+        let mut panic = None;
+        while let Some(event) = state.untold.pop_front() {
+            drop(state);
+            let told = catch_unwind(AssertUnwindSafe(|| self.observer.event(&event)));
+            state = self.lock();
+            panic = panic.or(told.err());
         }
+        state.telling = false;
+        drop(state);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes out what is buffered.
     pub(crate) fn flush(&self) {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self.lock();
         if let Some(Err(e)) = state.file.as_mut().map(Write::flush) {
             tracing::warn!("the event log of the run cannot be written: {e}");
         }
@@ -114,6 +130,37 @@ impl<'a> EventLog<'a> {
 }
 
 impl State {
+    /// Leaves an event to be told. Only the last progress of a job is: while nobody reads from the terminal it would pile up.
+    fn leave(&mut self, event: RunEvent) {
+        if let RunEvent::Progress { job, .. } = &event {
+            let older = |other: &RunEvent| matches!(other, RunEvent::Progress { job: of, .. } if of == job);
+            if let Some(place) = self.untold.iter().rposition(older) {
+                self.untold.remove(place);
+            }
+        }
+        self.untold.push_back(event);
+    }
+
+    /// Appends the event to the file, unless it is progress that comes too soon, and gives it back.
+    fn log(&mut self, event: RunEvent) -> RunEvent {
+        if let RunEvent::Progress { job, .. } = &event {
+            let last = self.progress.get(job);
+            if last.is_some_and(|last| last.elapsed() < PROGRESS_EVERY) {
+                return event;
+            }
+            self.progress.insert(job.clone(), Instant::now());
+        }
+        if self.broken.is_some() {
+            return event;
+        }
+        let line = LoggedEvent { v: EVENT_VERSION, time: now(), event };
+        if let Err(e) = self.append(&line) {
+            tracing::warn!("the event log of the run cannot be written: {e}");
+            self.broken = Some(e);
+        }
+        line.event
+    }
+
     fn append(&mut self, line: &LoggedEvent) -> std::io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         serde_json::to_writer(&mut *file, line)?;
@@ -197,6 +244,8 @@ fn event(line: &[u8]) -> Option<LoggedEvent> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::events::Quiet;
 
@@ -225,5 +274,111 @@ mod tests {
         assert_eq!(tell(started), 4, "with all before it");
         let finished = serde_json::json!({ "event": "finished", "job": "head", "node": "head", "seconds": 1.0, "facts": {} });
         assert_eq!(tell(finished), 5);
+    }
+
+    /// Holds the first event until it is let go, and remembers the order.
+    struct Slow {
+        seen: Mutex<Vec<RunEvent>>,
+        arrived: mpsc::SyncSender<()>,
+        go_on: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl Observer for Slow {
+        fn event(&self, event: &RunEvent) {
+            let mut seen = self.seen.lock().unwrap();
+            seen.push(event.clone());
+            if seen.len() == 1 {
+                drop(seen);
+                self.arrived.send(()).unwrap();
+                self.go_on.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_observer_holds_up_one_thread_and_hears_everything_in_the_order_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let ((arrived, arrives), (go, go_on)) = (mpsc::sync_channel(1), mpsc::channel());
+        let slow = Slow { seen: Mutex::default(), arrived, go_on: Mutex::new(go_on) };
+        let log = EventLog::create(Some(folder.path()), &slow).unwrap();
+        let tell = |job: String| log.tell(RunEvent::Waiting { job });
+        std::thread::scope(|scope| {
+            let held = scope.spawn(|| tell("first".to_owned()));
+            arrives.recv_timeout(Duration::from_secs(20)).unwrap();
+            let others: Vec<_> = (0..3)
+                .map(|thread| scope.spawn(move || (0..50).for_each(|i| tell(format!("{thread}-{i}")))))
+                .collect();
+            // With the observer called under the lock, none of them would get here.
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(slow.seen.lock().unwrap().len(), 1);
+            assert_eq!(read_events(folder.path()).unwrap().len(), 151, "the file does not wait");
+            go.send(()).unwrap();
+            held.join().unwrap();
+        });
+        let logged = read_events(folder.path()).unwrap().into_iter().map(|line| line.event);
+        assert_eq!(*slow.seen.lock().unwrap(), logged.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_the_progress_that_waits_for_a_slow_observer_only_the_last_is_told() {
+        let ((arrived, arrives), (go, go_on)) = (mpsc::sync_channel(1), mpsc::channel());
+        let slow = Slow { seen: Mutex::default(), arrived, go_on: Mutex::new(go_on) };
+        let log = EventLog::create(None, &slow).unwrap();
+        let waiting = |job: &str| RunEvent::Waiting { job: job.to_owned() };
+        let at = |job: &str, done| {
+            let (job, node, unit) = (job.to_owned(), "node".to_owned(), "cells".to_owned());
+            RunEvent::Progress { job, node, done, total: None, unit }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| log.tell(waiting("first")));
+            arrives.recv_timeout(Duration::from_secs(20)).unwrap();
+            (0..1000).for_each(|done| ["a", "b"].iter().for_each(|job| log.tell(at(job, done))));
+            log.tell(waiting("a"));
+            log.tell(at("a", 1000));
+            go.send(()).unwrap();
+        });
+        let told = [waiting("first"), at("b", 999), waiting("a"), at("a", 1000)];
+        assert_eq!(*slow.seen.lock().unwrap(), told);
+    }
+
+    #[test]
+    fn what_others_leave_to_an_observer_that_panics_is_told() {
+        struct Panics(Slow);
+        impl Observer for Panics {
+            fn event(&self, event: &RunEvent) {
+                self.0.event(event);
+                assert_ne!(*event, RunEvent::Waiting { job: "first".to_owned() });
+            }
+        }
+        let ((arrived, arrives), (go, go_on)) = (mpsc::sync_channel(1), mpsc::channel());
+        let observer = Panics(Slow { seen: Mutex::default(), arrived, go_on: Mutex::new(go_on) });
+        let log = EventLog::create(None, &observer).unwrap();
+        let tell = |job: &str| log.tell(RunEvent::Waiting { job: job.to_owned() });
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| tell("first"));
+            arrives.recv_timeout(Duration::from_secs(20)).unwrap();
+            tell("last");
+            go.send(()).unwrap();
+            assert!(first.join().is_err(), "the panic is not lost");
+        });
+        assert_eq!(observer.0.seen.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_observer_that_panics_hears_what_comes_after() {
+        struct Panics(Mutex<usize>);
+        impl Observer for Panics {
+            fn event(&self, _event: &RunEvent) {
+                let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                *told += 1;
+                assert!(*told != 1, "the first is too much");
+            }
+        }
+        let observer = Panics(Mutex::default());
+        let log = EventLog::create(None, &observer).unwrap();
+        let tell = || log.tell(RunEvent::Waiting { job: "x".to_owned() });
+        assert!(catch_unwind(AssertUnwindSafe(tell)).is_err());
+        tell();
+        assert_eq!(*observer.0.lock().unwrap_or_else(PoisonError::into_inner), 2);
     }
 }

@@ -64,7 +64,7 @@ impl Coordinator<'_> {
                 self.finished(job, found.done, JobOutcome::Hit, (outputs, BTreeSet::new()));
             }
             Executed::NeedsBytes(producers) => self.needs(job, producers),
-            Executed::Ran { done, remarks, outputs, created } => {
+            Executed::Ran { done, remarks, outputs, created, stopped } => {
                 let spec = &self.ctx.resolver.pipeline.jobs[job];
                 for remark in &remarks {
                     self.ctx.log.tell(RunEvent::Warning { job: spec.id.clone(), message: remark.clone() });
@@ -76,6 +76,7 @@ impl Coordinator<'_> {
                     facts: done.summary.facts.clone(),
                 });
                 self.jobs[job].remarks.extend(remarks);
+                self.jobs[job].stopped = stopped;
                 self.finished(job, done, JobOutcome::Ran, (outputs, created));
             }
         }

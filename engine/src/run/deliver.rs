@@ -14,6 +14,8 @@ use crate::step::{FailureCause, NodeError};
 pub(crate) enum Undelivered {
     /// Its bytes are gone or damaged: compute the job again.
     Bytes(Reason),
+    /// Somebody asked to stop when only these were at their paths.
+    Stopped(Vec<OutputRecord>),
     /// Anything else.
     Failed(NodeError),
 }
@@ -36,20 +38,18 @@ pub(crate) fn deliver(
         };
         // Asked first because it needs no bytes of the store.
         let Some(there) = ctx.resolver.sources.in_place(&path, artifact) else {
-            let message = "stopped before the output was looked at";
-            return Err(Undelivered::Failed(NodeError::new(FailureCause::Cancelled, message)));
+            return Err(Undelivered::Stopped(delivered));
         };
         if !there && ctx.options.import.is_some() {
             // The workflow manager has put it elsewhere.
             continue;
         }
         let changed = !there
-            && ctx
-                .resolver
-                .store
-                .materialize(artifact, &path)
-                .map_err(|e| undelivered(&e, &output.port, &path.display().to_string()))?
-                .written;
+            && match ctx.resolver.store.materialize(artifact, &path) {
+                Ok(put) => put.written,
+                Err(e) if e.is_cancelled() => return Err(Undelivered::Stopped(delivered)),
+                Err(e) => return Err(undelivered(&e, &output.port, &path.display().to_string())),
+            };
         ctx.log.tell(RunEvent::OutputWritten { job: job.id.clone(), path: path.clone(), changed });
         let (job, port) = (job.id.clone(), output.port.clone());
         delivered.push(OutputRecord { path, job, port, artifact: *artifact, changed });

@@ -32,6 +32,8 @@ pub(crate) enum Executed {
         outputs: Vec<OutputRecord>,
         /// Contents that the store did not have before.
         created: BTreeSet<Digest>,
+        /// Somebody asked to stop before all of its outputs were at their paths.
+        stopped: bool,
     },
     /// Somebody else was faster.
     Reused {
@@ -121,15 +123,29 @@ fn compute(
         Err(e) => return Err(e),
     };
     unchanged(ctx, resolved)?;
-    let (done, remarks, created) = publish(ctx, index, resolved, result)?;
+    let (done, mut remarks, created) = publish(ctx, index, resolved, result)?;
     // Not before: a kill in between would cost all the work.
     forget(partial.as_ref());
     drop(partial);
     drop(lock);
     // The result is published: what happens to a copy of it is not a failure of the action.
     Ok(match deliver(ctx, index, &done) {
-        Ok(outputs) => Executed::Ran { done, remarks, outputs, created },
-        Err(undelivered) => Executed::Failed(undeliverable(undelivered)),
+        Ok(outputs) => Executed::Ran { done, remarks, outputs, created, stopped: false },
+        Err(Undelivered::Stopped(outputs)) => {
+            remarks.push(
+                "stopped before its outputs were at their paths; the next run finds them in the store"
+                    .to_owned(),
+            );
+            Executed::Ran { done, remarks, outputs, created, stopped: true }
+        }
+        Err(Undelivered::Failed(e)) => Executed::Failed(e),
+        // The bytes were there a moment ago: the disk, or somebody who deletes in the store.
+        Err(Undelivered::Bytes(reason)) => Executed::Failed(
+            NodeError::failed(format!(
+                "the result vanished from the store right after it was made: {reason}"
+            ))
+            .help("check the disk, and that no other program cleans up in the folder of the store"),
+        ),
     })
 }
 
@@ -244,15 +260,4 @@ fn publish(
         PublishState::Replaced(ports) => vec![told(ports, "the new bytes")],
     };
     Ok((Done { seconds, ..Done::of_record(&published.record) }, remarks, published.created))
-}
-
-fn undeliverable(undelivered: Undelivered) -> NodeError {
-    match undelivered {
-        Undelivered::Failed(e) => e,
-        // The bytes were there a moment ago: the disk, or somebody who deletes in the store.
-        Undelivered::Bytes(reason) => {
-            NodeError::failed(format!("the result vanished from the store right after it was made: {reason}"))
-                .help("check the disk, and that no other program cleans up in the folder of the store")
-        }
-    }
 }

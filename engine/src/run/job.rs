@@ -113,6 +113,8 @@ pub(crate) struct JobStatus {
     pub(crate) remarks: Vec<String>,
     /// Its outputs that are at their paths.
     pub(crate) outputs: Vec<OutputRecord>,
+    /// It was computed, and somebody asked to stop before all outputs were at their paths.
+    pub(crate) stopped: bool,
     /// Why it failed.
     pub(crate) failure: Option<NodeError>,
     /// Why it was not started.

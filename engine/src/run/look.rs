@@ -7,7 +7,7 @@ use super::deliver::{Undelivered, deliver};
 use crate::error::{EngineError, store_failure};
 use crate::plan::{Decision, Found, Reason, Resolved};
 use crate::record::OutputRecord;
-use crate::step::NodeError;
+use crate::step::{FailureCause, NodeError};
 
 /// What was found.
 pub(crate) enum Look {
@@ -50,5 +50,8 @@ pub(crate) fn look(
         Ok(outputs) => Ok(Look::Usable(found, outputs)),
         Err(Undelivered::Bytes(reason)) => Ok(Look::Run(vec![reason])),
         Err(Undelivered::Failed(e)) => Err(e),
+        Err(Undelivered::Stopped(_)) => {
+            Err(NodeError::new(FailureCause::Cancelled, "stopped before the result was at its path"))
+        }
     }
 }

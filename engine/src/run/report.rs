@@ -33,9 +33,11 @@ pub(crate) fn report(ctx: &Context<'_>, mut states: Vec<JobStatus>, cancel: &Can
         exit: ExitClass::Ok,
         status: RunStatus::Ok,
     };
+    let mut unfinished = false;
     for index in ctx.selection.jobs() {
         let mut status = std::mem::take(&mut states[index]);
         report.outputs.append(&mut status.outputs);
+        unfinished |= status.stopped;
         let job = record(pipeline, &pipeline.jobs[index], status);
         report.counts.jobs += 1;
         match job.outcome {
@@ -53,7 +55,7 @@ pub(crate) fn report(ctx: &Context<'_>, mut states: Vec<JobStatus>, cancel: &Can
         report.jobs.push(job);
     }
     // An interrupt that came when everything was done has interrupted nothing.
-    if cancel.is_cancelled() && report.counts.skipped > 0 {
+    if cancel.is_cancelled() && (report.counts.skipped > 0 || unfinished) {
         report.exit = report.exit.worst(ExitClass::Interrupted);
     } else if report.exit == ExitClass::Ok && report.counts.skipped > 0 {
         report.exit = ExitClass::Failed;

@@ -10,6 +10,7 @@ use super::Ran;
 use crate::artifact::ArtifactType;
 use crate::kind::{InPort, Kind, KindSpec, Multiplicity, OutPort};
 use crate::param::{Param, Params};
+use crate::part;
 use crate::registry::{Registered, Registry};
 use crate::step::{NodeError, Outlook, Step};
 
@@ -130,7 +131,9 @@ pub(super) fn kind_called(name: &str, epoch: u32, ran: &Ran) -> Registered {
     registry.get(name).unwrap().clone()
 }
 
+/// A shard writes the same text, as its part.
 fn put(step: &Step<'_>, port: &str, text: &str) -> Result<(), NodeError> {
+    let port = if matches!(step.work, part::Work::Shard { .. }) { part::PART } else { port };
     fs_err::write(step.output(port)?, text).map_err(|e| NodeError::failed(e.to_string()))
 }
 
@@ -203,12 +206,27 @@ fn act(step: &Step<'_>) -> Result<(), NodeError> {
         "folder" => {
             return fs_err::create_dir(step.output("text")?).map_err(|e| NodeError::failed(e.to_string()));
         }
+        // Of `n` GiB, which take no space, and minutes to hash.
+        "hole" => {
+            return fs_err::File::create(step.output("text")?)
+                .unwrap()
+                .set_len(n << 30)
+                .map_err(|e| NodeError::failed(e.to_string()));
+        }
         "sleep" => std::thread::sleep(Duration::from_millis(n)),
         "progress" => {
             step.progress.total(n, "cells");
             for _ in 0..n {
                 step.progress.advance(1);
             }
+        }
+        // Is done when somebody stops it, with bytes that are no text.
+        "late" => {
+            while step.check_cancelled().is_ok() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            return fs_err::write(step.output("text")?, [0xff; 1024])
+                .map_err(|e| NodeError::failed(e.to_string()));
         }
         // Goes on until somebody stops it.
         "hang" => loop {

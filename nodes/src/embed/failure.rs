@@ -40,7 +40,8 @@ pub(crate) fn model(error: &ModelError) -> NodeError {
         ModelError::Option(_) => NodeError::parameter(error.to_string()),
         ModelError::Device(_) if error.is_lost() => NodeError::lost(error.to_string()),
         ModelError::Device(_) if error.is_out_of_memory() => NodeError::memory(error.to_string())
-            .help("one cell, or the cells that the model looks at together, does not fit; use a smaller `neighbourhood` where the model has one, `--device cpu`, or a device with more memory"),
+            .help("one cell, or the cells that the model looks at together, does not fit: allow more (`--memory-limit`, of a step `--memory`) if you \
+             set a limit, use a smaller `neighbourhood` where the model has one, or a device with more memory"),
         ModelError::Device(_) => NodeError::device(error.to_string()),
         _ => NodeError::data(error.to_string()),
     }

@@ -1,6 +1,9 @@
 //! `embed` goes on where it was stopped, to the same bytes, and computes nothing twice.
 
+use std::path::PathBuf;
+
 use crate::common::lora::{Bench, Ran, bytes, mini, with};
+use crate::common::shards::{Golden, shard};
 use celldag_engine::FailureCause;
 use celldag_engine::alone::{run_alone, run_alone_resumable};
 use celldag_nodes::embed::Embed;
@@ -59,7 +62,55 @@ fn one_stop_after_the_other_loses_no_batch() {
     assert!(bytes(&outputs) == want);
 }
 
-fn find(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+/// Stops both of two shards after `stop` cells and lets them go on from the same store: each is then `resumed` of its cells, and the
+/// parts are those of shards that nobody disturbed.
+fn shards_go_on(
+    name: &str,
+    (tokenize, embed): (&str, &[(&str, &str)]),
+    stop: u64,
+    resumed: [Option<&str>; 2],
+) {
+    let Some(golden) = Golden::new(name, 11) else { return };
+    let tokens = golden.tokenize("tokens", &[("model", tokenize)]).whole();
+    // Every cell, or neighbourhood, is a batch.
+    let with = [&[("batch_tokens", "1")], embed].concat();
+    let work = golden.embed("vectors", (&tokens, false), &with);
+    let of_two = [0, 1].map(|index| shard(index, 2));
+    for (portion, resumed) in of_two.iter().zip(resumed) {
+        let stopped = work.go_on("stopped", portion, Some(stop));
+        let cause = stopped.err().map(|error| error.cause);
+        assert_eq!(cause, resumed.map(|_| FailureCause::Cancelled), "{portion:?}");
+    }
+    let parts: Vec<PathBuf> = (0..2)
+        .map(|index| {
+            let portion = &of_two[index as usize];
+            let (said, done) = work.go_on(&format!("again{index}"), portion, None).expect("a part");
+            let at = said.execution.get("resumed_at").and_then(|at| at.as_str());
+            assert_eq!(at, resumed[index as usize], "{portion:?}");
+            let (part, undisturbed) = (done["part"].clone(), work.part(index, 2));
+            let read = |path: &PathBuf| fs_err::read(path).expect("a part");
+            assert!(read(&part) == read(&undisturbed), "{portion:?}");
+            part
+        })
+        .collect();
+    work.expect(&work.whole(), parts);
+}
+
+#[test]
+fn a_stopped_shard_ends_with_the_bytes_of_an_undisturbed_one() {
+    // Of six and five cells one each has no tokens, and counts as done.
+    shards_go_on("geneformer-v1", ("geneformer", &[]), 3, [Some("2 of 6"), Some("2 of 5")]);
+}
+
+#[test]
+fn a_stopped_shard_keeps_whole_neighbourhoods() {
+    // Cells are in three batches by turns: neighbourhoods of four, four and three. The first shard has the first cell of each, and
+    // so all the work.
+    let neighbourhood = [("neighbourhood", "obs:batch")];
+    shards_go_on("cellplm", ("cellplm", &neighbourhood), 5, [Some("7 of 11"), None]);
+}
+
+fn find(folder: &std::path::Path, found: &mut Vec<PathBuf>) {
     for entry in fs_err::read_dir(folder).expect("folder") {
         let path = entry.expect("entry").path();
         if path.is_dir() {

@@ -1,133 +1,37 @@
 //! `tokenize` and `embed` cut into shards: put together, the parts give the whole, byte for byte.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::common::lora::{bytes, vectors};
-use celldag_data::{CellsFile, Csr, Dtype, H5adWriter, Table, WriteOptions};
-use celldag_engine::alone::run_alone_portion;
+use crate::common::shards::{Done, Golden, Work};
+use celldag_data::CellsFile;
 use celldag_engine::registry::Registered;
-use celldag_engine::{FailureCause, NodeError, Portion, Shard, Summary};
-use celldag_nodes::embed::{Embed, Tokenize};
+use celldag_engine::{FailureCause, Portion};
+use celldag_nodes::embed::Tokenize;
 use serde_json::json;
 
 const CELLS: usize = 11;
-
-type Inputs<'a> = [(&'a str, &'a str, &'a Path)];
-type Done = (Summary, BTreeMap<String, PathBuf>);
-
-/// One kind on its inputs.
-struct Work<'a> {
-    kind: Registered,
-    with: &'a [(&'a str, &'a str)],
-    inputs: &'a Inputs<'a>,
-    folder: PathBuf,
-}
-
-impl Work<'_> {
-    fn run(&self, name: &str, portion: &Portion) -> Result<Done, NodeError> {
-        let folder = self.folder.join(name);
-        fs_err::create_dir_all(&folder).expect("folder");
-        run_alone_portion(&self.kind, self.with, self.inputs, (&folder, "cpu"), portion)
-    }
-
-    fn part(&self, index: u32, of: u32) -> PathBuf {
-        let shard = Shard::new(index, of).expect("a shard");
-        let (_, done) = self.run(&format!("{index}-{of}"), &Portion::Shard(shard)).expect("a part");
-        done["part"].clone()
-    }
-
-    /// The whole, after comparing it with what parts of several numbers of shards give.
-    fn compare(&self) -> Done {
-        let whole = self.run("whole", &Portion::Whole).expect("the whole");
-        for of in [1, 2, 3, 7, 14] {
-            let mut parts: Vec<PathBuf> = (0..of).map(|index| self.part(index, of)).collect();
-            parts.reverse();
-            let (said, done) = self.run(&format!("all-{of}"), &Portion::Parts(parts)).expect("put together");
-            assert_eq!((&said.facts, &said.warnings), (&whole.0.facts, &whole.0.warnings), "{of} shards");
-            assert!(bytes(&done) == bytes(&whole.1), "{of} shards");
-        }
-        whole
-    }
-}
-
-/// A few cells of a file; the second and the last one have no counts.
-fn few(from: &Path, to: &Path) {
-    let file = CellsFile::open(from).expect("cells");
-    let matrix = file.matrix("X").expect("counts");
-    let x = file.read_matrix(&matrix).expect("counts");
-    let mut obs = Table::new(file.obs().index[..CELLS].to_vec());
-    let batch = (0..CELLS).map(|cell| Some(format!("b{}", cell % 3))).collect();
-    obs.insert("batch", celldag_data::Column::Text(batch)).expect("a column");
-    let mut out = H5adWriter::create(to, &obs, matrix.var(), &WriteOptions::default()).expect("a file");
-    out.begin_matrix("X", Dtype::F32).expect("a matrix");
-    for cell in 0..CELLS {
-        let dense = if [1, CELLS - 1].contains(&cell) { vec![0.0; x.n_cols()] } else { x.to_dense_row(cell) };
-        out.append(&Csr::from_dense(x.n_cols(), &dense)).expect("a row");
-    }
-    out.finish().expect("a file");
-}
-
-/// A golden checkpoint, and cells beside it.
-struct Golden {
-    temp: tempfile::TempDir,
-    cells: PathBuf,
-    checkpoint: PathBuf,
-    adapter: PathBuf,
-}
-
-impl Golden {
-    /// `None` where the fixtures are not.
-    fn new(name: &str) -> Option<Self> {
-        let golden = crate::common::fixtures()?.join("golden").join(name);
-        let temp = tempfile::tempdir().expect("folder");
-        let file = temp.path().join("cells.h5ad");
-        few(&golden.join("input.h5ad"), &file);
-        Some(Self {
-            temp,
-            cells: file,
-            checkpoint: golden.join("checkpoint"),
-            adapter: golden.join("adapter"),
-        })
-    }
-
-    /// What `tokenize` gives, in shards or not.
-    fn tokens(&self, name: &str, with: &[(&str, &str)]) -> Done {
-        let inputs: [(&str, &str, &Path); 2] =
-            [("cells", "", &self.cells), ("checkpoint", "", &self.checkpoint)];
-        let folder = self.temp.path().join(name);
-        Work { kind: Registered::new(Tokenize), with, inputs: &inputs, folder }.compare()
-    }
-
-    /// What `embed` gives, in shards or not.
-    fn vectors(&self, name: &str, tokens: &Path, with: &[(&str, &str)], adapter: bool) -> Done {
-        let mut inputs: Vec<(&str, &str, &Path)> =
-            vec![("tokens", "", tokens), ("checkpoint", "", &self.checkpoint)];
-        if adapter {
-            inputs.push(("adapter", "", &self.adapter));
-        }
-        let folder = self.temp.path().join(name);
-        Work { kind: Registered::new(Embed), with, inputs: &inputs, folder }.compare()
-    }
-}
+/// Of 11 cells: the whole as a shard, shards of other lengths, and some without cells.
+const NUMBERS: &[u32] = &[1, 2, 3, 7, 14];
 
 /// `empty` cells get no tokens.
 fn both(name: &str, tokenize: &[(&str, &str)], embed: &[(&str, &str)], empty: usize) {
-    let Some(golden) = Golden::new(name) else { return };
-    let (said, tokens) = golden.tokens("tokenize", tokenize);
-    assert_eq!([&said.facts["cells"], &said.facts["cells_without_counts"]], [&json!(CELLS), &json!(empty)]);
-    let (said, _) = golden.vectors("embed", &tokens["tokens"], embed, false);
+    let Some(golden) = Golden::new(name, CELLS) else { return };
+    let tokens = golden.tokenize("tokenize", tokenize).compare(NUMBERS);
+    let facts = &tokens.0.facts;
+    assert_eq!([&facts["cells"], &facts["cells_without_counts"]], [&json!(CELLS), &json!(empty)]);
+    let (said, _) = golden.embed("embed", (&tokens, false), embed).compare(NUMBERS);
     let without = said.warnings.iter().any(|warning| warning.contains("NaN"));
     assert_eq!(without, empty > 0, "{:?}", said.warnings);
 }
 
 #[test]
 fn an_adapter_lies_over_the_model_of_every_shard() {
-    let Some(golden) = Golden::new("geneformer-v1") else { return };
-    let (_, tokens) = golden.tokens("tokens", &[("model", "geneformer")]);
+    let Some(golden) = Golden::new("geneformer-v1", CELLS) else { return };
+    let tokens = golden.tokenize("tokens", &[("model", "geneformer")]).whole();
     // As bits: two of the cells have no numbers.
     let values = |name, adapter| -> Vec<u32> {
-        let (_, done) = golden.vectors(name, &tokens["tokens"], &[], adapter);
+        let (_, done) = golden.embed(name, (&tokens, adapter), &[]).compare(NUMBERS);
         vectors(&done).into_iter().map(f32::to_bits).collect()
     };
     assert_ne!(values("with", true), values("without", false), "the adapter counts");
@@ -145,7 +49,8 @@ fn scgpt_bins_and_their_values() {
 
 #[test]
 fn uce_draws_from_one_stream_over_all_cells() {
-    both("uce", &[("model", "uce"), ("rng", "numpy"), ("filter", "false")], &[("model", "uce")], 2);
+    let tokenize = [("model", "uce"), ("rng", "numpy"), ("filter", "false"), ("sample_size", "64")];
+    both("uce", &tokenize, &[("model", "uce")], 2);
 }
 
 #[test]
@@ -154,6 +59,48 @@ fn cellplm_looks_at_cells_together() {
     for neighbourhood in ["obs:batch", "all"] {
         let embed = [("model", "cellplm"), ("neighbourhood", neighbourhood)];
         both("cellplm", &[("model", "cellplm")], &embed, 0);
+    }
+}
+
+/// The golden cells of UCE are 24: of eight, as a shard of three has them, no gene is seen in the ten that the filter asks for.
+#[test]
+fn uce_filters_by_what_all_cells_have() {
+    let Some(golden) = Golden::new("uce", 24) else { return };
+    let tokens = |name, with: &[(&str, &str)]| {
+        let with = [&[("model", "uce"), ("sample_size", "64")], with].concat();
+        golden.tokenize(name, &with).compare(&[3, 5])
+    };
+    let kept = tokens("filter", &[]);
+    assert_eq!(kept.0.facts["cells_without_counts"], json!(2));
+    // The filter is on, it matters, and so does the stream that cells are drawn from after it.
+    let others = [tokens("all", &[("filter", "false")]), tokens("stream", &[("rng", "numpy")])];
+    assert!(others.iter().all(|other| bytes(&other.1) != bytes(&kept.1)));
+}
+
+#[test]
+fn scfoundation_scales_bulk_samples_to_the_median_of_all() {
+    let Some(golden) = Golden::new("scfoundation", CELLS) else { return };
+    let bulk = [("model", "scfoundation"), ("input", "bulk")];
+    let bulk = golden.tokenize("bulk", &bulk).compare(NUMBERS);
+    let cells = golden.tokenize("cells", &[("model", "scfoundation")]).whole();
+    assert!(bytes(&bulk.1) != bytes(&cells.1));
+}
+
+/// One stabiliser for the keys of all cells: the first shard has all the work, and the others have none.
+#[test]
+fn keys_under_one_maximum_are_not_cut() {
+    for model in ["scbert", "celllm"] {
+        let Some(golden) = Golden::new(model, 5) else { return };
+        let tokens = golden.tokenize("tokens", &[("model", model)]).whole();
+        let vectors = |name, with: &[(&str, &str)]| golden.embed(name, (&tokens, false), with).compare(&[2]);
+        let together = vectors("together", &[("key_maximum", "batch"), ("batch_tokens", "1")]);
+        let alone = vectors("alone", &[("batch_tokens", "1")]);
+        let bits = |done: &Done| -> Vec<u32> {
+            let array = format!("X_{model}");
+            let file = CellsFile::open(&done.1["embedding"]).expect("file");
+            file.obsm(&array).expect("vectors").2.into_iter().map(f32::to_bits).collect()
+        };
+        assert_ne!(bits(&together), bits(&alone), "{model}: cells see each other");
     }
 }
 
@@ -166,7 +113,7 @@ fn parts_of_something_else_are_refused() {
     let work = |with, name: &str| Work {
         kind: Registered::new(Tokenize),
         with,
-        inputs: &inputs,
+        inputs: inputs.to_vec(),
         folder: temp.path().join(name),
     };
     let here: Work<'_> = work(&[("model", "geneformer")], "here");

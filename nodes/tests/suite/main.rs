@@ -31,5 +31,6 @@ mod pretrain;
 mod prompt;
 mod regression;
 mod responses;
+mod shard_choices;
 mod splits;
 mod statistics;

@@ -249,13 +249,18 @@ fn matching(folder: &Path, pattern: &str) -> Vec<String> {
         let mut next = Vec::new();
         for folder in found {
             let Some((first, last)) = part.split_once('*') else {
+                assert!(!part.starts_with('.'), "a pattern does not find hidden files: {pattern}");
                 next.push(folder.join(part));
                 continue;
             };
             let entries = fs_err::read_dir(&folder).into_iter().flatten();
             let names = entries.map(|entry| entry.expect("entry").file_name().into_string().expect("text"));
+            // A pattern does not find hidden files.
             let fits = |name: &String| {
-                name.len() >= first.len() + last.len() && name.starts_with(first) && name.ends_with(last)
+                !name.starts_with('.')
+                    && name.len() >= first.len() + last.len()
+                    && name.starts_with(first)
+                    && name.ends_with(last)
             };
             let mut names: Vec<String> = names.filter(fits).collect();
             names.sort();

@@ -1,8 +1,9 @@
 //! What one machine computes, the others need not compute.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use celldag_cache::{Lookup, MissReason, PublishState};
+use celldag_cache::{Lookup, MissReason, PublishState, StoreError};
 
 use super::http_server::{Behaviour, Server};
 use super::{machine, push};
@@ -131,13 +132,13 @@ fn a_busy_server_is_asked_again() {
     let a = machine(&f.path("a"), &server.address);
     publish(&a, "x", b"hello");
     push(&a);
-    let busy = std::sync::atomic::AtomicUsize::new(2);
+    let busy = AtomicUsize::new(2);
     server.behave(move |_| {
-        let left = busy.load(std::sync::atomic::Ordering::SeqCst);
+        let left = busy.load(Ordering::SeqCst);
         if left == 0 {
             return Behaviour::Serve;
         }
-        busy.store(left - 1, std::sync::atomic::Ordering::SeqCst);
+        busy.store(left - 1, Ordering::SeqCst);
         Behaviour::Status(503)
     });
     assert!(is_hit(&machine(&f.path("b"), &server.address), "x"));
@@ -159,4 +160,21 @@ fn small_outputs_travel_in_their_record() {
     let artifact = lookup(&b, "x").hit().unwrap().outputs["out"];
     assert_eq!(fs_err::read(b.fetch(&artifact).unwrap()).unwrap(), b"hello");
     assert_eq!(server.seen().iter().filter(|seen| seen.method == "GET").count(), 1);
+}
+
+#[test]
+fn who_stops_while_bytes_come_gets_none_and_may_have_them_later() {
+    let (f, server) = (Fixture::new(), Server::start());
+    let a = machine(&f.path("a"), &server.address);
+    let artifact = publish(&a, "file", &[7; 5 << 20]).record.outputs["out"];
+    push(&a);
+    let b = machine(&f.path("b"), &server.address);
+    let asked = AtomicUsize::new(0);
+    // Asked for every piece that comes.
+    let stopped = b.until(move || asked.fetch_add(1, Ordering::Relaxed) >= 2).fetch(&artifact);
+    assert!(matches!(stopped, Err(StoreError::Cancelled { .. })), "{stopped:?}");
+    assert_eq!(server.count("GET", "v1/cas"), 1, "no further attempt");
+    assert!(files_below(&b.root().join("cas")).is_empty());
+    assert!(files_below(&b.root().join("tmp")).iter().all(|p| p.ends_with(".alive")));
+    assert_eq!(fs_err::read(b.fetch(&artifact).unwrap()).unwrap(), [7; 5 << 20]);
 }

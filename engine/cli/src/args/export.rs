@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::values::seconds;
 use super::{PipelineArgs, StoreArgs};
 
 /// `celldag export`.
@@ -40,7 +41,7 @@ pub(crate) struct WorkflowArgs {
     /// Snakemake puts them into groups, whose connected jobs share a cluster job; with Nextflow their tasks run where Nextflow
     /// runs. What jobs take is what they took in the runs of the store. A node of which nothing is known there counts as small
     /// when it computes on no device and asks for no resources.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", require_equals = true)]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "60", require_equals = true, value_parser = seconds)]
     pub(crate) group_small: Option<f64>,
     /// The steps share the store that --cache or CELLDAG_CACHE names, which is written into the configuration of the workflow;
     /// without them a store in the folder where the workflow runs

@@ -79,7 +79,7 @@ pub(crate) struct PredictArgs {
     /// Node, or one job of it such as `head[model=scgpt]`, where the run trained more than once
     #[arg(long, value_name = "NODE")]
     pub(crate) head: Option<String>,
-    /// Published checkpoint folder [default: where the pipeline of the run has it]
+    /// Published checkpoint folder [default: where the run read it, else where its pipeline has it]
     #[arg(long, value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// Where to write the predictions

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use celldag_engine::Shard;
-use celldag_engine::size::parse_size as size;
 use celldag_shaders::Precision;
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 
-use super::values::{LabelledInput, labelled_input, name_value};
+use super::values::{LabelledInput, labelled_input, memory, name_value, threads};
 use super::{ProgressArg, StoreArgs};
 
 /// `celldag step`.
@@ -66,17 +64,17 @@ pub(crate) struct StepArgs {
     #[arg(long)]
     pub(crate) strict_numerics: bool,
     /// Threads [default: all cores]
-    #[arg(long, short = 'j', alias = "jobs", value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    #[arg(long, short = 'j', alias = "jobs", value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
     /// Main memory for the step: on the CPU the tensors of a model are held to it, in smaller batches if need be; changes
     /// no result
-    #[arg(long, alias = "ram", value_name = "SIZE", value_parser = size)]
+    #[arg(long, alias = "ram", value_name = "SIZE", value_parser = memory)]
     pub(crate) memory: Option<u64>,
     /// Compute device: auto takes a hardware GPU if there is one, else the CPU; or gpu, cpu, software, an adapter's name, or its address (pci:0000:65:00.0)
     #[arg(long, env = "CELLDAG_DEVICE", default_value = "auto", value_name = "auto|gpu|cpu|NAME")]
     pub(crate) device: String,
     /// Most memory that tensors may take on a GPU (for example 4GiB); changes no result
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub(crate) memory_limit: Option<u64>,
     /// Reach no other machine: a kind that would, such as `prompt-classify`, fails unless its result is cached, and a
     /// shared store is neither asked nor sent anything

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use celldag_cache::Role;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use super::size;
+use celldag_engine::size::parse_size as size;
 
 /// Which store.
 #[derive(Clone, Debug, Args)]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use celldag_engine::size::{MEMORY_WANTED, parse_memory};
+
 pub(super) fn name_value(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))?;
@@ -9,6 +11,23 @@ pub(super) fn name_value(text: &str) -> Result<(String, String), String> {
         return Err(format!("`{text}` has no name before `=`"));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// `--jobs` and `--threads`.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number: &usize| (1..=1024).contains(number));
+    number.ok_or_else(|| "write a whole number from 1 to 1024".to_owned())
+}
+
+/// `--group-small`.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "write a number of seconds, zero or more".to_owned())
+}
+
+/// An amount of memory to work with.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    parse_memory(text).map_err(|message| format!("{message}; write {MEMORY_WANTED}"))
 }
 
 /// One `--in`.
@@ -45,6 +64,20 @@ pub(super) fn labelled_input(text: &str) -> Result<LabelledInput, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_cannot_be_meant_are_refused() {
+        assert_eq!((threads("4"), seconds("1.5"), memory("1 MiB")), (Ok(4), Ok(1.5), Ok(1 << 20)));
+        for wrong in ["0", "1025", "many"] {
+            assert!(threads(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["-5", "inf", "abc"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["0", "8", "8k", "-1", "4XB", "1025T"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn inputs_with_and_without_labels() {

@@ -1,8 +1,9 @@
 //! `celldag cache ls|cat|pin|purge`: single results rather than the store as a whole.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
-use celldag_cache::{Key, Record, Store};
+use celldag_cache::{Key, Record, Store, StoreError};
 use celldag_engine::{plan::duration, record, short};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ pub(super) fn ls(
     for key in store.keys()? {
         records.extend(store.record(&key)?);
     }
+    let all = (!records.is_empty()).then(|| Known::of(&records));
     records.retain(|record| {
         kind.is_none_or(|kind| kind_of(record) == kind) && host.is_none_or(|host| record.host == host)
     });
@@ -35,6 +37,9 @@ pub(super) fn ls(
             })
             .collect();
         return output.json_result(&list);
+    }
+    if let Some(all) = all.filter(|_| records.is_empty()) {
+        output.say(&format!("no result fits; {}", all.instead(kind, host)));
     }
     let rows: Vec<Vec<String>> = records
         .iter()
@@ -53,6 +58,33 @@ pub(super) fn ls(
     output.result(&table(&["key", "kind", "created (UTC)", "host", "version", "took", "size"], &rows))
 }
 
+/// What results there are in the store.
+struct Known {
+    kinds: BTreeSet<String>,
+    hosts: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(records: &[Record]) -> Self {
+        let hosts = records.iter().map(|record| record.host.clone()).collect();
+        Self { kinds: records.iter().map(kind_of).collect(), hosts }
+    }
+
+    /// What could have been asked for; only what was named and is not there is worth a list.
+    fn instead(&self, kind: Option<&str>, host: Option<&str>) -> String {
+        let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match (kind, host) {
+            (Some(kind), _) if !self.kinds.contains(kind) => {
+                format!("the store has results of {}", list(&self.kinds))
+            }
+            (_, Some(host)) if !self.hosts.contains(host) => {
+                format!("the store has results that were computed on {}", list(&self.hosts))
+            }
+            _ => "the store has results of this kind, and others that were computed on this host".to_owned(),
+        }
+    }
+}
+
 /// Of the action; empty for what other programs may have stored.
 fn kind_of(record: &Record) -> String {
     record.action_value()["kind"].as_str().unwrap_or_default().to_owned()
@@ -61,7 +93,9 @@ fn kind_of(record: &Record) -> String {
 pub(super) fn cat(store: &Store, key: &str, port: Option<&str>, output: &Output) -> Result<(), Failure> {
     let key = store.find_key(key)?;
     let Some(record) = store.record(&key)? else {
-        return Err(Failure::Data(format!("there is no result of key {key} that can be read")));
+        // As for digits that no key begins with.
+        let why = "`celldag cache ls` lists what there is".to_owned();
+        return Err(StoreError::NoSuchKey { key: key.to_string(), why }.into());
     };
     let Some(port) = port else { return output.json_result(&record) };
     let Some(artifact) = record.outputs.get(port) else {

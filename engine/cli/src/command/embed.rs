@@ -2,23 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use celldag_engine::{Diagnostics, LoadOptions, Param, with_value};
+use celldag_engine::{Diagnostics, LoadOptions, Param, nearest, with_value};
 use celldag_models::{Purpose, cell_model, cell_models};
 use serde_json::{Value, json};
 
-use super::shared::{Execution, check, execute, refuse_model};
+use super::model_names::{Embedded, refuse_model, refuse_unknown_model};
+use super::paths::{Folders, must_be_a_file, must_exist};
+use super::shared::{Execution, check, execute};
 use crate::args::EmbedArgs;
 use crate::failure::Failure;
 use crate::kinds::registry;
 use crate::output::Output;
 
 pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
-    for path in [&args.cells, &args.checkpoint] {
-        if !path.exists() {
-            let message = format!("{} does not exist", path.display());
-            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message).into());
-        }
-    }
+    must_exist("the cells", &args.cells)?;
+    must_exist("--checkpoint", &args.checkpoint)?;
+    must_be_a_file("-o", &args.output, Folders::Made)?;
     let text = pipeline(args)?;
     let folder = PathBuf::from("celldag-embed.yaml");
     let pipeline = check(&folder, Some(&text), &LoadOptions::default(), output)?;
@@ -28,6 +27,7 @@ pub(crate) fn run(args: &EmbedArgs, output: &Output) -> Result<(), Failure> {
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.
 fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
     refuse_model(&args.with)?;
+    refuse_unknown_model(&args.model, Embedded::Cells)?;
     let registry = registry();
     let model = cell_model(&args.model);
     // An option that both kinds know goes where this model has it; what no model has is a parameter of the kind itself.
@@ -50,12 +50,22 @@ fn pipeline(args: &EmbedArgs) -> Result<String, Failure> {
             }
         }
         if !used {
+            let mut known = Vec::new();
+            for (kind, purpose) in [("tokenize", Purpose::Tokenize), ("embed", Purpose::Embed)] {
+                let params = registry.get(kind).map(|kind| &kind.spec.params).into_iter().flatten();
+                // `--with model=` is refused: it is no remedy.
+                let params = params.map(|param| param.name).filter(|name| *name != "model");
+                known.extend(params.filter(|name| takes(kind, purpose, name).is_some()));
+            }
             return Err(Failure::Usage {
                 message: format!(
                     "neither `tokenize` nor `embed` has a parameter `{name}` for {}",
                     args.model
                 ),
-                help: Some("see `celldag nodes tokenize` and `celldag nodes embed`".to_owned()),
+                help: Some(nearest(name, known).map_or_else(
+                    || "see `celldag nodes tokenize` and `celldag nodes embed`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                )),
             });
         }
     }

@@ -7,6 +7,7 @@ use celldag_models::drug::drug_models;
 use celldag_models::{EncoderInfo, Found, Sighting, cell_models, inspect};
 use serde_json::{Value, json};
 
+use super::paths::must_exist;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::{bytes, table};
@@ -27,10 +28,7 @@ pub(crate) fn list(output: &Output) -> Result<(), Failure> {
 }
 
 pub(crate) fn look(checkpoint: &Path, output: &Output) -> Result<(), Failure> {
-    if !checkpoint.exists() {
-        let message = format!("{} does not exist", checkpoint.display());
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message).into());
-    }
+    must_exist("the checkpoint", checkpoint)?;
     let checkpoint = &fs_err::canonicalize(checkpoint)?;
     let root = if checkpoint.is_dir() { checkpoint } else { checkpoint.parent().unwrap_or(checkpoint) };
     let files = inspect_files(root).map_err(|e| Failure::Data(e.to_string()))?;

@@ -6,22 +6,23 @@ mod training;
 
 use std::path::{Path, PathBuf};
 
-use celldag_engine::{LoadOptions, record};
+use celldag_engine::{LoadOptions, RunHeader, record};
 use serde_json::{Map, Value, json};
 
 use self::training::Training;
+use super::paths::{Folders, must_be_a_file, must_exist};
 use super::shared::{Execution, check, execute, open_existing_store};
+use super::store;
 use crate::args::PredictArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
-    for path in std::iter::once(&args.cells).chain(&args.checkpoint) {
-        if !path.exists() {
-            let message = format!("{} does not exist", path.display());
-            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, message).into());
-        }
+    must_exist("the cells", &args.cells)?;
+    if let Some(checkpoint) = &args.checkpoint {
+        must_exist("--checkpoint", checkpoint)?;
     }
+    must_be_a_file("-o", &args.output, Folders::Made)?;
     let store = open_existing_store(&args.store)?;
     let record = record::load(&store, &args.run)?;
     let training = Training::find(&record, args.head.as_deref())?;
@@ -31,7 +32,10 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
     }
     let checkpoint = match &args.checkpoint {
         Some(folder) => checkpoint::named(folder, &training, &store)?,
-        None => checkpoint::recorded(&record.header.file, &training, &store)?,
+        None => {
+            let files = pipeline_files(&record.header, &store::folder(&args.store, Path::new("")))?;
+            checkpoint::recorded(&files, &training, &store)?
+        }
     };
     if training.folds_left_out > 0 {
         output.say(&format!(
@@ -55,6 +59,19 @@ pub(crate) fn run(args: &PredictArgs, output: &Output) -> Result<(), Failure> {
     // The store holds the heads: it is the one to work in.
     drop(store);
     execute(pipeline, &args.store, &Execution::whole(&args.compute), output)
+}
+
+/// Where the pipeline file may be: where it was, as it was typed, and beside the store, should the project have moved since.
+fn pipeline_files(run: &RunHeader, store: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let store = std::path::absolute(store)?;
+    let mut files = vec![run.file.clone()];
+    if let Some(name) = run.file.file_name() {
+        if run.root.is_absolute() {
+            files.insert(0, run.root.join(name));
+        }
+        files.extend(store.parent().map(|project| project.join(name)));
+    }
+    Ok(files)
 }
 
 /// The pipeline as text, so that the same checks and messages apply as for a file. JSON is YAML.

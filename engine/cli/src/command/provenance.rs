@@ -104,8 +104,10 @@ fn told(name: &str, found: &Provenance) -> String {
                 lines.push(line("included", &format!("{}, BLAKE3 {digest}", included.path)));
             }
             lines.push(line("run", &format!("{}, celldag {}", run.id, run.version)));
-            if found.runs.len() > 1 {
-                lines.push(line("also in", &format!("{} earlier runs", found.runs.len() - 1)));
+            match found.runs.len() {
+                0 | 1 => {}
+                2 => lines.push(line("also in", "1 earlier run")),
+                many => lines.push(line("also in", &format!("{} earlier runs", many - 1))),
             }
         }
     }

@@ -5,12 +5,14 @@ use std::path::Path;
 use celldag_engine::record;
 use serde_json::json;
 
+use super::paths::{Folders, must_be_a_file};
 use super::shared::{open_existing_store, read_document, reports};
 use crate::args::StoreArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(run: &str, file: &Path, store: &StoreArgs, output: &Output) -> Result<(), Failure> {
+    must_be_a_file("-o", file, Folders::There)?;
     let store = open_existing_store(store)?;
     let record = record::load(&store, run)?;
     let mut documents = Vec::new();

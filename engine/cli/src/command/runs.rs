@@ -5,6 +5,7 @@ use celldag_engine::record;
 use celldag_engine::{JobOutcome, RunRecord, RunStatus};
 use serde_json::json;
 
+use super::paths::{Folders, must_be_a_file};
 use super::shared::open_existing_store;
 use super::{runs_diff, runs_import, runs_table};
 use crate::args::{RunsCommand, StoreArgs};
@@ -50,6 +51,7 @@ pub(crate) fn run(command: Option<&RunsCommand>, args: &StoreArgs, output: &Outp
             runs_diff::show(&open_existing_store(args)?, &load(a)?, &load(b)?, output)
         }
         Some(RunsCommand::Trace { run, output: to }) => {
+            must_be_a_file("-o", to, Folders::There)?;
             let run = load(run)?;
             let trace = celldag_engine::trace::trace(&run.header, &record::read_events(&run.folder)?);
             fs_err::write(to, trace.to_string())?;

@@ -269,14 +269,3 @@ pub(crate) fn read_document(path: &Path) -> Option<ReportDocument> {
 pub(crate) fn shown(path: &Path) -> &Path {
     std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
 }
-
-/// Refuses `--with model=...` where the model is an argument of its own: two answers to one question.
-pub(crate) fn refuse_model(with: &[(String, String)]) -> Result<(), Failure> {
-    match with.iter().find(|(name, _)| name == "model") {
-        None => Ok(()),
-        Some((name, value)) => Err(Failure::Usage {
-            message: format!("--with {name}={value}: the model is what --model says"),
-            help: Some(format!("write --model {value}, and leave --with {name} out")),
-        }),
-    }
-}

@@ -6,10 +6,12 @@ mod private;
 
 use std::path::{Path, PathBuf};
 
+use celldag_cache::Beside;
 use celldag_engine::registry::Registered;
-use celldag_engine::{ExitClass, JobOutput, Multiplicity, Pipeline, RunRecord, StepSummary};
+use celldag_engine::{ExitClass, JobOutput, Multiplicity, Pipeline, RunRecord, StepSummary, nearest};
 
 use self::private::PrivateStore;
+use super::paths::{Folders, must_be_a_file, must_exist, must_have_room};
 use super::shared::{Execution, carry_out, conclude, open_store};
 use crate::args::{ComputeArgs, LabelledInput, PrecisionArgs, StepArgs};
 use crate::failure::Failure;
@@ -69,9 +71,13 @@ fn pipeline(args: &StepArgs, kind: Registered) -> Result<Pipeline, Failure> {
         if !names.contains(&port.as_str()) {
             return Err(Failure::Usage {
                 message: format!("kind `{}` has no output port `{port}`", spec.name),
-                help: Some(format!("it has: {}", names.join(", "))),
+                help: Some(nearest(port, names.iter().copied()).map_or_else(
+                    || format!("it has: {}", names.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                )),
             });
         }
+        must_have_room("--out", Path::new(path), Folders::Made)?;
         let path: PathBuf = std::path::absolute(path)?;
         pipeline.outputs.push(JobOutput { path, job: 0, port: port.clone() });
     }
@@ -85,6 +91,7 @@ fn pipeline(args: &StepArgs, kind: Registered) -> Result<Pipeline, Failure> {
         .chain(&args.spec);
     pipeline.also_read = told.map(std::path::absolute).collect::<Result<_, _>>()?;
     if let Some(summary) = &args.summary {
+        must_be_a_file("--summary", summary, Folders::Made)?;
         refuse_overwriting(&std::path::absolute(summary)?, &pipeline, args)?;
     }
     Ok(pipeline)
@@ -96,14 +103,8 @@ fn inputs(
 ) -> Result<Vec<(String, String, PathBuf)>, Failure> {
     let mut inputs = Vec::new();
     for LabelledInput { port, label, path } in &args.inputs {
+        must_exist(&format!("--in {port}"), path)?;
         let path = std::path::absolute(path)?;
-        if !path.exists() {
-            let missing = std::io::Error::new(
-                std::io::ErrorKind::NotFound,
-                format!("input `{port}`: {} does not exist", path.display()),
-            );
-            return Err(missing.into());
-        }
         let many = spec.inputs.iter().any(|p| p.name == port && p.many == Multiplicity::Many);
         let beside = args.inputs.iter().filter(|other| other.port == *port).count();
         // Labels tell gathered artifacts of one port apart; a single one needs none, and other ports do not count.
@@ -151,10 +152,9 @@ fn write_summary(path: &Path, record: &RunRecord) -> Result<(), Failure> {
     let path = std::path::absolute(path)?;
     let folder = path.parent().unwrap_or(&path);
     fs_err::create_dir_all(folder)?;
-    // Temporary files are for their owner only unless told otherwise; the umask still counts.
-    let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut file = tempfile::Builder::new().prefix(".celldag-").permissions(everyone).tempfile_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.persist(&path).map_err(|e| e.error)?;
+    let beside = Beside::create(folder)?;
+    let whole = beside.fresh_path();
+    fs_err::write(&whole, text)?;
+    fs_err::rename(&whole, &path)?;
     Ok(())
 }

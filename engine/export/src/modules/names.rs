@@ -2,25 +2,24 @@
 
 use crate::workflow::Names;
 
-/// What scripts of modules call things themselves, besides the words that mean something to Nextflow.
+/// What scripts of modules and of exported processes call things themselves, or call where inputs have names, besides the words
+/// that mean something to Nextflow; lower case.
 const TAKEN: &[&str] = &[
     "above",
     "args",
     "artifact",
     "batch",
+    "groupkey",
     "label",
     "lineage",
     "lineage_arg",
     "memory",
     "number",
-    "part",
-    "parts",
     "place",
     "prefix",
-    "program_file",
+    "projectdir",
     "quote",
     "secrets",
-    "shard",
     "store",
     "summary",
     "versions",

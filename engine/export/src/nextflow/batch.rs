@@ -56,12 +56,13 @@ pub(super) struct Batch {
     pub(super) unpack: String,
 }
 
-/// Whether tasks of a rule are batches. A result is found by its path, which a name with the signs of a pattern is not.
+/// Whether tasks of a rule are batches. Results are found by a pattern, which a name with the signs of one is not, and which
+/// does not find hidden files.
 pub(super) fn has(rule: &Rule) -> bool {
-    let plain =
-        |output: &Output| output.file.chars().all(|c| c.is_ascii_alphanumeric() || "._-/+".contains(c));
-    super::shards::count(rule).is_none()
-        && rule.outputs.iter().all(plain)
+    let hidden = |output: &Output| output.file.split('/').any(|part| part.starts_with('.'));
+    !rule.batch.is_empty()
+        && super::shards::count(rule).is_none()
+        && rule.outputs.iter().all(|output| output.is_plain() && !hidden(output))
         && batches(rule).values().any(|jobs| *jobs > 1)
 }
 

@@ -106,7 +106,8 @@ nextflow run . -profile local            # or slurm
 nextflow run . -resume --outdir results --store /shared/celldag
 ```
 
-`celldag` must be on the PATH of the tasks. main.nf has one process for each node, and one more for the parts of a node with `shards:`; `jobs/` has a line for each job. Results
+`celldag` must be on the PATH of the tasks. main.nf has one process for each node, one more for the parts of a
+node with `shards:`, and several for nodes that take from each other; `jobs/` has a line for each job. Results
 and keys are those of `celldag run`: with the same store, `celldag plan` calls cached what tasks have computed, and a task
 whose result is there ends at once. This records them as a run, where STORE is `params.store`:
 

@@ -50,6 +50,52 @@ outputs: {\"${way}.txt\": a.text}
 }
 
 #[test]
+fn outputs_of_layers_that_take_turns_are_published_together() {
+    let files = export(
+        "celldag: 1
+axes: {data: {range: 9}, way: [up, down]}
+nodes:
+  a: {uses: make, foreach: [data, way], in: {file: {by: way, up: b.text, down: ./a.txt}}, with: {text: a}}
+  b: {uses: make, foreach: [data, way], in: {file: {by: way, up: ./a.txt, down: a.text}}, with: {text: b}}
+outputs: {\"${data}/${way}.txt\": a.text}
+",
+    )
+    .unwrap();
+    let (main, sheet) = main_and_sheet(&files, "a");
+    assert_eq!((main.matches("publishDir").count(), sheet.as_array().unwrap().len()), (2, 9), "{main}");
+}
+
+#[test]
+fn names_of_inputs_hide_no_function() {
+    let folder = Folder::new();
+    folder.executable(
+        "own",
+        "#!/bin/sh\necho '{\"celldag\": 1, \"name\": \"own\", \"epoch\": 1, \"about\": \"\", \"inputs\": [{\"name\": \"groupKey\"}, {\"name\": \"projectDir\"}, {\"name\": \"batch\"}], \"outputs\": [{\"name\": \"o\", \"file\": \"o\"}]}'\n",
+    );
+    let text = "celldag: 1\naxes: {n: {range: 2}}\nnodes:\n  m: {uses: make, foreach: [n], with: {text: a}}\n  \
+                x: {uses: ./own, foreach: [n], batch: [n], in: {groupKey: m.text, projectDir: m.text, batch: m.text}}\n";
+    let files = nextflow(&folder.load(text), &Options::default()).unwrap();
+    let (main, _) = main_and_sheet(&files, "x");
+    assert!(
+        main.contains("{ meta, groupKey_2, projectDir_2, batch_2 -> tuple(groupKey(meta.batch,"),
+        "{main}"
+    );
+}
+
+#[test]
+fn hidden_results_are_in_no_batch() {
+    let files = export(
+        "celldag: 1
+axes: {n: {range: 2}}
+nodes: {x: {uses: exec, foreach: [n], batch: [n], out: {o: .hidden}, run: [sh, \"{out:o}\", \"${n}\"]}}
+",
+    )
+    .unwrap();
+    let (main, _) = main_and_sheet(&files, "x");
+    assert!(main.contains("path('out/.hidden', glob: false)") && !main.contains("of_jobs"), "{main}");
+}
+
+#[test]
 fn results_at_any_path_and_at_several() {
     let files = export(
         "celldag: 1

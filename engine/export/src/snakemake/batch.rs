@@ -3,7 +3,7 @@
 use super::combinations::expand;
 use super::place::ident;
 use super::text::python;
-use crate::workflow::{Axis, Item, Rule, Setting, Workflow};
+use crate::workflow::{Axis, Item, Output, Rule, Setting, Workflow};
 
 /// The axes that a rule works through by itself.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ impl Batch {
             Setting::Table(table) => self.misses(&table.axes),
             Setting::Same(_) => true,
         });
-        let files = rule.outputs.iter().all(|output| is_plain(&output.file));
+        let files = rule.outputs.iter().all(Output::is_plain);
         all == rule.combinations.len()
             && plain
             && feeds
@@ -63,11 +63,11 @@ impl Batch {
         match item {
             Item::Join { rule, port, label } => {
                 let outputs = &workflow.rules[*rule].outputs;
-                let file = outputs.iter().find(|output| output.port == *port).map(|output| &output.file);
+                let output = outputs.iter().find(|output| output.port == *port);
                 // A list of inputs on one port is named all at once, whatever the value.
                 let alone = items == 1 && !many;
                 label.axes.is_empty()
-                    && file.is_some_and(|file| is_plain(file))
+                    && output.is_some_and(Output::is_plain)
                     && (alone || self.misses(&workflow.rules[*rule].axes))
             }
             Item::File { path: Setting::Table(table), .. } => self.misses(&table.axes),
@@ -160,9 +160,4 @@ fn values(rule: &Rule, axis: &str) -> Vec<String> {
         }
     }
     values
-}
-
-/// A name that means the same inside quotes of a shell and as a pattern of Snakemake.
-fn is_plain(file: &str) -> bool {
-    file.chars().all(|c| c.is_ascii_alphanumeric() || "._-/+".contains(c))
 }

@@ -5,16 +5,22 @@ use proptest::prelude::*;
 use super::*;
 use crate::testing::{Folder, inputs_of, params_of};
 
-/// Reads the jobs back off the rules.
+/// Reads the jobs back off the rules, whether or not nodes are divided.
 fn agrees(pipeline: &Pipeline) -> Workflow {
+    says_the_jobs(&Workflow::without_circles(pipeline).unwrap(), pipeline);
     let workflow = Workflow::of(pipeline).unwrap();
+    says_the_jobs(&workflow, pipeline);
+    workflow
+}
+
+fn says_the_jobs(workflow: &Workflow, pipeline: &Pipeline) {
     let mut seen = 0;
     for rule in &workflow.rules {
         for (index, at) in rule.jobs.iter().zip(&rule.combinations) {
             let job = &pipeline.jobs[*index];
             assert_eq!((&rule.node, at), (&job.node, &*job.coordinates));
             assert_eq!(params_of(rule, at), *job.params, "{}", job.id);
-            assert_eq!(inputs_of(&workflow, rule, at), job.inputs, "{}", job.id);
+            assert_eq!(inputs_of(workflow, rule, at), job.inputs, "{}", job.id);
             let needs = rule.needs.at(at).unwrap();
             assert_eq!((needs.threads, needs.gpus), (job.resources.threads, job.resources.gpus));
             seen += 1;
@@ -32,7 +38,39 @@ fn agrees(pipeline: &Pipeline) -> Workflow {
     }
     let wanted: Vec<_> = pipeline.outputs.iter().map(|o| (o.job, &*o.port, &o.path)).collect();
     assert_eq!(paths, wanted);
-    workflow
+}
+
+#[test]
+fn rules_without_circles() {
+    let pipeline = Folder::new().load(
+        "celldag: 1
+axes: {way: [up, down, side]}
+nodes:
+  first: {uses: make, foreach: [way], with: {text: x}}
+  a: {uses: make, foreach: [way], in: {file: {by: way, up: b.text, down: first.text, side: first.text}}, with: {text: a}}
+  b: {uses: make, foreach: [way], in: {file: {by: way, up: first.text, default: a.text}}, with: {text: b}}
+  all: {uses: join, in: {parts: [{gather: a.text}, {gather: b.text}]}}
+",
+    );
+    let workflow = agrees(&pipeline);
+    let circle = |workflow: &Workflow| {
+        let above = above(
+            &pipeline,
+            &rule_of(&pipeline, &workflow.rules.iter().map(|rule| rule.jobs.clone()).collect::<Vec<_>>()),
+            workflow.rules.len(),
+        );
+        above.iter().enumerate().any(|(rule, above)| above.contains(&rule))
+    };
+    assert!(circle(&workflow));
+    let divided = Workflow::without_circles(&pipeline).unwrap();
+    assert!(!circle(&divided));
+    let jobs = |node: &str| -> Vec<usize> {
+        divided.rules.iter().filter(|rule| rule.node == node).map(|rule| rule.jobs.len()).collect()
+    };
+    assert_eq!(
+        [jobs("first"), jobs("a"), jobs("b"), jobs("all")],
+        [vec![3], vec![2, 1], vec![1, 2], vec![1]]
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::events::{Quiet, RunEvent};
+use crate::part::{Portion, Shard};
 use crate::pipeline::Pipeline;
 use crate::record::RunRecord;
 use crate::run::{RunOptions, run};
@@ -29,11 +30,14 @@ fn partials(world: &World) -> usize {
 
 /// Runs until the step hangs after `steps` steps, and interrupts it.
 fn interrupted(world: &World, steps: usize) {
+    interrupt(world, &counting(world, "steps", 1), steps);
+}
+
+fn interrupt(world: &World, pipeline: &Pipeline, steps: usize) {
     world.write("stop", &steps.to_string());
     let cancel = Cancel::new();
-    let pipeline = counting(world, "steps", 1);
     let record = std::thread::scope(|scope| {
-        let running = scope.spawn(|| run(&pipeline, &world.store, &options(), &Quiet, &cancel).unwrap());
+        let running = scope.spawn(|| run(pipeline, &world.store, &options(), &Quiet, &cancel).unwrap());
         let start = Instant::now();
         while !world.path("stop.hung").exists() && start.elapsed() < Duration::from_secs(30) {
             std::thread::sleep(Duration::from_millis(2));
@@ -79,6 +83,27 @@ fn another_epoch_or_parameter_starts_anew_and_leaves_the_other_alone() {
     assert_eq!(resumed_at(&world.run(&pipeline)), json!(0));
     assert_eq!(partials(&world), 1);
     assert_eq!(resumed_at(&world.run(&counting(&world, "steps", 1))), json!(3));
+}
+
+#[test]
+fn a_shard_goes_on_from_its_own_state_and_from_no_other() {
+    let world = World::new();
+    let shard = |index, of| {
+        let mut pipeline = counting(&world, "steps", 1);
+        pipeline.jobs[0].portion = Portion::Shard(Shard::new(index, of).unwrap());
+        pipeline.outputs.clear();
+        pipeline
+    };
+    interrupt(&world, &shard(0, 2), 3);
+    for other in [shard(1, 2), shard(0, 3), counting(&world, "steps", 1)] {
+        let record = world.run(&other);
+        assert_eq!((record.exit().code(), resumed_at(&record)), (0, json!(0)), "{:?}", other.jobs[0].portion);
+    }
+    assert_eq!(partials(&world), 1);
+    let record = world.run(&shard(0, 2));
+    assert_eq!((record.exit().code(), resumed_at(&record)), (0, json!(3)));
+    let part = fs_err::read_to_string(world.blob(&record, "a", "part")).unwrap();
+    assert_eq!((part, partials(&world)), (fs_err::read_to_string(world.path("out.txt")).unwrap(), 0));
 }
 
 #[test]

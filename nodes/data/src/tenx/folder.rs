@@ -57,7 +57,10 @@ fn prefix(folder: &Path, names: &[String], matrix: Option<&str>) -> Result<Strin
         [one] => Ok(one.clone()),
         [] => Err(DataError::UnknownFormat {
             path: folder.to_owned(),
-            found: format!("a folder with the members {}", crate::error::list(names)),
+            found: match names {
+                [] => "an empty folder".to_owned(),
+                names => format!("a folder with the members {}", crate::error::list(names)),
+            },
         }),
         several => Err(DataError::Ambiguous {
             path: folder.to_owned(),

@@ -3,6 +3,7 @@
 pub(crate) mod cells;
 pub(crate) mod golden;
 pub(crate) mod lora;
+pub(crate) mod shards;
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The checkpoint whose vectors the heads were trained on: where it is now, by its content. A run records contents and no
-//! paths, and its pipeline file may have been given another folder by `--set`, or one for each model.
+//! The checkpoint whose vectors the heads were trained on: where it is now, by its content. A run records where its inputs
+//! were, but folders move, and what lies there may have changed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,19 +25,27 @@ pub(super) fn named(folder: &Path, training: &Training, store: &Store) -> Result
     )))
 }
 
-/// The folder that the pipeline file names, of all its models and profiles the one with the content of the training.
-pub(super) fn recorded(file: &Path, training: &Training, store: &Store) -> Result<PathBuf, Failure> {
-    let places = celldag_engine::load(file, None, &registry(), &LoadOptions::default())
-        .map(|pipeline| places(&pipeline, training))
-        .unwrap_or_default();
-    for place in &places {
-        // A folder that is no checkpoint of this model is not the one that is looked for.
-        if place.exists() && digest(place, training, store).is_ok_and(|found| found == training.checkpoint) {
-            return Ok(place.clone());
+/// The folder that the run read, else one that the pipeline file names, which may be any of `files`: of all its models and
+/// profiles the one with the content of the training.
+pub(super) fn recorded(files: &[PathBuf], training: &Training, store: &Store) -> Result<PathBuf, Failure> {
+    let named = files.iter().flat_map(|file| {
+        celldag_engine::load(file, None, &registry(), &LoadOptions::default())
+            .map(|pipeline| places(&pipeline, training))
+            .unwrap_or_default()
+    });
+    let mut looked: Vec<PathBuf> = Vec::new();
+    for place in training.checkpoint_places.iter().cloned().chain(named) {
+        if looked.contains(&place) {
+            continue;
         }
+        // A folder that is no checkpoint of this model is not the one that is looked for.
+        if place.exists() && digest(&place, training, store).is_ok_and(|found| found == training.checkpoint) {
+            return Ok(place);
+        }
+        looked.push(place);
     }
     let node = &training.embed_node;
-    let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
+    let looked = looked.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
     Err(Failure::Usage {
         message: if looked.is_empty() {
             format!("where the checkpoint of the node `{node}` is now is not known")
@@ -45,8 +53,7 @@ pub(super) fn recorded(file: &Path, training: &Training, store: &Store) -> Resul
             format!("the checkpoint that the node `{node}` read in the run is not at {looked} now")
         },
         help: Some(
-            "name its folder with --checkpoint DIR, as the run may have been given by --set; it must have the content that \
-             it had in the run"
+            "name its folder with --checkpoint DIR; it must have the content that it had in the run"
                 .to_owned(),
         ),
     })

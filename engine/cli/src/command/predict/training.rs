@@ -1,9 +1,10 @@
 //! How the heads of a run were made: from the head back to the cells, by the content that went from node to node.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use celldag_cache::Artifact;
-use celldag_engine::{Action, JobRecord, RunRecord};
+use celldag_engine::{Action, JobRecord, RunRecord, record::InputFrom};
 use serde_json::{Map, Value};
 
 use super::given;
@@ -31,6 +32,8 @@ pub(super) struct Training {
     pub(super) embed_coordinates: BTreeMap<String, String>,
     /// Digest of the checkpoint.
     pub(super) checkpoint: String,
+    /// Where it was in the run; empty in records of earlier versions.
+    pub(super) checkpoint_places: Vec<PathBuf>,
     /// Genes of the vocabulary that the training cells had.
     pub(super) genes: Option<u64>,
     /// Whether `qc` left out cells or genes before the training.
@@ -89,6 +92,7 @@ impl Training {
             embed_node: embed.0.node.clone(),
             embed_coordinates: embed.0.coordinates.clone(),
             checkpoint,
+            checkpoint_places: files(embed.0, "checkpoint"),
             genes: tokenize.0.summary.facts.get("vocabulary_genes_in_file").and_then(Value::as_u64),
             filters,
             shared_genes,
@@ -165,6 +169,16 @@ fn producer<'a>(
 /// The job that wrote this content.
 fn maker<'a>(jobs: &'a [Known<'a>], digest: &str) -> Option<&'a Known<'a>> {
     jobs.iter().find(|(job, _)| job.outputs.values().any(|artifact| artifact.digest.to_string() == digest))
+}
+
+/// Files of the user on a port.
+fn files(job: &JobRecord, port: &str) -> Vec<PathBuf> {
+    let inputs = job.inputs.iter().filter(|input| input.port == port);
+    let file = |from: &InputFrom| match from {
+        InputFrom::File(path) => Some(path.clone()),
+        InputFrom::Job { .. } => None,
+    };
+    inputs.filter_map(|input| file(&input.from)).collect()
 }
 
 /// Digest of the single artifact on a port.

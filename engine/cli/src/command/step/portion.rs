@@ -6,6 +6,7 @@ use celldag_engine::part::PART;
 use celldag_engine::{KindSpec, Portion};
 
 use crate::args::StepArgs;
+use crate::command::paths::must_exist;
 use crate::failure::Failure;
 
 /// What of the step is asked for.
@@ -25,11 +26,10 @@ pub(super) fn portion(args: &StepArgs) -> Result<Portion, Failure> {
     if args.parts.is_empty() {
         return Ok(Portion::Whole);
     }
-    let parts = args.parts.iter().map(std::path::absolute).collect::<Result<Vec<PathBuf>, _>>()?;
-    for part in &parts {
-        fs_err::metadata(part)?;
+    for part in &args.parts {
+        must_exist("--part", part)?;
     }
-    Ok(Portion::Parts(parts))
+    Ok(Portion::Parts(args.parts.iter().map(std::path::absolute).collect::<Result<Vec<PathBuf>, _>>()?))
 }
 
 /// The ports that a step has outputs on.

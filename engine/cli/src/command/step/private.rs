@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use celldag_cache::{Durability, Options, Store};
+use celldag_cache::{Beside, Durability, Options, Store, StoreError};
 use celldag_engine::JobOutput;
 use clap::ValueEnum;
-use tempfile::TempDir;
 
 use crate::args::StepArgs;
 use crate::failure::Failure;
 
-/// A store in a folder that is gone when the value is.
-pub(super) struct PrivateStore(TempDir);
+/// A store in a folder that is gone when the value is. What a kill leaves of it is deleted by whoever writes there next.
+pub(super) struct PrivateStore(Beside);
 
 impl PrivateStore {
     /// In the folder that the user or the scheduler has set aside for such things, else beside the first output, where there
@@ -21,7 +20,18 @@ impl PrivateStore {
         let named = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let beside = outputs.first().and_then(|output| output.path.ancestors().skip(1).find(|p| p.is_dir()));
         let folder = named.or_else(|| beside.map(Path::to_owned)).unwrap_or_else(std::env::temp_dir);
-        Ok(Self(tempfile::Builder::new().prefix(".celldag-step-").tempdir_in(folder)?))
+        Beside::create(&folder).map(Self).map_err(|e| match e {
+            // The path in the error is that of a folder which nobody has heard of.
+            StoreError::Io { source, .. }
+            | StoreError::Permission { source, .. }
+            | StoreError::ReadOnly { source, .. }
+            | StoreError::OutOfSpace { source, .. } => Failure::Other(format!(
+                "--no-cache works in {}, and no folder can be made there: {}; name one where you may write in TMPDIR",
+                folder.display(),
+                source.kind()
+            )),
+            other => other.into(),
+        })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -30,7 +40,7 @@ impl PrivateStore {
 
     pub(super) fn open(&self) -> Result<Store, Failure> {
         // Nobody reads it after a power failure.
-        Ok(Store::open(self.0.path(), Options { durability: Durability::Relaxed })?)
+        Ok(Store::open(&self.0.path().join("store"), Options { durability: Durability::Relaxed })?)
     }
 }
 
